@@ -1,0 +1,40 @@
+# The entrance to this repository for people. Every target works from a fresh clone with Rust alone;
+# what `make test` and `make demo` need beyond that, they say.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Where cargo builds; CARGO_TARGET_DIR is cargo's own variable.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# One profile for tests and demo: quick to build, quick enough to run.
+CARGO_PROFILE := --profile ci
+
+.PHONY: help build demo test lint cargo-is-there
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+build: cargo-is-there ## all programs, into $(TARGET)/ci
+	cargo build --workspace --bins $(CARGO_PROFILE)
+
+demo: cargo-is-there ## a shop under load, one of its services killed, and how it is healed
+	cargo build --package server --package shop --bins $(CARGO_PROFILE)
+	"$(TARGET)/ci/immune" demo
+
+test: cargo-is-there ## all tests of the workspace; the log goes to $(TARGET)/test.log
+	mkdir -p "$(TARGET)"
+	status=0; \
+	cargo test --workspace $(CARGO_PROFILE) --no-fail-fast 2>&1 | tee "$(TARGET)/test.log" || status=$$?; \
+	cargo xtask count "$(TARGET)/test.log"; \
+	exit $$status
+
+lint: cargo-is-there ## formatting and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets $(CARGO_PROFILE) -- -D warnings
+
+cargo-is-there:
+	@command -v cargo >/dev/null || { \
+		echo "cargo is missing. Install Rust from https://rustup.rs, then try again." >&2; \
+		exit 1; \
+	}

@@ -1,0 +1,251 @@
+//! A drill through its phases, driven by hand.
+
+use model::experiment::Healed;
+use model::incident::{Cause, CauseKind, Impact, IncidentId};
+use model::plan::{
+    Action, ActionId, ActionKind, Attempt, Expectation, Mode, Outcome, OutcomeResult, PlanId,
+};
+use model::symptom::SymptomKind;
+use model::{Entity, PlanState, Scope};
+
+use super::*;
+
+const FILE: &str = "
+title: orders dies
+steady_state: {slos: [storefront], held_for: 5s}
+target: orders
+fault: kill_process
+blast_radius: {environment: production, services: [storefront, orders]}
+deadline: 2m
+observe: 1m
+expect: {decision: heal, cause: {kind: crash, entity: orders}}
+";
+
+struct World {
+    now: u64,
+    health: Health,
+    incidents: Vec<Incident>,
+    plans: Vec<Plan>,
+    fault: FaultView,
+    client: ClientLog,
+}
+
+impl World {
+    fn new() -> Self {
+        World {
+            now: 1000,
+            health: Health::Well,
+            incidents: Vec::new(),
+            plans: Vec::new(),
+            fault: FaultView::default(),
+            client: ClientLog::default(),
+        }
+    }
+
+    fn at(&self) -> Timestamp {
+        Timestamp::from_secs(self.now)
+    }
+
+    fn with_view<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
+        let objectives = [ObjectiveState {
+            source: "default-availability".into(),
+            entity: Entity::service(&Scope::default(), "storefront"),
+            kind: SymptomKind::AvailabilityBurn,
+            objective: 0.99,
+            threshold_seconds: None,
+            health: self.health,
+            good_ratio_1m: Some(1.0),
+            requests_1m: 100.0,
+            burn: [None; 4],
+            last_bad: None,
+        }];
+        let incidents: Vec<&Incident> = self.incidents.iter().collect();
+        let plans: Vec<&Plan> = self.plans.iter().collect();
+        look(&View {
+            now: self.at(),
+            objectives: &objectives,
+            incidents: &incidents,
+            plans: &plans,
+            fault: &self.fault,
+            client: Some(&self.client),
+        })
+    }
+
+    fn run(&mut self, drill: &mut Drill, seconds: u64) -> Vec<Order> {
+        let mut orders = Vec::new();
+        for _ in 0..seconds {
+            self.now += 1;
+            orders.extend(self.with_view(|view| drill.step(view)));
+        }
+        orders
+    }
+
+    fn request(&mut self, second: u64, ok: bool) {
+        let nanos = Timestamp::from_secs(second).0;
+        self.client.read(&format!(
+            "{{\"start_unix_ns\":{},\"end_unix_ns\":{nanos},\"ok\":{ok}}}\n",
+            nanos - 1
+        ));
+    }
+
+    fn open_incident(&mut self, service: &str) {
+        let scope = Scope::default();
+        let orders = Entity::service(&scope, "orders");
+        let at = self.at();
+        self.incidents.push(Incident {
+            id: IncidentId(self.incidents.len() as u64 + 1),
+            scope: scope.clone(),
+            state: IncidentState::Open,
+            title: String::new(),
+            onset: at,
+            opened: at,
+            mitigated: None,
+            resolved: None,
+            symptoms: Vec::new(),
+            firing: Vec::new(),
+            causes: vec![Cause {
+                kind: CauseKind::Crash,
+                entity: orders,
+                confidence: 0.9,
+                onset: at,
+                summary: "orders crashed".into(),
+                evidence: Vec::new(),
+                process: None,
+            }],
+            impact: Impact {
+                services: vec![Entity::service(&scope, service)],
+                ..Impact::default()
+            },
+            plans: Vec::new(),
+            needs_human: String::new(),
+            acknowledged_by: String::new(),
+            timeline: Vec::new(),
+        });
+    }
+
+    fn heal(&mut self) {
+        let at = self.at();
+        let entity = self.incidents[0].causes[0].entity.clone();
+        let action = Action {
+            id: ActionId("a-1-1".into()),
+            target: "orders".into(),
+            entity: entity.clone(),
+            kind: ActionKind::Restart,
+            expect: Expectation::NoProcess,
+            not_after: at,
+        };
+        let outcome = Outcome {
+            action: action.id.clone(),
+            at,
+            result: OutcomeResult::Done,
+            detail: String::new(),
+        };
+        self.plans.push(Plan {
+            id: PlanId(1),
+            incident: IncidentId(1),
+            cause: CauseKind::Crash,
+            entity,
+            target: "orders".into(),
+            kind: ActionKind::Restart,
+            mode: Mode::Auto,
+            state: PlanState::Verified,
+            created: at,
+            updated: at,
+            verdicts: Vec::new(),
+            attempts: vec![Attempt { action, ordered: at, outcome: Some(outcome) }],
+            reason: String::new(),
+        });
+    }
+}
+
+fn drill(file: &str) -> Drill {
+    Drill::new(crate::parse(file).unwrap(), Timestamp::from_secs(1000), 0)
+}
+
+#[test]
+fn a_healed_kill_passes() {
+    let mut world = World::new();
+    let mut drill = drill(FILE);
+    assert_eq!(world.run(&mut drill, 10), [Order::Inject]);
+    world.fault.injected_at = Some(world.at());
+    world.fault.effective_at = Some(world.at());
+    world.run(&mut drill, 1);
+    world.request(world.now + 1, false);
+    world.run(&mut drill, 3);
+    world.open_incident("storefront");
+    world.run(&mut drill, 2);
+    world.heal();
+    let orders = world.run(&mut drill, 60);
+    assert_eq!(orders, [Order::Undo]);
+    world.request(world.now, true);
+    world.incidents[0].state = IncidentState::Resolved;
+    world.fault.undone_at = Some(world.at());
+    world.fault.found_healed = true;
+    world.run(&mut drill, 1);
+    let card = world.with_view(|view| drill.scorecard(view));
+    assert_eq!(card.failures, Vec::<String>::new());
+    assert!(card.passed);
+    assert_eq!(card.healed, Some(Healed::ByAction));
+}
+
+#[test]
+fn recovery_only_by_the_undo_does_not_pass() {
+    let mut world = World::new();
+    let mut drill = drill(FILE);
+    world.run(&mut drill, 10);
+    world.fault.injected_at = Some(world.at());
+    world.fault.effective_at = Some(world.at());
+    world.request(world.now + 1, false);
+    world.run(&mut drill, 5);
+    world.open_incident("storefront");
+    world.run(&mut drill, 70);
+    world.fault.undone_at = Some(world.at());
+    world.run(&mut drill, 20);
+    world.request(world.now, true);
+    let card = world.with_view(|view| drill.scorecard(view));
+    assert_eq!(card.healed, Some(Healed::OnlyBecauseItEnded));
+    assert_eq!(card.decision_right, Some(false));
+    assert!(!card.passed);
+}
+
+#[test]
+fn nothing_is_injected_while_users_are_not_well() {
+    let mut world = World::new();
+    world.health = Health::Burning;
+    let mut drill = drill(FILE);
+    assert_eq!(world.run(&mut drill, 200), []);
+    assert_eq!(drill.phase, Phase::Done);
+    assert!(drill.abort.as_ref().unwrap().contains("steady state"));
+}
+
+#[test]
+fn trouble_outside_the_blast_radius_aborts_and_undoes() {
+    let mut world = World::new();
+    let mut drill = drill(FILE);
+    world.run(&mut drill, 10);
+    world.fault.effective_at = Some(world.at());
+    world.run(&mut drill, 2);
+    world.open_incident("billing");
+    assert_eq!(world.run(&mut drill, 1), [Order::Undo]);
+    assert!(drill.abort.as_ref().unwrap().contains("billing"));
+}
+
+#[test]
+fn an_incident_during_a_placebo_is_a_false_page() {
+    let file = FILE.replace("fault: kill_process\n", "").replace(
+        "{decision: heal, cause: {kind: crash, entity: orders}}",
+        "{decision: leave_alone}",
+    );
+    let mut world = World::new();
+    let mut quiet = drill(&file);
+    assert_eq!(world.run(&mut quiet, 100), []);
+    assert!(world.with_view(|view| quiet.scorecard(view)).passed);
+
+    let mut loud = drill(&file);
+    world.run(&mut loud, 10);
+    world.open_incident("storefront");
+    world.run(&mut loud, 100);
+    let card = world.with_view(|view| loud.scorecard(view));
+    assert_eq!(card.false_pages, 1);
+    assert!(!card.passed);
+}

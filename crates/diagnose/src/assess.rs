@@ -1,0 +1,195 @@
+//! From candidates to ranked causes that stay put.
+//!
+//! Each tick proposes afresh; what was once seen directly (a process gone, silence) is held with
+//! the evidence of its best moment, for a remedy must not unmake its cause. It is contradicted by
+//! one thing only: what went away is back for a minute and users are still hurt. Other causes are
+//! held for `HOLD`, so that a test that wavers at its limit does not make the first cause flicker.
+//! Once users are well, causes are frozen.
+
+use std::time::Duration;
+
+use model::incident::EvidenceKind;
+use model::{Cause, CauseKind, Entity, Evidence, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::causes;
+use crate::known::Known;
+use crate::score::{self, Candidate, Part};
+use crate::walk::Trouble;
+
+/// A cause without direct evidence is kept for this long after it was last seen as strong.
+const HOLD: Duration = Duration::from_secs(30);
+/// What is back for this long should have helped, if its absence was the cause.
+const BACK_IN_VAIN: Duration = Duration::from_secs(60);
+const CAUSES_SHOWN: usize = 8;
+const HELD_MAX: usize = 64;
+
+/// A cause at its best moment so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    cause: Cause,
+    node: Entity,
+    depth: u32,
+    /// Nothing that is hurt is known to fail by it.
+    off_path: bool,
+    confirmed: Timestamp,
+    /// When what went away was first seen to be back.
+    back: Option<Timestamp>,
+}
+
+impl Held {
+    fn new(candidate: Candidate, now: Timestamp) -> Self {
+        Held {
+            node: candidate.node.clone(),
+            depth: candidate.depth,
+            off_path: candidate.has(Part::OffPath) || candidate.has(Part::CallsSucceed),
+            cause: candidate.into_cause(),
+            confirmed: now,
+            back: None,
+        }
+    }
+
+    fn is_direct(&self) -> bool {
+        matches!(self.cause.kind, CauseKind::Crash | CauseKind::Silent)
+    }
+
+    fn same_as(&self, other: &Held) -> bool {
+        self.cause.kind == other.cause.kind && self.cause.entity == other.cause.entity
+    }
+}
+
+/// Looks for causes and merges them with what is held.
+pub fn gather(trouble: &Trouble, held: &mut Vec<Held>, confidence_min: f64) {
+    let now = trouble.window.now;
+    let fresh: Vec<Held> = causes::ALL
+        .iter()
+        .flat_map(|spec| (spec.propose)(trouble))
+        .map(|candidate| Held::new(candidate, now))
+        .collect();
+    held.retain(|old| {
+        let is_proven = old.is_direct() && old.cause.confidence >= confidence_min;
+        is_proven || now.since(old.confirmed) <= HOLD || fresh.iter().any(|new| new.same_as(old))
+    });
+    for new in fresh {
+        if new.cause.kind == CauseKind::Silent {
+            // It is silent as of now, whatever was heard in between.
+            held.iter_mut().filter(|old| old.same_as(&new)).for_each(|old| old.back = None);
+        }
+        match held.iter_mut().find(|old| old.same_as(&new)) {
+            Some(old) if supersedes(&new, old, confidence_min) => {
+                let back = old.back.filter(|_| old.cause.process == new.cause.process);
+                *old = Held { back, ..new };
+            }
+            Some(_) => {}
+            None => held.push(new),
+        }
+    }
+    held.sort_by(order);
+    held.truncate(HELD_MAX);
+}
+
+fn supersedes(new: &Held, old: &Held, confidence_min: f64) -> bool {
+    if new.cause.confidence >= old.cause.confidence {
+        return true;
+    }
+    let another_process = new.cause.process != old.cause.process;
+    if old.is_direct() && old.cause.confidence >= confidence_min {
+        return another_process && new.cause.confidence >= confidence_min;
+    }
+    new.confirmed.since(old.confirmed) > HOLD
+}
+
+/// Ranks what is held. `hurting`: users are still hurt at `now`, so what is back in vain is
+/// contradicted.
+pub fn rank(
+    known: &Known,
+    held: &mut [Held],
+    now: Timestamp,
+    hurting: bool,
+    confidence_min: f64,
+) -> Vec<Cause> {
+    for one in held.iter_mut() {
+        one.back = one.back.or_else(|| back_since(known, one, now));
+    }
+    let mut ranked: Vec<Held> = held.to_vec();
+    if hurting {
+        ranked.iter_mut().for_each(|one| contradict(one, now));
+    }
+    ranked.sort_by(order);
+    let is_named = |one: &Held| one.cause.confidence >= confidence_min;
+    let crashed: Vec<Entity> = ranked
+        .iter()
+        .filter(|one| one.cause.kind == CauseKind::Crash && is_named(one))
+        .map(|one| one.node.clone())
+        .collect();
+    let something_named = ranked.iter().any(is_named);
+    ranked
+        .into_iter()
+        .filter(|one| {
+            let is_weaker_word =
+                matches!(one.cause.kind, CauseKind::Silent | CauseKind::DependencyDown);
+            !(is_weaker_word && crashed.contains(&one.node))
+        })
+        .filter(|one| !(one.off_path && something_named))
+        .map(|one| one.cause)
+        .take(CAUSES_SHOWN)
+        .collect()
+}
+
+/// Puts "unknown" where it belongs: first while nothing else is sure enough, else last.
+pub fn with_unknown(mut causes: Vec<Cause>, unknown: Cause, confidence_min: f64) -> Vec<Cause> {
+    let best = causes.first().map_or(0.0, |cause| cause.confidence);
+    let rest = ((1.0 - best) * 100.0).round().clamp(1.0, 99.0) / 100.0;
+    let unknown = Cause { confidence: rest, ..unknown };
+    let at = if best >= confidence_min { causes.len() } else { 0 };
+    causes.insert(at, unknown);
+    causes
+}
+
+/// Since when what went away is there again, as far as can be seen now.
+fn back_since(known: &Known, held: &Held, now: Timestamp) -> Option<Timestamp> {
+    let cause = &held.cause;
+    match cause.kind {
+        CauseKind::Crash => known.processes.all().find_map(|target| {
+            let gone = target.gone.as_ref()?;
+            let is_same = Some(&gone.process) == cause.process.as_ref();
+            gone.back.as_ref().filter(|_| is_same).map(|(since, _)| *since)
+        }),
+        CauseKind::Silent => {
+            let is_heard = match known.instances.get(&cause.entity) {
+                Some(instance) => instance.silent.is_none(),
+                None => known.heard.get(&held.node).is_some_and(|heard| heard.last > cause.onset),
+            };
+            is_heard.then_some(now)
+        }
+        _ => None,
+    }
+}
+
+fn contradict(held: &mut Held, now: Timestamp) {
+    let Some(back) = held.back.filter(|back| now.since(*back) >= BACK_IN_VAIN) else { return };
+    let (kind, what) = match held.cause.kind {
+        CauseKind::Crash => (EvidenceKind::Process, "its process runs again"),
+        _ => (EvidenceKind::Instance, "it is heard again"),
+    };
+    held.cause.confidence = score::lessen(held.cause.confidence, Part::BackInVain);
+    held.cause.evidence.push(Evidence {
+        kind,
+        entity: held.cause.entity.clone(),
+        at: back,
+        summary: format!("{what} since {} and users are still hurt", back.clock()),
+        supports: false,
+        trace_id: String::new(),
+    });
+}
+
+/// Surest first; among equals the deepest, then the earliest.
+fn order(a: &Held, b: &Held) -> std::cmp::Ordering {
+    b.cause
+        .confidence
+        .total_cmp(&a.cause.confidence)
+        .then_with(|| b.depth.cmp(&a.depth))
+        .then_with(|| a.cause.onset.cmp(&b.cause.onset))
+        .then_with(|| a.cause.kind.cmp(&b.cause.kind))
+        .then_with(|| a.cause.entity.cmp(&b.cause.entity))
+}

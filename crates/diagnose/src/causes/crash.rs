@@ -1,0 +1,131 @@
+//! Crash: the process of a configured target went away, unasked, in the time of the trouble.
+//!
+//! The strongest cause, because an agent saw it. The process has to be on the failing path (or
+//! within reach of what is hurt, with no call seen since); one that is not is named only as a
+//! remark far below, and only where nothing better is known (`assess`). A process that was asked to
+//! stop did not crash.
+
+use std::time::Duration;
+
+use model::incident::EvidenceKind;
+use model::tick::SeriesKey;
+use model::{CauseKind, Entity};
+
+use super::{Spec, add_answers, add_leads};
+use crate::processes::{Gone, Target};
+use crate::score::{Candidate, Part};
+use crate::walk::Trouble;
+use crate::wording;
+
+pub const SPEC: Spec = Spec {
+    id: CauseKind::Crash,
+    title: "Process crashed",
+    documentation: "A process that should run is gone: an agent saw it running and then \
+                    gone, nobody had asked for it to stop, and what is hurt depends on it.",
+    propose,
+};
+
+/// A process may have gone this long before the first failed request ended.
+const BEFORE_ONSET: Duration = Duration::from_secs(60);
+
+fn propose(trouble: &Trouble) -> Vec<Candidate> {
+    let mut candidates = Vec::new();
+    for target in trouble.known.processes.all() {
+        let Some(gone) = target.gone.as_ref().filter(|gone| is_crash(trouble, gone)) else {
+            continue;
+        };
+        let node = trouble.known.topology.node(&target.entity);
+        if trouble.hurt.keys().any(|hurt| hurt.scope == node.scope) {
+            candidates.push(candidate(trouble, target, gone, &node));
+        }
+    }
+    candidates
+}
+
+/// Did this process go away in the time of the trouble, unasked, and was it not back long before
+/// (after a relapse)?
+pub fn is_crash(trouble: &Trouble, gone: &Gone) -> bool {
+    !gone.stop_requested
+        && gone.last_seen + BEFORE_ONSET >= trouble.first_onset
+        && gone.last_seen <= trouble.window.now
+        && gone.back.as_ref().is_none_or(|(back, _)| *back + BEFORE_ONSET >= trouble.window.onset)
+}
+
+fn candidate(trouble: &Trouble, target: &Target, gone: &Gone, node: &Entity) -> Candidate {
+    let entity = trouble.known.topology.resolve(&target.entity);
+    let mut candidate = Candidate::new(CauseKind::Crash, &entity, node, gone.last_seen);
+    candidate.process = Some(gone.process.clone());
+    let pid = gone.process.pid;
+    let words = format!(
+        "process {pid} of target {} on {} is gone, last seen running {}; nobody asked it to stop",
+        target.name,
+        gone.process.host,
+        gone.last_seen.clock()
+    );
+    candidate.line(Part::ProcessGone, EvidenceKind::Process, gone.last_seen, words);
+    let how = match trouble.reached.get(node) {
+        Some(reached) => {
+            add_leads(&mut candidate, trouble, node, reached);
+            add_answers(&mut candidate, trouble, node, reached, true);
+            if candidate.has(Part::NoAnswer) {
+                " and calls to it are not answered"
+            } else {
+                " and what depends on it fails"
+            }
+        }
+        None => {
+            add_distance(&mut candidate, trouble, node);
+            ""
+        }
+    };
+    candidate.summary = format!("{entity} crashed: its process {pid} is gone{how}");
+    add_others(&mut candidate, trouble, node);
+    candidate
+}
+
+/// Says how a process off the failing path stands to what is hurt.
+fn add_distance(candidate: &mut Candidate, trouble: &Trouble, node: &Entity) {
+    let topology = &trouble.known.topology;
+    let now = trouble.window.now;
+    let depends = trouble.hurt.keys().find(|hurt| topology.depends_on(hurt).contains(node));
+    let Some(hurt) = depends else {
+        let words = format!("no call from what is hurt to {node} is known");
+        candidate.line(Part::OffPath, EvidenceKind::Topology, now, words);
+        return;
+    };
+    let keys: Vec<SeriesKey> = topology
+        .callers(node)
+        .flat_map(|caller| topology.calls(caller, node).iter().cloned())
+        .collect();
+    let calls = trouble.window.during(trouble.known, &keys);
+    let since = trouble.window.from().clock();
+    let (failed, all) = (wording::number(calls.errors), wording::number(calls.total));
+    if calls.total <= 0.0 {
+        let words = format!("{hurt} depends on {node}; no call to it was seen since {since}");
+        candidate.line(Part::WithinReach, EvidenceKind::Topology, now, words);
+    } else if 2.0 * calls.errors >= calls.total {
+        let words = format!("calls to {node}: {failed} of {all} failed since {since}, still few");
+        candidate.line(Part::WithinReach, EvidenceKind::Calls, now, words);
+    } else {
+        let words = format!("calls to {node}: {failed} of {all} failed since {since}, as before");
+        candidate.line(Part::CallsSucceed, EvidenceKind::Calls, now, words);
+    }
+}
+
+/// Remarks on the instances of the same service: silent too, or still there.
+fn add_others(candidate: &mut Candidate, trouble: &Trouble, node: &Entity) {
+    for (instance, state) in trouble.known.instances_of(node).take(4) {
+        let words = match state.silent {
+            Some(last) => format!("{instance}: no telemetry since {}", last.clock()),
+            None if *instance != candidate.entity && candidate.entity != *node => {
+                format!(
+                    "{instance} still sends telemetry, so only a part of the calls is concerned"
+                )
+            }
+            None => continue,
+        };
+        let at = state.silent.unwrap_or(trouble.window.now);
+        let subject = (instance, at);
+        candidate.line_of(Part::Remark, EvidenceKind::Instance, subject, words, "");
+    }
+}

@@ -1,0 +1,108 @@
+//! The kinds of cause that are looked for: one file each, one line in `ALL`.
+//!
+//! A kind proposes candidates for one trouble, each with its lines of evidence; `score` turns the
+//! lines into a confidence. Kinds do not know each other, except that a proven crash spares its
+//! entity the weaker words "silent" and "does not answer" (`assess`), and that "unknown" is told
+//! what the others found.
+
+pub mod crash;
+
+pub mod silent;
+
+pub mod dependency_down;
+
+pub mod change;
+
+pub mod unknown;
+
+use model::incident::EvidenceKind;
+use model::{CauseKind, Entity};
+
+use crate::failure::{self, Answer};
+use crate::leads::Harm;
+use crate::score::{Candidate, Part};
+use crate::walk::{Reached, Trouble};
+use crate::wording;
+
+/// What a kind of cause is, for documentation and the catalogue of the UI.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    pub id: CauseKind,
+    pub title: &'static str,
+    pub documentation: &'static str,
+    pub propose: fn(&Trouble) -> Vec<Candidate>,
+}
+
+/// Every kind that is looked for; "unknown" is not looked for, it is what remains.
+pub const ALL: &[Spec] = &[crash::SPEC, silent::SPEC, dependency_down::SPEC, change::SPEC];
+
+/// Lines of one kind that a candidate shows.
+const LEADS_SHOWN: usize = 3;
+
+/// Adds how the trouble leads to `node`: calls that got worse, or its own users' harm.
+fn add_leads(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, reached: &Reached) {
+    candidate.depth = reached.depth;
+    for lead in reached.leads.iter().take(LEADS_SHOWN) {
+        let part = match lead.harm {
+            Harm::Fails => Part::CallsFail,
+            Harm::Missing | Harm::Slow | Harm::Stopped => Part::CallsMissing,
+        };
+        let at = lead.during.first_error_at.unwrap_or(lead.since);
+        let words = wording::calls(lead);
+        let subject = (&lead.callee, at);
+        candidate.line_of(part, EvidenceKind::Calls, subject, words, &lead.during.trace_id);
+    }
+    let failing = reached.leads.iter().any(|lead| lead.harm == Harm::Fails);
+    let all_explain_little = reached.leads.iter().all(|lead| lead.explains_little());
+    if let Some(lead) = reached.leads.first().filter(|_| failing && all_explain_little) {
+        let words = format!(
+            "{} failed calls are few beside {} failed requests of {}",
+            wording::number(lead.during.errors),
+            wording::number(lead.caller_errors),
+            lead.caller
+        );
+        candidate.line(Part::ExplainsLittle, EvidenceKind::Calls, lead.since, words);
+    }
+    if let Some(kinds) = trouble.hurt.get(node).filter(|_| reached.leads.is_empty()) {
+        let part = if reached.is_deepest() { Part::HurtItself } else { Part::WithinReach };
+        let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+        let words = format!("users of {node} are hurt ({})", kinds.join(", "));
+        candidate.line(part, EvidenceKind::Calls, trouble.window.onset, words);
+    }
+    if reached.is_deepest() {
+        let words = format!("no call that {node} makes has got worse");
+        candidate.line(Part::Deepest, EvidenceKind::Topology, trouble.window.now, words);
+    }
+}
+
+/// Adds what the failures tell of the callee: nobody there, or somebody who answers badly.
+/// `server_error_clears`: is a server's own error a sign that this callee is alive and not the
+/// matter?
+fn add_answers(
+    candidate: &mut Candidate,
+    trouble: &Trouble,
+    node: &Entity,
+    reached: &Reached,
+    server_error_clears: bool,
+) {
+    let Some(lead) = reached.leads.iter().find(|lead| lead.harm == Harm::Fails) else { return };
+    let (answer, count, all) = failure::answer(&lead.during);
+    let of = format!("{} of {} failures", wording::number(count), wording::number(all));
+    let (part, words) = match answer {
+        Answer::None => (
+            Part::NoAnswer,
+            format!(
+                "{of} are refusals, timeouts or a proxy's 502/503/504: nobody answers at {node}"
+            ),
+        ),
+        Answer::ServerError if server_error_clears => {
+            (Part::Answers, format!("{of} are answers with a server error: something is alive"))
+        }
+        Answer::Other => {
+            let kinds = wording::error_kinds(&lead.during);
+            (Part::Answers, format!("{of} ({kinds}) do not look like a callee that is gone"))
+        }
+        Answer::ServerError | Answer::Untold => return,
+    };
+    candidate.line(part, EvidenceKind::Calls, trouble.window.now, words);
+}

@@ -1,0 +1,121 @@
+//! What a failed call's kind tells of the callee: nobody there, or somebody who answers badly.
+//!
+//! Kinds come as text from many SDKs (`error.type`, status codes, exception names); they are
+//! recognised by parts of words. What is not recognised counts as an answer, so that an unknown
+//! word never makes a crash.
+
+use crate::figures::Sum;
+
+/// Parts of names of failures in which the callee did not answer itself.
+const NO_ANSWER: &[&str] = &[
+    "refused",
+    "timeout",
+    "timed_out",
+    "timedout",
+    "timed out",
+    "deadline",
+    "reset",
+    "unreachable",
+    "unavailable",
+    "connect",
+    "econn",
+    "epipe",
+    "broken_pipe",
+    "broken pipe",
+    "brokenpipe",
+    "hang up",
+    "hangup",
+    "socket",
+    "enotfound",
+    "eai_again",
+    "name_resolution",
+    "operationalerror",
+    "interfaceerror",
+    "aggregateerror",
+    "closed",
+];
+
+/// Whole words and codes of the same meaning: HTTP of a proxy, gRPC, SQLSTATE.
+const NO_ANSWER_CODES: &[&str] = &[
+    "502", "503", "504", "4", "14", "57p01", "57p02", "57p03", "08000", "08001", "08003", "08004",
+    "08006", "dns", "eof", "network",
+];
+
+/// Failures of a server that is alive.
+const SERVER_ERROR_CODES: &[&str] = &[
+    "500",
+    "501",
+    "505",
+    "507",
+    "508",
+    "2",
+    "13",
+    "15",
+    "internal",
+    "unknown",
+    "data_loss",
+    "loss",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Most failures are of calls that nobody answered.
+    None,
+    /// Most are a server's own errors.
+    ServerError,
+    /// Most are other answers, or their kinds are not known.
+    Other,
+    /// Nothing is known of their kinds.
+    Untold,
+}
+
+/// What most of the failures in `sum` are, with their number and that of all with a kind.
+pub fn answer(sum: &Sum) -> (Answer, f64, f64) {
+    let (mut none, mut server_error, mut all) = (0.0, 0.0, 0.0);
+    for (kind, count) in &sum.kinds {
+        all += count;
+        let kind = kind.to_ascii_lowercase();
+        let has_code = |codes: &[&str]| {
+            kind.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| codes.contains(&word))
+        };
+        if NO_ANSWER.iter().any(|part| kind.contains(part)) || has_code(NO_ANSWER_CODES) {
+            none += count;
+        } else if has_code(SERVER_ERROR_CODES) {
+            server_error += count;
+        }
+    }
+    if all <= 0.0 {
+        (Answer::Untold, 0.0, 0.0)
+    } else if 2.0 * none >= all {
+        (Answer::None, none, all)
+    } else if 2.0 * (none + server_error) >= all {
+        (Answer::ServerError, server_error, all)
+    } else {
+        (Answer::Other, all - none - server_error, all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_500_is_an_answer_and_a_502_is_none() {
+        let check = |kind: &str, expected: Answer| {
+            let mut sum = Sum::default();
+            sum.kinds.insert(kind.to_owned(), 5.0);
+            assert_eq!(answer(&sum).0, expected, "{kind}");
+        };
+        check("connection_refused", Answer::None);
+        check("ECONNREFUSED", Answer::None);
+        check("http_502", Answer::None);
+        check("grpc_UNAVAILABLE", Answer::None);
+        check("redis.exceptions.ConnectionError", Answer::None);
+        check("psycopg2.OperationalError", Answer::None);
+        check("http_500", Answer::ServerError);
+        check("grpc_INTERNAL", Answer::ServerError);
+        check("UniqueViolation", Answer::Other);
+        check("23502", Answer::Other);
+        assert_eq!(answer(&Sum::default()).0, Answer::Untold);
+    }
+}

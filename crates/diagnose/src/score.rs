@@ -1,0 +1,222 @@
+//! How sure a cause is: a sum of points that can be read off its evidence.
+//!
+//! Every line of evidence belongs to one part, every part has fixed points, and each counts once
+//! however many lines tell of it:
+//!
+//! ```text
+//! confidence = clamp(sum of the points of the parts present, 1, 99) / 100
+//! ```
+//!
+//! | part | points | the line of evidence says |
+//! |---|---|---|
+//! | process gone | +45 | an agent saw the process go away, unasked, in the time of the trouble |
+//! | silent | +30 | telemetry stopped when the trouble began |
+//! | calls fail | +35 | calls that lead to it fail clearly more than before |
+//! | hurt itself | +35 | its own users are hurt, and nothing that it calls got worse |
+//! | calls missing | +20 | calls that lead to it are no longer made, or no longer end |
+//! | within reach | +15 | what is hurt is it or depends on it; calls are too few to tell |
+//! | no answer | +10 | most failures are refusals, resets, timeouts, or a proxy's 502/503/504 |
+//! | deepest | +5 | nothing that it calls got worse |
+//! | opaque | +15 | no telemetry tells of it from inside, so nothing there can be cleared |
+//! | probe fails | +15 | a probe of it fails |
+//! | change close | +35 | a change at most 2 min before onset |
+//! | change near | +20 | at most 5 min before, or up to 1 min after (clocks, slow reports) |
+//! | change far | +5 | at most 15 min before |
+//! | changed node | +30 | the change is where the failing path ends |
+//! | changed on path | +10 | the change is on the failing path, which leads on from there |
+//! | meant to alter | +5 | a deploy, configuration or flag: it alters what the software does |
+//! | meant to keep | −15 | a restart or scaling: by itself it alters nothing |
+//! | well between | −10 | many requests went well between the change and the onset |
+//! | answers | −25 | most failures are answers (a 500, an exception): something is alive there |
+//! | calls succeed | −15 | calls to it go as well as before |
+//! | off path | −10 | nothing that is hurt is known to call it |
+//! | explains little | −20 | its failures are too few for those of its callers |
+//! | runs | −5 | an agent says that the process runs |
+//! | probe answers | −20 | a probe of it succeeds |
+//! | back in vain | −50 | the process runs again for 60 s and users are still hurt |
+//!
+//! So a crash with all the usual signs has 95, a silent instance 80, a dependency that refuses 65,
+//! a deploy a minute before 75, one ten minutes before 45. "Unknown" has what the best other cause
+//! leaves over, and is first while no other reaches the configured confidence (0.5).
+//!
+//! The points are judgement, not statistics; they were chosen so that direct sight (a process,
+//! silence) beats coincidence in time, and so that no single line names a cause.
+
+use model::incident::EvidenceKind;
+use model::tick::ProcessIdentity;
+use model::{Cause, CauseKind, Entity, Evidence, Timestamp};
+
+/// What one line of evidence amounts to. Points are in the table above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    ProcessGone,
+    Silent,
+    CallsFail,
+    HurtItself,
+    CallsMissing,
+    WithinReach,
+    NoAnswer,
+    Deepest,
+    Opaque,
+    ProbeFails,
+    ChangeClose,
+    ChangeNear,
+    ChangeFar,
+    ChangedNode,
+    ChangedOnPath,
+    MeantToAlter,
+    MeantToKeep,
+    WellBetween,
+    Answers,
+    CallsSucceed,
+    OffPath,
+    ExplainsLittle,
+    Runs,
+    ProbeAnswers,
+    BackInVain,
+    /// Said for the reader's sake; worth nothing.
+    Remark,
+}
+
+impl Part {
+    pub const fn points(self) -> i32 {
+        match self {
+            Part::ProcessGone => 45,
+            Part::CallsFail | Part::HurtItself | Part::ChangeClose => 35,
+            Part::Silent | Part::ChangedNode => 30,
+            Part::CallsMissing | Part::ChangeNear => 20,
+            Part::WithinReach | Part::Opaque | Part::ProbeFails => 15,
+            Part::NoAnswer | Part::ChangedOnPath => 10,
+            Part::Deepest | Part::ChangeFar | Part::MeantToAlter => 5,
+            Part::Remark => 0,
+            Part::Runs => -5,
+            Part::WellBetween | Part::OffPath => -10,
+            Part::MeantToKeep | Part::CallsSucceed => -15,
+            Part::ExplainsLittle | Part::ProbeAnswers => -20,
+            Part::Answers => -25,
+            Part::BackInVain => -50,
+        }
+    }
+}
+
+/// A candidate cause with the lines that speak for and against it.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub kind: CauseKind,
+    pub entity: Entity,
+    /// The node of the topology that it concerns.
+    pub node: Entity,
+    /// Distance from the hurt, for order among equals: deeper is better.
+    pub depth: u32,
+    pub onset: Timestamp,
+    pub process: Option<ProcessIdentity>,
+    pub summary: String,
+    pub lines: Vec<(Part, Evidence)>,
+}
+
+/// More lines than these are not read by anybody.
+const LINES_MAX: usize = 16;
+
+impl Candidate {
+    pub fn new(kind: CauseKind, entity: &Entity, node: &Entity, onset: Timestamp) -> Self {
+        Candidate {
+            kind,
+            entity: entity.clone(),
+            node: node.clone(),
+            depth: 0,
+            onset,
+            process: None,
+            summary: String::new(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// Adds one line of evidence; parts with negative points speak against.
+    pub fn line(&mut self, part: Part, kind: EvidenceKind, at: Timestamp, summary: String) {
+        let entity = self.entity.clone();
+        self.line_of(part, kind, (&entity, at), summary, "");
+    }
+
+    pub fn line_of(
+        &mut self,
+        part: Part,
+        kind: EvidenceKind,
+        (entity, at): (&Entity, Timestamp),
+        summary: String,
+        trace_id: &str,
+    ) {
+        if self.lines.len() >= LINES_MAX && self.lines.iter().any(|(known, _)| *known == part) {
+            return;
+        }
+        let evidence = Evidence {
+            kind,
+            entity: entity.clone(),
+            at,
+            summary,
+            supports: part.points() >= 0,
+            trace_id: trace_id.to_owned(),
+        };
+        self.lines.push((part, evidence));
+    }
+
+    pub fn has(&self, part: Part) -> bool {
+        self.lines.iter().any(|(known, _)| *known == part)
+    }
+
+    pub fn confidence(&self) -> f64 {
+        confidence(self.lines.iter().map(|(part, _)| *part))
+    }
+
+    pub fn into_cause(self) -> Cause {
+        let confidence = self.confidence();
+        Cause {
+            kind: self.kind,
+            entity: self.entity,
+            confidence,
+            onset: self.onset,
+            summary: self.summary,
+            evidence: self.lines.into_iter().map(|(_, evidence)| evidence).collect(),
+            process: self.process,
+        }
+    }
+}
+
+fn confidence(parts: impl Iterator<Item = Part>) -> f64 {
+    let mut parts: Vec<Part> = parts.collect();
+    parts.sort_unstable();
+    parts.dedup();
+    let points: i32 = parts.into_iter().map(Part::points).sum();
+    f64::from(points.clamp(1, 99)) / 100.0
+}
+
+/// `confidence` less the points of "back in vain".
+pub fn lessen(confidence: f64, part: Part) -> f64 {
+    let points = (confidence * 100.0).round() as i32 + part.points();
+    f64::from(points.clamp(1, 99)) / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_pictures_have_the_confidence_that_the_table_says() {
+        use Part::*;
+        let check = |parts: &[Part], expected: f64| {
+            assert_eq!(confidence(parts.iter().copied()), expected, "{parts:?}");
+        };
+        check(&[ProcessGone, CallsFail, CallsFail, NoAnswer, Deepest], 0.95);
+        check(&[Silent, CallsFail, NoAnswer, Deepest], 0.80);
+        check(&[CallsFail, NoAnswer, Deepest, Opaque], 0.65);
+        check(&[ChangeClose, ChangedNode, MeantToAlter, Deepest], 0.75);
+        check(&[ChangeFar, ChangedNode, MeantToAlter, Deepest], 0.45);
+        check(&[Answers, Runs], 0.01);
+    }
+
+    #[test]
+    fn no_single_line_names_a_cause() {
+        for part in [Part::ProcessGone, Part::CallsFail, Part::ChangeClose, Part::Silent] {
+            assert!(confidence([part].into_iter()) < 0.5);
+        }
+    }
+}

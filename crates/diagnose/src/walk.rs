@@ -1,0 +1,168 @@
+//! The walk from those who are hurt along calls that got worse to what is worst off furthest down.
+//!
+//! Breadth first from each hurt node to its callees, over edges with a lead; for a service that is
+//! no longer asked also up to callers whose calls stopped. A node without a lead onwards is
+//! *deepest*: what is wrong there is not explained by what it calls. Bounded in depth and nodes;
+//! circles are walked once.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use model::tick::BUCKET;
+use model::{Entity, SymptomKind, Timestamp};
+
+use crate::known::Known;
+use crate::leads::{self, Harm, Lead, Window};
+
+const DEPTH_MAX: u32 = 8;
+const REACHED_MAX: usize = 200;
+
+/// Who is hurt, since when: what a search for causes starts from.
+#[derive(Clone, Debug)]
+pub struct Trouble<'a> {
+    pub known: &'a Known,
+    pub window: Window,
+    /// Onset of the incident's first harm; earlier than the window's after a relapse.
+    pub first_onset: Timestamp,
+    /// When Immune opened the incident: its own actions came after.
+    pub opened: Timestamp,
+    /// Nodes with a symptom, and which.
+    pub hurt: BTreeMap<Entity, BTreeSet<SymptomKind>>,
+    pub reached: BTreeMap<Entity, Reached>,
+}
+
+/// A node on the failing path.
+#[derive(Clone, Debug, Default)]
+pub struct Reached {
+    pub depth: u32,
+    /// How it was reached; none for a node that is hurt itself and that nobody's failing calls lead
+    /// to.
+    pub leads: Vec<Lead>,
+    /// Nodes that it calls and whose calls got worse.
+    pub onwards: Vec<Entity>,
+}
+
+impl Reached {
+    pub fn is_deepest(&self) -> bool {
+        self.onwards.is_empty()
+    }
+
+    /// The worst lead: failing before missing before slow, then most failures.
+    pub fn best_harm(&self) -> Option<Harm> {
+        self.leads.iter().map(|lead| lead.harm).min()
+    }
+}
+
+impl<'a> Trouble<'a> {
+    pub fn walk(
+        known: &'a Known,
+        window: Window,
+        hurt: BTreeMap<Entity, BTreeSet<SymptomKind>>,
+        (first_onset, opened): (Timestamp, Timestamp),
+    ) -> Self {
+        let reached = BTreeMap::new();
+        let mut trouble = Trouble { known, window, first_onset, opened, hurt, reached };
+        let mut queue = VecDeque::new();
+        for node in trouble.hurt.keys() {
+            trouble.reached.insert(node.clone(), Reached::default());
+            queue.push_back(node.clone());
+        }
+        while let Some(node) = queue.pop_front() {
+            let depth = trouble.reached.get(&node).map_or(0, |reached| reached.depth);
+            if depth < DEPTH_MAX {
+                for lead in trouble.leads_from(&node) {
+                    trouble.follow(&node, lead, depth + 1, &mut queue);
+                }
+            }
+        }
+        trouble.walk_up();
+        trouble
+    }
+
+    /// Deepest nodes, those with failing calls first, then the furthest from the hurt.
+    pub fn deepest(&self) -> Option<(&Entity, &Reached)> {
+        self.reached.iter().min_by_key(|(node, reached)| {
+            let harm = reached.best_harm().map_or(4, |harm| harm as u8);
+            (!reached.is_deepest(), harm, u32::MAX - reached.depth, (*node).clone())
+        })
+    }
+
+    fn follow(&mut self, from: &Entity, lead: Lead, depth: u32, queue: &mut VecDeque<Entity>) {
+        let callee = lead.callee.clone();
+        if !self.reached.contains_key(&callee) {
+            if self.reached.len() >= REACHED_MAX {
+                return;
+            }
+            self.reached.insert(callee.clone(), Reached { depth, ..Reached::default() });
+            queue.push_back(callee.clone());
+        }
+        if let Some(reached) = self.reached.get_mut(&callee) {
+            reached.leads.push(lead);
+        }
+        if let Some(reached) = self.reached.get_mut(from) {
+            reached.onwards.push(callee);
+        }
+    }
+
+    fn leads_from(&self, caller: &Entity) -> Vec<Lead> {
+        let (known, window) = (self.known, self.window);
+        let callees: Vec<&Entity> = known.topology.callees(caller).map(|(node, _)| node).collect();
+        let mut found: Vec<Lead> =
+            callees.iter().filter_map(|node| leads::failing(known, window, caller, node)).collect();
+        if found.is_empty() {
+            // What comes after a failing call is not called any more: missing calls only tell
+            // something when no call fails.
+            let hangs = self.has(SymptomKind::Stalled) && self.can_tell_of_missing(caller);
+            found = callees
+                .iter()
+                .filter_map(|node| leads::missing(known, window, (caller, node), hangs))
+                .collect();
+        }
+        if self.has(SymptomKind::LatencyBurn) || self.has(SymptomKind::Stalled) {
+            let slow: Vec<Lead> = callees
+                .iter()
+                .filter(|node| !found.iter().any(|lead| lead.callee == ***node))
+                .filter_map(|node| leads::slow(known, window, caller, node))
+                .collect();
+            found.extend(slow);
+        }
+        found
+    }
+
+    /// Silence is no proof that calls are not made: unless it is hurt itself, the caller must have
+    /// been heard since.
+    fn can_tell_of_missing(&self, caller: &Entity) -> bool {
+        let since = self.window.onset + BUCKET;
+        let heard = self.known.heard.get(caller);
+        self.hurt.contains_key(caller) || heard.is_some_and(|heard| heard.last > since)
+    }
+
+    /// From services that are no longer asked to callers that no longer ask.
+    fn walk_up(&mut self) {
+        let mut ring: Vec<Entity> = self
+            .hurt
+            .iter()
+            .filter(|(_, kinds)| kinds.contains(&SymptomKind::AbsentTraffic))
+            .map(|(node, _)| node.clone())
+            .collect();
+        for depth in 1..=DEPTH_MAX {
+            let mut next = Vec::new();
+            for callee in &ring {
+                for caller in self.known.topology.callers(callee) {
+                    if self.reached.contains_key(caller) || self.reached.len() >= REACHED_MAX {
+                        continue;
+                    }
+                    if let Some(lead) = leads::stopped(self.known, self.window, caller, callee) {
+                        let reached = Reached { depth, leads: vec![lead], onwards: Vec::new() };
+                        self.reached.insert(caller.clone(), reached);
+                        next.push(caller.clone());
+                    }
+                }
+            }
+            ring = next;
+        }
+    }
+
+    fn has(&self, kind: SymptomKind) -> bool {
+        self.hurt.values().any(|kinds| kinds.contains(&kind))
+    }
+}

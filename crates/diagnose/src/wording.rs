@@ -1,0 +1,153 @@
+//! Words and figures as people read them: numbers, error kinds, calls, titles.
+//!
+//! Exact and calm: no adjectives, every figure with what it is out of and since when. A share is
+//! never rounded up to 100 % or down to 0 %.
+
+use model::incident::Incident;
+use model::{Cause, CauseKind, Severity, Symptom, SymptomKind};
+
+use crate::figures::Sum;
+use crate::leads::{Harm, Lead};
+
+const KINDS_SHOWN: usize = 3;
+
+/// `1,204`
+pub fn number(value: f64) -> String {
+    let digits = format!("{:.0}", value.clamp(0.0, 1e15));
+    let mut text = String::with_capacity(digits.len() + 4);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `48 %`, `0.4 %`, `99.7 %`
+pub fn percent(ratio: f64) -> String {
+    let percent = if ratio.is_finite() { ratio.clamp(0.0, 1.0) * 100.0 } else { 0.0 };
+    let near_an_end = (percent > 0.0 && percent < 1.0) || (percent > 99.0 && percent < 100.0);
+    if near_an_end {
+        format!("{:.1} %", percent.clamp(0.1, 99.9))
+    } else {
+        format!("{percent:.0} %")
+    }
+}
+
+/// `1.2 s`, `340 ms`
+pub fn seconds(value: f64) -> String {
+    if value >= 1.0 { format!("{value:.1} s") } else { format!("{:.0} ms", value * 1000.0) }
+}
+
+/// `connection_refused 100, http_502 18`, or the bare name when there is but one.
+pub fn error_kinds(sum: &Sum) -> String {
+    let mut kinds: Vec<(&String, f64)> = sum.kinds.iter().map(|(kind, n)| (kind, *n)).collect();
+    kinds.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    match kinds.as_slice() {
+        [] => String::new(),
+        [(kind, _)] => (*kind).clone(),
+        several => several
+            .iter()
+            .take(KINDS_SHOWN)
+            .map(|(kind, count)| format!("{kind} {}", number(*count)))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+/// `calls storefront -> orders: 118 of 118 failed since 14:02:05 (connection_refused), 0 of 1,204
+/// in the 10 min before`
+pub fn calls(lead: &Lead) -> String {
+    let Lead { caller, callee, harm, during, before, expected, .. } = lead;
+    let since = lead.since.clock();
+    let pair = format!("calls {caller} -> {callee}");
+    match harm {
+        Harm::Fails => {
+            let kinds = error_kinds(during);
+            let kinds = if kinds.is_empty() { kinds } else { format!(" ({kinds})") };
+            let before = if before.total > 0.0 {
+                format!("{} of {}", number(before.errors), number(before.total))
+            } else {
+                "none seen".to_owned()
+            };
+            let during = format!("{} of {}", number(during.errors), number(during.total));
+            format!("{pair}: {during} failed since {since}{kinds}, {before} in the 10 min before")
+        }
+        Harm::Missing => format!(
+            "{pair}: {} made since {since} where {} were to be expected by the 10 min before",
+            number(during.total),
+            number(*expected)
+        ),
+        Harm::Slow => format!(
+            "{pair}: {} on average since {since}, {} in the 10 min before",
+            seconds(during.mean_seconds().unwrap_or(0.0)),
+            seconds(before.mean_seconds().unwrap_or(0.0))
+        ),
+        Harm::Stopped => format!(
+            "{pair}: {} since {since}, {} in the 10 min before",
+            number(during.total),
+            number(before.total)
+        ),
+    }
+}
+
+/// One sentence: who is hurt, how much, and why as far as known.
+pub fn title(incident: &Incident, hurt: Option<&Symptom>, cause_confidence_min: f64) -> String {
+    let Some(symptom) = hurt else { return incident.title.clone() };
+    let named = incident.causes.first().filter(|cause| {
+        cause.kind != CauseKind::Unknown && cause.confidence >= cause_confidence_min
+    });
+    let why = named.map_or_else(|| "; cause unknown".to_owned(), because);
+    let ticket = if symptom.severity == Severity::Ticket { "ticket: " } else { "" };
+    format!("{ticket}{}{why}", harm(symptom))
+}
+
+fn harm(symptom: &Symptom) -> String {
+    let Symptom { entity, source, measured, threshold, .. } = symptom;
+    match symptom.kind {
+        SymptomKind::AvailabilityBurn => {
+            format!("{entity} fails {} of requests", percent(*measured))
+        }
+        SymptomKind::LatencyBurn if symptom.unit == "seconds" => {
+            format!(
+                "{entity} takes {} where {} is the limit",
+                seconds(*measured),
+                seconds(*threshold)
+            )
+        }
+        SymptomKind::LatencyBurn => {
+            format!("{entity} is too slow for {} of requests", percent(*measured))
+        }
+        SymptomKind::ProbeFailing => format!("probe {source} of {entity} fails"),
+        SymptomKind::Stalled => format!("{entity} does not finish requests"),
+        SymptomKind::AbsentTraffic => format!("{entity} gets no requests any more"),
+    }
+}
+
+fn because(cause: &Cause) -> String {
+    let entity = &cause.entity;
+    match cause.kind {
+        CauseKind::Crash => format!(" because {entity} crashed"),
+        CauseKind::Silent => format!(" because {entity} went silent"),
+        CauseKind::DependencyDown => format!(" because {entity} does not answer"),
+        CauseKind::Change => format!(" because of {}", cause.summary),
+        CauseKind::Unknown => "; cause unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_never_rounded_to_all_or_nothing() {
+        assert_eq!(percent(0.9999), "99.9 %");
+        assert_eq!(percent(1.0), "100 %");
+        assert_eq!(percent(0.0001), "0.1 %");
+        assert_eq!(percent(0.48), "48 %");
+        assert_eq!(number(1204.0), "1,204");
+        assert_eq!(number(1_234_567.0), "1,234,567");
+        assert_eq!(number(12.0), "12");
+    }
+}

@@ -1,0 +1,69 @@
+//! `Core`: observer and engine together, driven by entries of the input log.
+
+use model::Tick;
+use observe::Observer;
+use serde::{Deserialize, Serialize};
+
+use crate::{Config, Effects, Engine, Entry, Input};
+
+/// All state of the loop. Start empty, apply entries in order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Core {
+    pub observer: Observer,
+    pub engine: Engine,
+    ticks: u64,
+    last_tick: Option<Tick>,
+}
+
+impl Core {
+    /// `id_prefix` makes action ids unique across data folders; take it from the data folder.
+    pub fn new(config: Config, id_prefix: &str) -> Self {
+        Core {
+            observer: Observer::new(config.observe.clone()),
+            engine: Engine::new(config, id_prefix),
+            ticks: 0,
+            last_tick: None,
+        }
+    }
+
+    /// Takes one entry. Effects come from ticks, outcomes, commands and reloads; telemetry only gathers.
+    pub fn apply(&mut self, entry: Entry) -> Effects {
+        match entry {
+            Entry::Telemetry { arrival, batch } => self.observer.take(&batch, arrival),
+            Entry::Probe(result) => self.observer.probe(result),
+            Entry::Processes(reports) => {
+                reports.into_iter().for_each(|report| self.observer.process(report));
+            }
+            Entry::Change(change) => self.observer.change(change),
+            Entry::Tick { now } => return self.tick(now),
+            Entry::Outcome { now, outcome } => {
+                return self.engine.step(Input::Outcome(now, outcome));
+            }
+            Entry::Command { now, by, command } => {
+                return self.engine.step(Input::Command(now, by, command));
+            }
+            Entry::Reload { now, config } => {
+                self.observer.reload(config.observe.clone());
+                return self.engine.step(Input::Reload(now, config));
+            }
+        }
+        Effects::default()
+    }
+
+    fn tick(&mut self, now: model::Timestamp) -> Effects {
+        self.ticks += 1;
+        self.observer.set_thresholds(self.engine.detectors.thresholds());
+        let tick = self.observer.tick(self.ticks, now.max(self.engine.now()));
+        self.last_tick = Some(tick.clone());
+        self.engine.step(Input::Advance(tick))
+    }
+
+    /// The newest tick, for display.
+    pub fn last_tick(&self) -> Option<&Tick> {
+        self.last_tick.as_ref()
+    }
+
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
+}

@@ -1,0 +1,61 @@
+//! Entries of the input log: everything that can move the loop, in the order in which it was taken.
+
+use model::signal::Batch;
+use model::tick::{ProbeResult, ProcessReport};
+use model::{Change, IncidentId, Outcome, PlanId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::Config;
+
+/// One input. Telemetry is logged as the bytes that were received and decoded again at replay; all others
+/// are logged as they stand here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Entry {
+    Telemetry {
+        arrival: Timestamp,
+        batch: Batch,
+    },
+    Probe(ProbeResult),
+    Processes(Vec<ProcessReport>),
+    Change(Change),
+    Tick {
+        now: Timestamp,
+    },
+    Outcome {
+        now: Timestamp,
+        outcome: Outcome,
+    },
+    Command {
+        now: Timestamp,
+        by: String,
+        command: Command,
+    },
+    /// The server started, or took up a new configuration.
+    Reload {
+        now: Timestamp,
+        config: Box<Config>,
+    },
+}
+
+/// What a person, or a token in a person's name, may ask of the loop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    Approve {
+        plan: PlanId,
+    },
+    Deny {
+        plan: PlanId,
+    },
+    Acknowledge {
+        incident: IncidentId,
+    },
+    Freeze {
+        reason: String,
+    },
+    Thaw,
+    /// Forget a learned limit and learn it anew.
+    Relearn {
+        objective: String,
+    },
+}

@@ -1,0 +1,324 @@
+//! Runs a scenario through the real loop and compares what happened with what was expected.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::human::HumanDuration;
+use model::plan::{ActionKind, OutcomeResult};
+use model::tick::ProbeResult;
+use model::{Action, IncidentId, Outcome, PlanId, PlanState, Timestamp};
+
+use super::parse::{Executor, Expectation, Scenario, Step};
+use super::world::World;
+use crate::event::{Event, EventKind, IncidentReason};
+use crate::{Command, Config, Core, Effects, Entry};
+
+/// 2026-01-05T00:00:00Z, a Monday.
+const START: Timestamp = Timestamp::from_secs(1_767_571_200);
+/// An obedient executor takes this long.
+const EXECUTOR_TAKES: Duration = Duration::from_secs(2);
+/// Blessed times are rounded up to this, so that a small shift is no difference.
+const BLESS_STEP: Duration = Duration::from_secs(5);
+
+/// Something worth a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happening {
+    /// Since the start of the scenario.
+    pub at: Duration,
+    pub words: String,
+}
+
+/// What came of a scenario.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub title: String,
+    pub happened: Vec<Happening>,
+    /// Lines of a readable difference; empty when all came as expected.
+    pub difference: Vec<String>,
+}
+
+impl Report {
+    pub fn passed(&self) -> bool {
+        self.difference.is_empty()
+    }
+
+    /// The file's text with its expectations replaced by what happened.
+    pub fn bless(&self, text: &str) -> String {
+        let mut lines: Vec<String> = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("expect "))
+            .map(str::to_owned)
+            .collect();
+        while lines.last().is_some_and(|line| line.trim().is_empty()) {
+            lines.pop();
+        }
+        if self.happened.is_empty() {
+            lines.push("expect silence".to_owned());
+        }
+        for happening in &self.happened {
+            let step = BLESS_STEP.as_millis() as u64;
+            let by = (happening.at.as_millis() as u64).div_ceil(step) * step;
+            let by = HumanDuration::from_millis(by);
+            lines.push(format!("expect {by} {}", happening.words));
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+pub fn run(scenario: &Scenario) -> Report {
+    let mut runner = Runner::new(scenario);
+    let seconds = scenario.run_for.as_secs();
+    let mut second = 0;
+    while second < seconds {
+        second += 1;
+        let from = Duration::from_secs(second - 1);
+        let to = Duration::from_secs(second);
+        for (_, step) in scenario.steps.iter().filter(|(at, _)| (from..to).contains(at)) {
+            if let Step::Away(length) = step {
+                runner.away_until = START + from + *length;
+            }
+            runner.apply(step);
+        }
+        runner.second(START + to);
+    }
+    let difference = compare(&scenario.expectations, &runner.happened);
+    Report { title: scenario.title.clone(), happened: runner.happened, difference }
+}
+
+struct Runner<'a> {
+    scenario: &'a Scenario,
+    world: World,
+    core: Core,
+    now: Timestamp,
+    away_until: Timestamp,
+    executor: Executor,
+    /// Orders with the time at which the executor is done with them.
+    orders: Vec<(Timestamp, Action)>,
+    probes: BTreeMap<String, bool>,
+    happened: Vec<Happening>,
+    causes: BTreeMap<IncidentId, String>,
+    /// Why a person was called, last.
+    humans: BTreeMap<IncidentId, String>,
+    plans: BTreeMap<PlanId, PlanState>,
+}
+
+impl<'a> Runner<'a> {
+    fn new(scenario: &'a Scenario) -> Self {
+        let world = World::new(scenario, START);
+        let targets = scenario.targets.iter().filter_map(|name| {
+            let (entity, _) = world.target(name)?;
+            let actions = vec![ActionKind::Restart];
+            let action_timeout = HumanDuration::from_secs(30);
+            Some(remediate::Target { name: name.clone(), entity, actions, action_timeout })
+        });
+        let settings = scenario.config.clone();
+        let config = Config {
+            targets: targets.collect(),
+            observe: settings.observe,
+            detect: settings.detect,
+            diagnose: settings.diagnose,
+            remediate: settings.healing,
+            catch_up: settings.catch_up,
+        };
+        Runner {
+            scenario,
+            core: Core::new(config, "scenario"),
+            world,
+            now: START,
+            away_until: Timestamp::ZERO,
+            executor: Executor::Obeys,
+            orders: Vec::new(),
+            probes: BTreeMap::new(),
+            happened: Vec::new(),
+            causes: BTreeMap::new(),
+            humans: BTreeMap::new(),
+            plans: BTreeMap::new(),
+        }
+    }
+
+    fn apply(&mut self, step: &Step) {
+        let now = self.now;
+        let command = match step {
+            Step::Freeze => Command::Freeze { reason: "scenario".to_owned() },
+            Step::Thaw => Command::Thaw,
+            Step::Approve(plan) => Command::Approve { plan: PlanId(*plan) },
+            Step::Deny(plan) => Command::Deny { plan: PlanId(*plan) },
+            Step::Executor(executor) => {
+                self.executor = *executor;
+                return;
+            }
+            Step::Probe { name, ok } => {
+                self.probes.insert(name.clone(), *ok);
+                return;
+            }
+            other => return self.world.apply(other, now),
+        };
+        let entry = Entry::Command { now, by: "scenario".to_owned(), command };
+        let effects = self.core.apply(entry);
+        self.take(effects);
+    }
+
+    fn second(&mut self, now: Timestamp) {
+        self.now = now;
+        let batches = self.world.second(now);
+        if now < self.away_until {
+            return;
+        }
+        for batch in batches {
+            self.core.apply(Entry::Telemetry { arrival: now, batch });
+        }
+        let reports = self.world.processes(&self.scenario.targets, now);
+        if !reports.is_empty() {
+            self.core.apply(Entry::Processes(reports));
+        }
+        self.probe(now);
+        self.execute(now);
+        let effects = self.core.apply(Entry::Tick { now });
+        self.take(effects);
+    }
+
+    fn probe(&mut self, now: Timestamp) {
+        for probe in &self.scenario.config.detect.probes {
+            let every = probe.interval.0.as_secs().max(1);
+            if !(now.0 / model::time::SECOND).is_multiple_of(every) {
+                continue;
+            }
+            let ok = self.probes.get(&probe.name).copied().unwrap_or(true);
+            let result = ProbeResult {
+                at: now,
+                probe: probe.name.clone(),
+                entity: model::Entity::service(&model::Scope::default(), &probe.service),
+                error: (!ok).then(|| "timed out after 2s".to_owned()),
+                duration_nanos: 1_000_000,
+            };
+            self.core.apply(Entry::Probe(result));
+        }
+    }
+
+    fn execute(&mut self, now: Timestamp) {
+        let (due, waiting) = self.orders.drain(..).partition(|(at, _)| *at <= now);
+        self.orders = waiting;
+        let due: Vec<(Timestamp, Action)> = due;
+        for (_, action) in due {
+            let (result, detail) = match self.executor {
+                Executor::Silent => continue,
+                Executor::Fails => (OutcomeResult::Failed, "start command failed"),
+                Executor::Refuses => (OutcomeResult::Refused, "already running"),
+                Executor::Obeys | Executor::InVain => (OutcomeResult::Done, "started"),
+            };
+            if self.executor == Executor::Obeys {
+                self.world.start(&action.target, now);
+            }
+            let detail = detail.to_owned();
+            let outcome = Outcome { action: action.id, at: now, result, detail };
+            let effects = self.core.apply(Entry::Outcome { now, outcome });
+            self.take(effects);
+        }
+    }
+
+    fn take(&mut self, effects: Effects) {
+        for event in effects.events {
+            self.tell(&event);
+        }
+        let done_at = self.now + EXECUTOR_TAKES;
+        self.orders.extend(effects.orders.into_iter().map(|action| (done_at, action)));
+    }
+
+    fn tell(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::Incident { reason, incident } => {
+                if *reason == IncidentReason::Opened {
+                    let first = &incident.symptoms[0];
+                    let service = first.entity.owner().unwrap_or_else(|| first.entity.clone());
+                    self.say(format!("incident service={service} symptom={}", first.kind.as_str()));
+                }
+                if let Some(cause) = incident.causes.first() {
+                    let words =
+                        format!("cause kind={} entity={}", cause.kind.as_str(), cause.entity);
+                    if self.causes.insert(incident.id, words.clone()).as_ref() != Some(&words) {
+                        self.say(words);
+                    }
+                }
+                let why = &incident.needs_human;
+                let known = self.humans.insert(incident.id, why.clone()).unwrap_or_default();
+                if !why.is_empty() && *why != known {
+                    self.say("human".to_owned());
+                }
+                if *reason == IncidentReason::Resolved {
+                    self.say("resolved".to_owned());
+                }
+            }
+            EventKind::Plan { plan } => {
+                let state = plan.state;
+                if self.plans.insert(plan.id, state) == Some(state)
+                    || matches!(state, PlanState::Running | PlanState::Verifying)
+                {
+                    return;
+                }
+                let denied: Vec<&str> = plan
+                    .verdicts
+                    .iter()
+                    .filter(|verdict| !verdict.passed)
+                    .map(|verdict| verdict.guardrail.as_str())
+                    .collect();
+                let by = match state == PlanState::Held {
+                    true => format!(" by={}", denied.join(",")),
+                    false => String::new(),
+                };
+                self.say(format!("plan {} target={}{by}", state.as_str(), plan.target));
+            }
+            EventKind::Order { action } => {
+                self.say(format!("action {} target={}", action.kind, action.target));
+            }
+            EventKind::Outcome { outcome } if outcome.result != OutcomeResult::Done => {
+                self.say(format!("outcome {}", outcome.result.as_str()));
+            }
+            EventKind::CatchingUp { .. } => self.say("catching_up".to_owned()),
+            _ => {}
+        }
+    }
+
+    fn say(&mut self, words: String) {
+        self.happened.push(Happening { at: self.now.since(START), words });
+    }
+}
+
+/// A line-by-line difference; expectations are matched in order.
+fn compare(expected: &[Expectation], happened: &[Happening]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let silence = expected.iter().all(|expectation| expectation.by.is_none());
+    let expected: Vec<&Expectation> = expected.iter().filter(|e| e.by.is_some()).collect();
+    if silence && happened.is_empty() {
+        return lines;
+    }
+    let mut wrong = expected.len() != happened.len();
+    let longest = expected.len().max(happened.len());
+    for index in 0..longest {
+        let (want, got) = (expected.get(index), happened.get(index));
+        let same = match (want, got) {
+            (Some(want), Some(got)) => {
+                want.words == got.words && want.by.is_some_and(|by| got.at <= by)
+            }
+            _ => false,
+        };
+        wrong |= !same;
+        let time = |at: Duration| HumanDuration(at).to_string();
+        if same {
+            lines.extend(got.map(|got| format!("  {} {}", time(got.at), got.words)));
+            continue;
+        }
+        lines.extend(want.map(|want| {
+            format!(
+                "- by {} {}   (line {})",
+                time(want.by.unwrap_or_default()),
+                want.words,
+                want.line
+            )
+        }));
+        lines.extend(got.map(|got| format!("+ {} {}", time(got.at), got.words)));
+    }
+    if !wrong {
+        lines.clear();
+    }
+    lines
+}

@@ -1,0 +1,39 @@
+//! The nouns that cross a border: everything that one part of Immune hands to another.
+//!
+//! Plain data only. No crate here does I/O, reads a clock, or draws a random number, so the pure
+//! crates that know only `model` cannot either. Words are those of the glossary in
+//! `ARCHITECTURE.md`: one word per thing, from YAML to Rust to JSON.
+//!
+//! Reading order: `time`, `entity`, `signal` (what arrives), `histogram`, `tick` (what the engine is
+//! fed with), `symptom`, `incident`, `plan`, `experiment` (what it says, does and proves).
+
+pub mod time;
+
+pub mod entity;
+
+pub mod signal;
+
+pub mod histogram;
+
+pub mod change;
+
+pub mod tick;
+
+pub mod symptom;
+
+pub mod incident;
+
+pub mod plan;
+
+pub mod experiment;
+
+pub mod human;
+
+pub use change::{Change, ChangeKind};
+pub use entity::{Entity, EntityKind, Scope};
+pub use histogram::Histogram;
+pub use incident::{Cause, CauseKind, Evidence, EvidenceKind, Incident, IncidentId, IncidentState};
+pub use plan::{Action, ActionId, ActionKind, Mode, Outcome, Plan, PlanId, PlanState, Verdict};
+pub use symptom::{Severity, Symptom, SymptomKind};
+pub use tick::Tick;
+pub use time::Timestamp;

@@ -1,0 +1,262 @@
+//! Plans: typed actions, the guardrails' verdicts, and what really came of them.
+//!
+//! Invariants: an action names a target of the configuration, never text from telemetry; an action's id is
+//! used once; a plan ends in exactly one final state.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::entity::Entity;
+use crate::incident::{CauseKind, IncidentId};
+use crate::tick::ProcessIdentity;
+use crate::time::Timestamp;
+
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(transparent)]
+pub struct PlanId(pub u64);
+
+impl fmt::Display for PlanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Names one attempt, for ever: `PLAN-ATTEMPT` with the store's own prefix, so that the agent can tell a
+/// repeated order from a new one.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(transparent)]
+pub struct ActionId(pub String);
+
+impl fmt::Display for ActionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One remedy for one cause of one incident, with all its attempts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Plan {
+    pub id: PlanId,
+    pub incident: IncidentId,
+    pub cause: CauseKind,
+    /// What the cause blames.
+    pub entity: Entity,
+    /// Name of the target in configuration.
+    pub target: String,
+    pub kind: ActionKind,
+    pub mode: Mode,
+    pub state: PlanState,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+    /// Verdicts of the last check, passed and failed.
+    pub verdicts: Vec<Verdict>,
+    pub attempts: Vec<Attempt>,
+    /// Why the plan is in its state, one sentence.
+    pub reason: String,
+}
+
+/// One try.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Attempt {
+    pub action: Action,
+    pub ordered: Timestamp,
+    pub outcome: Option<Outcome>,
+}
+
+/// What the executor is asked to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Action {
+    pub id: ActionId,
+    pub target: String,
+    pub entity: Entity,
+    pub kind: ActionKind,
+    pub expect: Expectation,
+    /// The executor refuses to begin after this.
+    pub not_after: Timestamp,
+}
+
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// Stop what runs of the target, if anything, and start it as configured.
+    Restart,
+    /// Run a command that the target declares under this name.
+    RunCommand { command: String },
+}
+
+impl fmt::Display for ActionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ActionKind::Restart => f.write_str("restart"),
+            ActionKind::RunCommand { command } => write!(f, "run {command}"),
+        }
+    }
+}
+
+/// What must still be so at the moment of acting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Expectation {
+    /// This process is gone and nothing else has taken its place.
+    Gone(ProcessIdentity),
+    /// This very process is running.
+    Running(ProcessIdentity),
+    /// The target was never seen by an agent: only a command that needs no process may run.
+    NoProcess,
+}
+
+/// How far the healer may go by itself.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// No plan is made.
+    Off,
+    /// Plans are made and shown, nothing is done.
+    #[default]
+    DryRun,
+    /// A person must approve each plan in time.
+    Approve,
+    /// Acts when every guardrail passes.
+    Auto,
+}
+
+impl Mode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Off => "off",
+            Mode::DryRun => "dry_run",
+            Mode::Approve => "approve",
+            Mode::Auto => "auto",
+        }
+    }
+}
+
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanState {
+    /// A guardrail holds it back for now.
+    Held,
+    AwaitingApproval,
+    /// An attempt is with the executor.
+    Running,
+    /// The attempt is done; users' figures decide.
+    Verifying,
+    /// Waiting out the back-off before the next attempt.
+    BackingOff,
+    // Final states.
+    /// Shown only.
+    DryRun,
+    /// Recovery held.
+    Verified,
+    /// Attempts are used up; a person is called.
+    GaveUp,
+    /// A person, or the lack of one in time, said no.
+    Denied,
+    /// The incident ended or changed before the plan acted.
+    Withdrawn,
+}
+
+impl PlanState {
+    pub fn is_final(self) -> bool {
+        matches!(
+            self,
+            PlanState::DryRun
+                | PlanState::Verified
+                | PlanState::GaveUp
+                | PlanState::Denied
+                | PlanState::Withdrawn
+        )
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PlanState::Held => "held",
+            PlanState::AwaitingApproval => "awaiting_approval",
+            PlanState::Running => "running",
+            PlanState::Verifying => "verifying",
+            PlanState::BackingOff => "backing_off",
+            PlanState::DryRun => "dry_run",
+            PlanState::Verified => "verified",
+            PlanState::GaveUp => "gave_up",
+            PlanState::Denied => "denied",
+            PlanState::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// What one guardrail says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Verdict {
+    /// `G-2`.
+    pub guardrail: String,
+    pub passed: bool,
+    /// One sentence with figures.
+    pub reason: String,
+}
+
+/// What an attempt really did, as the executor says. Never proof that users are well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Outcome {
+    pub action: ActionId,
+    pub at: Timestamp,
+    pub result: OutcomeResult,
+    /// One sentence: `started pid 4410 in 1.2 s`.
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeResult {
+    Done,
+    Failed,
+    /// The executor would not: the target was not as expected, too late, frozen. Nothing was done.
+    Refused,
+    /// The order never reached an executor. Nothing was done.
+    NotRun,
+    /// Begun, and the executor died before it could tell the end.
+    Interrupted,
+}
+
+impl OutcomeResult {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OutcomeResult::Done => "done",
+            OutcomeResult::Failed => "failed",
+            OutcomeResult::Refused => "refused",
+            OutcomeResult::NotRun => "not_run",
+            OutcomeResult::Interrupted => "interrupted",
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Where OTLP is received, from whom, and how much of it at a time.
+
+use std::net::SocketAddr;
+
+use model::human::HumanDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::bytesize::ByteSize;
+
+/// Configuration of the receivers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// OpenTelemetry's own protocol, traces, metrics and logs.
+    pub otlp: Otlp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Otlp {
+    /// Address of OTLP/gRPC.
+    pub grpc: SocketAddr,
+    /// Address of OTLP/HTTP (protobuf and JSON).
+    pub http: SocketAddr,
+    pub limits: Limits,
+    /// Origins of web pages that may send telemetry (`https://shop.example`, or `*` for any),
+    /// besides those on this machine.
+    pub cors_origins: Vec<String>,
+    /// Names under which clients may address a receiver that listens on loopback, besides loopback
+    /// names and addresses: those of a proxy before it, for example.
+    pub hosts: Vec<String>,
+}
+
+/// Bounds on what is taken at a time. What is over them is refused so that clients retry, and
+/// counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Largest request body as sent.
+    pub compressed: ByteSize,
+    /// Largest request body once decompressed.
+    pub decompressed: ByteSize,
+    /// Bytes of all request bodies held at a time, both as sent and decompressed.
+    pub in_flight_bytes: ByteSize,
+    /// Requests worked on at a time.
+    pub in_flight_requests: u32,
+    /// Open connections of each of the two receivers.
+    pub connections: u32,
+    /// Time a client has to send the whole body.
+    pub body_timeout: HumanDuration,
+    /// Time after which a connection on which nothing arrives is closed.
+    pub idle_timeout: HumanDuration,
+}
+
+impl Default for Otlp {
+    fn default() -> Self {
+        Otlp {
+            grpc: SocketAddr::from(([127, 0, 0, 1], 4317)),
+            http: SocketAddr::from(([127, 0, 0, 1], 4318)),
+            limits: Limits::default(),
+            cors_origins: Vec::new(),
+            hosts: Vec::new(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            compressed: ByteSize::mib(20),
+            decompressed: ByteSize::mib(64),
+            in_flight_bytes: ByteSize::mib(192),
+            in_flight_requests: 256,
+            connections: 512,
+            body_timeout: HumanDuration::from_secs(30),
+            idle_timeout: HumanDuration::from_secs(300),
+        }
+    }
+}
+
+/// Most requests or connections that may be configured: each costs memory.
+const COUNT_MAX: u32 = 100_000;
+
+impl Config {
+    /// What is wrong with the values taken together; each message begins with the place.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let limits = &self.otlp.limits;
+        let largest = limits.compressed.0.saturating_add(limits.decompressed.0);
+        if limits.in_flight_bytes.0 < largest {
+            problems.push(format!(
+                "otlp.limits.in_flight_bytes: {} is less than one request may need ({}, compressed \
+                 and decompressed together); raise it",
+                limits.in_flight_bytes,
+                ByteSize(largest)
+            ));
+        }
+        // gRPC and HTTP/2 carry lengths of 32 bits.
+        for (name, size) in
+            [("compressed", limits.compressed), ("decompressed", limits.decompressed)]
+        {
+            if size.0 == 0 || size.0 > u64::from(u32::MAX) {
+                problems.push(format!("otlp.limits.{name}: {size} is not between 1B and 4GiB"));
+            }
+        }
+        for (name, count) in
+            [("in_flight_requests", limits.in_flight_requests), ("connections", limits.connections)]
+        {
+            if !(1..=COUNT_MAX).contains(&count) {
+                problems.push(format!("otlp.limits.{name}: {count} is not in 1–{COUNT_MAX}"));
+            }
+        }
+        for (name, time) in
+            [("body_timeout", limits.body_timeout), ("idle_timeout", limits.idle_timeout)]
+        {
+            if time.0.is_zero() {
+                problems.push(format!("otlp.limits.{name}: zero would close every connection"));
+            }
+        }
+        for origin in &self.otlp.cors_origins {
+            let bare = origin.split_once("://").is_some_and(|(_, host)| !host.contains('/'));
+            if origin != "*" && !bare {
+                problems.push(format!(
+                    "otlp.cors_origins: `{origin}` is not an origin; write for example \
+                     https://shop.example, without a path"
+                ));
+            }
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_has_no_problems_and_reads_back() {
+        let config = Config::default();
+        assert_eq!(config.problems(), Vec::<String>::new());
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), config);
+        assert!(text.contains("\"decompressed\":\"64MiB\""), "{text}");
+    }
+
+    #[test]
+    fn contradictions_are_named_with_their_place() {
+        let text = r#"{"otlp": {"limits": {"in_flight_bytes": "1MiB", "connections": 0,
+            "body_timeout": "0s"}, "cors_origins": ["shop.example"]}}"#;
+        let config: Config = serde_json::from_str(text).unwrap();
+        let problems = config.problems();
+        for place in ["in_flight_bytes", "connections", "body_timeout", "cors_origins"] {
+            assert!(
+                problems.iter().any(|problem| problem.contains(place)),
+                "{place}: {problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(serde_json::from_str::<Config>(r#"{"otlp": {"grcp": "[::1]:1"}}"#).is_err());
+    }
+}

@@ -1,0 +1,292 @@
+//! The way of a request that both transports share: admission, body, decompression, decoding,
+//! sink.
+//!
+//! Bounds: requests worked on at a time (a semaphore), bytes of bodies held at a time (a pool from
+//! which each request reserves as its bytes arrive, not as it declares them), size before and
+//! after decompression, time to send a body. At a bound the client is told to come again; nobody
+//! waits in a queue here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use model::signal::Signal;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::bytesize::ByteSize;
+use crate::compression::{Compression, decompress};
+use crate::config::{Limits, Otlp};
+use crate::counters::{Counters, Reason, Transport};
+use crate::decode::decode;
+use crate::sink::{Accepted, Authenticator, Encoding, Refusal, Sink};
+
+/// Bodies larger than this, and all compressed ones, are decoded away from the threads that serve
+/// connections.
+const INLINE_BYTES_MAX: usize = 256 << 10;
+
+/// What clients are told to wait when our own bounds are reached.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Shared by all receivers of a server.
+pub struct Intake {
+    config: Otlp,
+    sink: Arc<dyn Sink>,
+    authenticator: Authenticator,
+    counters: Arc<Counters>,
+    requests: Arc<Semaphore>,
+    bytes: Arc<Pool>,
+}
+
+/// Why a request was refused as a whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("the ingest token is missing or wrong; send `Authorization: Bearer TOKEN`")]
+    Unauthenticated,
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("only POST is answered here")]
+    WrongMethod,
+    #[error("{0}")]
+    Unsupported(String),
+    #[error("the body is larger than {} as sent; send smaller batches", ByteSize(*limit as u64))]
+    TooLarge { limit: usize },
+    #[error(
+        "the body is larger than {} decompressed; send smaller batches",
+        ByteSize(*limit as u64)
+    )]
+    TooLargeDecompressed { limit: usize },
+    #[error("{0}")]
+    BadData(String),
+    #[error("the body did not arrive within {} s", .0.as_secs_f64())]
+    TooSlow(Duration),
+    #[error("too many requests are being worked on at the moment")]
+    Busy,
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl Failure {
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Failure::Unauthenticated => Reason::Unauthenticated,
+            Failure::Forbidden(_) => Reason::Forbidden,
+            Failure::WrongMethod | Failure::Unsupported(_) => Reason::Unsupported,
+            Failure::TooLarge { .. } | Failure::TooLargeDecompressed { .. } => Reason::TooLarge,
+            Failure::BadData(_) => Reason::BadData,
+            Failure::TooSlow(_) => Reason::TooSlow,
+            Failure::Busy | Failure::Refused(Refusal::Overloaded { .. }) => Reason::Overloaded,
+            Failure::Refused(Refusal::Unavailable { .. }) => Reason::Unavailable,
+        }
+    }
+
+    /// When to come again; `None` where the same request would fail again.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Failure::Busy => Some(BUSY_RETRY_AFTER),
+            Failure::Refused(
+                Refusal::Overloaded { retry_after } | Refusal::Unavailable { retry_after, .. },
+            ) => Some(*retry_after),
+            _ => None,
+        }
+    }
+}
+
+/// The right to be worked on, with the bytes that the request holds. Given back when dropped.
+pub(crate) struct Admission {
+    _permit: OwnedSemaphorePermit,
+    reservation: Reservation,
+}
+
+/// A request whose body has arrived.
+pub(crate) struct Export {
+    pub(crate) signal: Signal,
+    pub(crate) transport: Transport,
+    pub(crate) encoding: Encoding,
+    pub(crate) compression: Compression,
+    pub(crate) body: Bytes,
+}
+
+/// What a successful request is answered with.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) rejected: u64,
+    pub(crate) message: String,
+}
+
+impl Intake {
+    pub fn new(config: &Otlp, sink: Arc<dyn Sink>, authenticator: Authenticator) -> Arc<Self> {
+        let limits = &config.limits;
+        Arc::new(Intake {
+            config: config.clone(),
+            sink,
+            authenticator,
+            counters: Arc::new(Counters::default()),
+            requests: Arc::new(Semaphore::new(limits.in_flight_requests as usize)),
+            bytes: Arc::new(Pool {
+                limit: limits.in_flight_bytes.as_usize(),
+                used: AtomicUsize::new(0),
+            }),
+        })
+    }
+
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Bytes of request bodies held at this moment.
+    pub fn in_flight_bytes(&self) -> usize {
+        self.bytes.used.load(Relaxed)
+    }
+
+    pub(crate) fn config(&self) -> &Otlp {
+        &self.config
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// Checks the token in an `Authorization` header.
+    pub(crate) fn authenticate(&self, headers: &http::HeaderMap) -> Result<(), Failure> {
+        let header = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header.and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        match (self.authenticator)(token) {
+            true => Ok(()),
+            false => Err(Failure::Unauthenticated),
+        }
+    }
+
+    pub(crate) fn admit(&self) -> Result<Admission, Failure> {
+        let permit = Arc::clone(&self.requests).try_acquire_owned().map_err(|_| Failure::Busy)?;
+        let reservation = Reservation { pool: Arc::clone(&self.bytes), bytes: 0 };
+        Ok(Admission { _permit: permit, reservation })
+    }
+
+    /// Largest body as sent.
+    pub(crate) fn body_limit(&self, compression: Compression) -> usize {
+        match compression {
+            Compression::None => self.limits().decompressed.as_usize(),
+            _ => self.limits().compressed.as_usize(),
+        }
+    }
+
+    /// Reads a whole body of at most `limit` bytes, in the time that a client has for it.
+    pub(crate) async fn read_body<B>(
+        &self,
+        body: B,
+        limit: usize,
+        admission: &mut Admission,
+    ) -> Result<Bytes, Failure>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let timeout = self.limits().body_timeout.0;
+        let reading = collect(body, limit, &mut admission.reservation);
+        match tokio::time::timeout(timeout, reading).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::TooSlow(timeout)),
+        }
+    }
+
+    /// Decodes a request and hands it to the sink; resolves when it is durable.
+    pub(crate) async fn take(
+        &self,
+        export: Export,
+        admission: Admission,
+    ) -> Result<Taken, Failure> {
+        let Export { signal, transport, encoding, compression, body } = export;
+        let limit = self.limits().decompressed.as_usize();
+        let inline = compression == Compression::None && body.len() <= INLINE_BYTES_MAX;
+        let mut admission = admission;
+        let work = move || {
+            let body = decompress(compression, body, limit, &mut admission.reservation)?;
+            let decoded = decode(signal, encoding, &body)
+                .map_err(|error| Failure::BadData(error.to_string()))?;
+            Ok::<_, Failure>((body, decoded, admission))
+        };
+        let (body, decoded, admission) = if inline {
+            work()?
+        } else {
+            tokio::task::spawn_blocking(work).await.map_err(|error| {
+                let reason = format!("decoding was interrupted: {error}");
+                Refusal::Unavailable { retry_after: BUSY_RETRY_AFTER, reason }
+            })??
+        };
+        let items = decoded.batch.len() as u64;
+        let body_bytes = body.len() as u64;
+        if items > 0 {
+            let request = Accepted { signal, encoding, body, batch: decoded.batch };
+            self.sink.accept(request).await?;
+        }
+        drop(admission);
+        self.counters.accept(signal, transport, items, decoded.rejected, body_bytes);
+        Ok(Taken { rejected: decoded.rejected, message: decoded.message })
+    }
+
+    /// Counts a refused request.
+    pub(crate) fn refuse(&self, signal: Signal, transport: Transport, failure: &Failure) {
+        let (signal_name, transport_name) = (signal.as_str(), transport.as_str());
+        tracing::debug!(signal = signal_name, transport = transport_name, %failure, "refused");
+        self.counters.refuse(signal, transport, failure.reason());
+    }
+}
+
+async fn collect<B>(
+    mut body: B,
+    limit: usize,
+    reservation: &mut Reservation,
+) -> Result<Bytes, Failure>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let mut collected = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Failure::BadData(format!("the body broke off after {} bytes: {error}", collected.len()))
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if collected.len() + data.len() > limit {
+            return Err(Failure::TooLarge { limit });
+        }
+        reservation.grow(data.len())?;
+        if collected.is_empty() && body.is_end_stream() {
+            return Ok(data);
+        }
+        collected.extend_from_slice(&data);
+    }
+    Ok(collected.freeze())
+}
+
+/// Bytes of bodies that may be held at a time.
+struct Pool {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+/// Bytes that one request holds of the pool.
+pub(crate) struct Reservation {
+    pool: Arc<Pool>,
+    bytes: usize,
+}
+
+impl Reservation {
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
+        let within = |used: usize| used.checked_add(bytes);
+        self.pool.used.fetch_update(Relaxed, Relaxed, within).map_err(|_| Failure::Busy)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.pool.used.fetch_sub(self.bytes, Relaxed);
+    }
+}

@@ -1,0 +1,214 @@
+//! The `healing` section of the configuration: which remedy for which cause of which target, and
+//! how far Immune may go by itself.
+//!
+//! These types are read from YAML and also kept inside snapshots, so they serialise to binary
+//! formats as well. Healing defaults to dry run.
+
+use std::fmt;
+
+use model::human::HumanDuration;
+use model::{ActionKind, CauseKind, Mode};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The `healing` section.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Mode of policies that name none.
+    pub mode: Mode,
+    /// Remedies. For one target the first policy that matches a cause is taken.
+    pub policies: Vec<Policy>,
+    pub guardrails: Limits,
+    /// A person is called when a cause stays unknown or without remedy, or a plan stays held, this
+    /// long.
+    pub call_human_after: HumanDuration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            mode: Mode::DryRun,
+            policies: Vec::new(),
+            guardrails: Limits::default(),
+            call_human_after: HumanDuration::from_secs(30),
+        }
+    }
+}
+
+impl Config {
+    /// Mode of a policy, its own or the default.
+    pub fn mode_of(&self, policy: &Policy) -> Mode {
+        policy.mode.unwrap_or(self.mode)
+    }
+
+    pub fn policy(&self, name: &str) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.name == name)
+    }
+}
+
+/// One remedy: for these causes on this target, do that.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Unique among policies.
+    pub name: String,
+    /// The kinds of cause that it is for: one, or a list.
+    pub cause: Causes,
+    /// Name of a declared target.
+    pub target: String,
+    pub action: Remedy,
+    /// Absent: the section's `mode`.
+    #[serde(default)]
+    pub mode: Option<Mode>,
+    /// Users' figures must be well for this long after the action before it counts as a cure.
+    #[serde(default = "verify_for")]
+    pub verify_for: HumanDuration,
+    /// Users' figures must begin to be well within this time after the action, else it did not
+    /// help.
+    #[serde(default = "verify_within")]
+    pub verify_within: HumanDuration,
+    /// Tries on the target within one incident, then a person is called.
+    #[serde(default = "attempts")]
+    pub attempts: u32,
+    /// Wait before the second try; doubles with each further one.
+    #[serde(default = "back_off")]
+    pub back_off: HumanDuration,
+    #[serde(default = "back_off_max")]
+    pub back_off_max: HumanDuration,
+    /// In mode `approve`: nobody's answer within this time is a no.
+    #[serde(default = "approval_timeout")]
+    pub approval_timeout: HumanDuration,
+}
+
+fn verify_for() -> HumanDuration {
+    HumanDuration::from_secs(60)
+}
+
+fn verify_within() -> HumanDuration {
+    HumanDuration::from_secs(3 * 60)
+}
+
+fn attempts() -> u32 {
+    3
+}
+
+fn back_off() -> HumanDuration {
+    HumanDuration::from_secs(30)
+}
+
+fn back_off_max() -> HumanDuration {
+    HumanDuration::from_secs(10 * 60)
+}
+
+fn approval_timeout() -> HumanDuration {
+    HumanDuration::from_secs(5 * 60)
+}
+
+/// What a policy does: `restart`, or `run_command: NAME` of a command that the target declares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    Restart,
+    RunCommand(String),
+}
+
+impl Remedy {
+    pub fn kind(&self) -> ActionKind {
+        match self {
+            Remedy::Restart => ActionKind::Restart,
+            Remedy::RunCommand(command) => ActionKind::RunCommand { command: command.clone() },
+        }
+    }
+}
+
+/// Bounds of the guardrails.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Orders that may be with executors at the same time (G-5).
+    pub actions_in_flight: u32,
+    /// Orders within any hour (G-5).
+    pub actions_per_hour: u32,
+    /// 0–1 (G-8).
+    pub cause_confidence_min: f64,
+    /// Pieces of direct evidence that must speak for the cause (G-8).
+    pub direct_evidence_min: u32,
+    /// An executor refuses to begin an order that is older.
+    pub order_valid_for: HumanDuration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            actions_in_flight: 2,
+            actions_per_hour: 10,
+            cause_confidence_min: 0.8,
+            direct_evidence_min: 1,
+            order_valid_for: HumanDuration::from_secs(30),
+        }
+    }
+}
+
+/// One kind of cause, or a list of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Causes(pub Vec<CauseKind>);
+
+impl<'de> Deserialize<'de> for Causes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(CausesVisitor)
+        } else {
+            Vec::deserialize(deserializer).map(Causes)
+        }
+    }
+}
+
+struct CausesVisitor;
+
+impl<'de> Visitor<'de> for CausesVisitor {
+    type Value = Causes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a kind of cause such as `crash`, or a list such as `[crash, silent]`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Causes, E> {
+        let kind = CauseKind::ALL.iter().find(|kind| kind.as_str() == text);
+        match kind {
+            Some(kind) => Ok(Causes(vec![*kind])),
+            None => Err(E::custom(unknown_cause(text))),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Causes, A::Error> {
+        let mut kinds = Vec::new();
+        while let Some(kind) = seq.next_element::<CauseKind>()? {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        Ok(Causes(kinds))
+    }
+}
+
+fn unknown_cause(text: &str) -> String {
+    let known: Vec<&str> = CauseKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    format!("unknown cause `{text}`; known are {}", known.join(", "))
+}
+
+impl schemars::JsonSchema for Causes {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Causes".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let kind = generator.subschema_for::<CauseKind>();
+        schemars::json_schema!({
+            "anyOf": [kind, { "type": "array", "items": kind, "minItems": 1 }]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Guardrails: numbered rules that each order must pass at the very moment it is made.
+//!
+//! One file per rule, one line in `ALL`. Any one may deny; all are always asked, so that a person
+//! sees every reason and not only the first. A rule sees facts alone (`Context`) and changes
+//! nothing.
+//!
+//! `Passed` can only be made here and only from verdicts that all passed; ordering takes one. That
+//! is how G-1 holds by construction.
+
+mod approval;
+mod attempts;
+mod back_off;
+mod cap;
+mod confidence;
+mod decision;
+mod freeze;
+mod harm;
+mod identity;
+mod scope;
+mod serial;
+
+use model::plan::Expectation;
+use model::tick::ProcessIdentity;
+use model::tick::ProcessReport;
+use model::{Incident, Plan, PlanId, Timestamp, Verdict};
+use serde::Serialize;
+
+use crate::config::{Limits, Policy};
+use crate::record::Approval;
+use crate::target::Target;
+
+pub(crate) use identity::expectation;
+
+/// Every guardrail, in the order of its number.
+pub const ALL: &[Guardrail] = &[
+    decision::GUARDRAIL,
+    serial::GUARDRAIL,
+    attempts::GUARDRAIL,
+    back_off::GUARDRAIL,
+    cap::GUARDRAIL,
+    freeze::GUARDRAIL,
+    approval::GUARDRAIL,
+    confidence::GUARDRAIL,
+    scope::GUARDRAIL,
+    identity::GUARDRAIL,
+    harm::GUARDRAIL,
+];
+
+/// One rule.
+#[derive(Clone, Copy)]
+pub struct Guardrail {
+    pub spec: Spec,
+    /// `Ok` passes, `Err` denies; both say why, with figures.
+    check: fn(&Context<'_>) -> Result<String, String>,
+}
+
+/// What people read of a rule; documentation and the catalogue of the UI are made from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Spec {
+    /// `G-2`: the same in tests, journal, metrics and UI.
+    pub id: &'static str,
+    pub title: &'static str,
+    pub documentation: &'static str,
+    /// Configuration field that adjusts it; empty when nothing does.
+    pub setting: &'static str,
+    pub default: &'static str,
+}
+
+impl Guardrail {
+    pub fn check(&self, context: &Context<'_>) -> Verdict {
+        let (passed, reason) = match (self.check)(context) {
+            Ok(reason) => (true, reason),
+            Err(reason) => (false, reason),
+        };
+        Verdict { guardrail: self.spec.id.to_owned(), passed, reason }
+    }
+}
+
+/// All that a rule may look at.
+pub struct Context<'a> {
+    pub now: Timestamp,
+    pub plan: &'a Plan,
+    /// The plan's policy as configured now; `None` when it was changed or removed.
+    pub policy: Option<&'a Policy>,
+    /// The target as declared now.
+    pub target: Option<&'a Target>,
+    pub incident: Option<&'a Incident>,
+    pub limits: &'a Limits,
+    /// The agent's latest look at the target.
+    pub report: Option<&'a ProcessReport>,
+    /// The process that runs as the target, and since when it is known.
+    pub running: Option<&'a (ProcessIdentity, Timestamp)>,
+    /// Tries on the target in this incident, by any plan.
+    pub attempts_used: u32,
+    /// Another plan whose action on the same target is under way or not yet verified.
+    pub busy: Option<PlanId>,
+    /// Orders with executors.
+    pub in_flight: usize,
+    /// Orders made within the last hour.
+    pub ordered_1h: usize,
+    /// End of the back-off of the target.
+    pub not_before: Option<Timestamp>,
+    /// Why nothing may be done at all, if so.
+    pub stopped: Option<String>,
+    pub approval: &'a Approval,
+}
+
+/// The verdicts of all guardrails at one moment.
+pub(crate) struct Decision {
+    verdicts: Vec<Verdict>,
+    expectation: Option<Expectation>,
+}
+
+/// A decision that passed. Has no other constructor than `Decision::passed`.
+pub(crate) struct Passed {
+    verdicts: Vec<Verdict>,
+    expectation: Expectation,
+}
+
+/// Asks every guardrail.
+pub(crate) fn decide(context: &Context<'_>) -> Decision {
+    Decision {
+        verdicts: ALL.iter().map(|guardrail| guardrail.check(context)).collect(),
+        expectation: expectation(context).ok(),
+    }
+}
+
+impl Decision {
+    pub(crate) fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
+
+    /// The denials, as `G-5 2 actions in flight, 2 allowed; G-8 …`. Empty when all passed.
+    pub(crate) fn denials(&self) -> String {
+        let denials: Vec<String> = self
+            .verdicts
+            .iter()
+            .filter(|verdict| !verdict.passed)
+            .map(|verdict| format!("{} {}", verdict.guardrail, verdict.reason))
+            .collect();
+        denials.join("; ")
+    }
+
+    /// Does the growing back-off stand in the way?
+    pub(crate) fn backs_off(&self) -> bool {
+        let back_off = back_off::GUARDRAIL.spec.id;
+        self.verdicts.iter().any(|verdict| verdict.guardrail == back_off && !verdict.passed)
+    }
+
+    pub(crate) fn passed(&self) -> Option<Passed> {
+        let all = self.verdicts.iter().all(|verdict| verdict.passed);
+        let expectation = self.expectation.clone().filter(|_| all)?;
+        Some(Passed { verdicts: self.verdicts.clone(), expectation })
+    }
+}
+
+impl Passed {
+    pub(crate) fn into_parts(self) -> (Vec<Verdict>, Expectation) {
+        (self.verdicts, self.expectation)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! G-7: approval in time.
+
+use model::Mode;
+
+use super::{Context, Guardrail, Spec};
+use crate::record::Approval;
+
+pub(super) const GUARDRAIL: Guardrail = Guardrail {
+    spec: Spec {
+        id: "G-7",
+        title: "Approval in time",
+        documentation: "In mode `approve` a person must say yes within `approval_timeout`; \
+            silence is a no. An approval lapses when its first action could not be ordered \
+            within the same time.",
+        setting: "healing.policies[].approval_timeout",
+        default: "5m",
+    },
+    check,
+};
+
+fn check(context: &Context<'_>) -> Result<String, String> {
+    if context.plan.mode != Mode::Approve {
+        return Ok(format!("mode {} asks for no approval", context.plan.mode.as_str()));
+    }
+    match context.approval {
+        Approval::Given { who, until, .. } => {
+            if context.plan.attempts.is_empty() && context.now > *until {
+                return Err(format!("the approval by {who} lapsed at {}", until.clock()));
+            }
+            Ok(format!("approved by {who}"))
+        }
+        Approval::Asked { until } => {
+            Err(format!("not approved yet; asked until {}", until.clock()))
+        }
+        Approval::NotNeeded => Err("nobody was asked for approval".to_owned()),
+    }
+}

@@ -1,0 +1,27 @@
+//! G-3: after some tries, give up.
+
+use super::{Context, Guardrail, Spec};
+
+pub(super) const GUARDRAIL: Guardrail = Guardrail {
+    spec: Spec {
+        id: "G-3",
+        title: "Attempts, then give up",
+        documentation: "Within one incident a target is acted upon at most `attempts` times, \
+            counted over all plans; refused and failed tries count. Then the plan gives up and \
+            a person is called.",
+        setting: "healing.policies[].attempts",
+        default: "3",
+    },
+    check,
+};
+
+fn check(context: &Context<'_>) -> Result<String, String> {
+    let used = context.attempts_used;
+    let Some(policy) = context.policy else {
+        return Err(format!("{used} attempts were made and no policy says how many are allowed"));
+    };
+    if used >= policy.attempts {
+        return Err(format!("{used} of {} attempts are used up", policy.attempts));
+    }
+    Ok(format!("{used} of {} attempts used", policy.attempts))
+}

@@ -1,0 +1,52 @@
+//! G-8: the cause must be sure enough, and seen directly.
+
+use model::{Cause, CauseKind, Evidence, EvidenceKind};
+
+use super::{Context, Guardrail, Spec};
+
+pub(super) const GUARDRAIL: Guardrail = Guardrail {
+    spec: Spec {
+        id: "G-8",
+        title: "Sure of the cause",
+        documentation: "The first cause must be the one that the plan is for, have at least \
+            `cause_confidence_min`, and be supported by at least `direct_evidence_min` pieces \
+            of direct evidence: a look at the process, at calls, at the instance's telemetry, a \
+            probe, or, for a cause that is a change, the change itself.",
+        setting: "healing.guardrails.cause_confidence_min, healing.guardrails.direct_evidence_min",
+        default: "0.8, 1",
+    },
+    check,
+};
+
+fn check(context: &Context<'_>) -> Result<String, String> {
+    let Some(cause) = context.incident.and_then(|incident| incident.causes.first()) else {
+        return Err("no cause is known".to_owned());
+    };
+    if cause.kind != context.plan.cause || cause.entity != context.plan.entity {
+        return Err(format!("the first cause is now {} of {}", cause.kind.as_str(), cause.entity));
+    }
+    let (confidence, needed) = (cause.confidence, context.limits.cause_confidence_min);
+    // Written so that a confidence that is not a number denies.
+    let sure = confidence >= needed;
+    if !sure {
+        return Err(format!("confidence {confidence:.2}, {needed:.2} needed"));
+    }
+    let direct = cause.evidence.iter().filter(|evidence| is_direct(cause, evidence)).count();
+    let direct_min = context.limits.direct_evidence_min;
+    if direct < direct_min as usize {
+        return Err(format!("{direct} pieces of direct evidence, {direct_min} needed"));
+    }
+    Ok(format!("confidence {confidence:.2} of {needed:.2}, {direct} pieces of direct evidence"))
+}
+
+fn is_direct(cause: &Cause, evidence: &Evidence) -> bool {
+    evidence.supports
+        && match evidence.kind {
+            EvidenceKind::Process
+            | EvidenceKind::Calls
+            | EvidenceKind::Instance
+            | EvidenceKind::Probe => true,
+            EvidenceKind::Change => cause.kind == CauseKind::Change,
+            EvidenceKind::Topology => false,
+        }
+}

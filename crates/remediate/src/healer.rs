@@ -1,0 +1,217 @@
+//! The healer: plans over time.
+//!
+//! Each step takes in what is known, ends what has lost its reason, makes plans for causes that
+//! have a remedy, asks the guardrails about every plan that waits, and orders what passed. Outcomes
+//! and people's commands come between steps. Everything is done in the order of plan numbers, so
+//! that the oldest plan comes first under a cap.
+//!
+//! `plans` makes and withdraws, `orders` decides and orders, `outcomes` takes the executor's word,
+//! `verify` judges recovery, `people` is approval, freeze and calls for a person.
+
+mod plans;
+
+mod orders;
+
+mod outcomes;
+
+mod verify;
+
+mod people;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{Action, Incident, IncidentId, Plan, PlanId, PlanState, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::proposals::{Proposals, StepInput};
+use crate::record::{Freeze, NOTES_PER_PLAN_MAX, Record, TargetMemory};
+use crate::target::Target;
+
+use people::Call;
+
+/// Plans remembered, ended ones included; the oldest ended ones are forgotten first.
+pub const PLANS_MAX: usize = 1_000;
+/// Plans of one incident: a cause that keeps changing is for a person.
+pub const PLANS_PER_INCIDENT_MAX: usize = 8;
+
+/// Plans, their guardrails' memory, and the configuration in force. All of it is state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Healer {
+    config: Config,
+    targets: BTreeMap<String, Target>,
+    id_prefix: String,
+    records: BTreeMap<PlanId, Record>,
+    plans_made: u64,
+    memory: BTreeMap<String, TargetMemory>,
+    /// Times of the orders of the last hour.
+    ordered: Vec<Timestamp>,
+    frozen: Option<Freeze>,
+    hold: Option<String>,
+    /// What each incident's people were already called for.
+    calls: BTreeMap<IncidentId, BTreeSet<Call>>,
+}
+
+impl Healer {
+    /// `id_prefix` begins every action id and must be the store's own, so that two servers never
+    /// use the same id. The configuration should have been validated: a policy that does not fit
+    /// its target never acts.
+    pub fn new(config: Config, targets: Vec<Target>, id_prefix: String) -> Healer {
+        let mut healer = Healer {
+            config: Config::default(),
+            targets: BTreeMap::new(),
+            id_prefix,
+            records: BTreeMap::new(),
+            plans_made: 0,
+            memory: BTreeMap::new(),
+            ordered: Vec::new(),
+            frozen: None,
+            hold: None,
+            calls: BTreeMap::new(),
+        };
+        healer.reload(config, targets);
+        healer
+    }
+
+    /// Takes another configuration. Waiting plans whose policy changed are withdrawn at the next
+    /// step; actions under way go on by the policy that ordered them.
+    pub fn reload(&mut self, config: Config, targets: Vec<Target>) {
+        self.config = config;
+        self.targets = targets.into_iter().map(|target| (target.name.clone(), target)).collect();
+        self.memory.retain(|name, _| self.targets.contains_key(name));
+        for name in self.targets.keys() {
+            self.memory.entry(name.clone()).or_default();
+        }
+    }
+
+    /// One step, each second.
+    pub fn step(&mut self, input: &StepInput<'_>) -> Proposals {
+        let mut out = Proposals::default();
+        let now = input.now;
+        let incidents: BTreeMap<IncidentId, &Incident> =
+            input.incidents.iter().map(|incident| (incident.id, *incident)).collect();
+        self.see(input, &incidents, &mut out);
+        self.expire_orders(now, &mut out);
+        self.verify(input, &incidents, &mut out);
+        self.withdraw(now, &incidents, &mut out);
+        self.make_plans(now, &incidents, &mut out);
+        for id in self.ids(|record| !record.is_final() || record.plan.state == PlanState::DryRun) {
+            self.decide(id, now, &incidents, &mut out);
+        }
+        self.call_people(now, &incidents, &mut out);
+        self.forget(&incidents);
+        out
+    }
+
+    /// Remembered plans, oldest first.
+    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.records.values().map(|record| &record.plan)
+    }
+
+    pub fn plan(&self, id: PlanId) -> Option<&Plan> {
+        self.records.get(&id).map(|record| &record.plan)
+    }
+
+    /// Orders whose outcome is not known.
+    pub fn in_flight(&self) -> Vec<&Action> {
+        let running = |record: &&Record| record.plan.state == PlanState::Running;
+        self.records.values().filter(running).filter_map(Record::last_action).collect()
+    }
+
+    /// Who froze healing, if anybody did.
+    pub fn frozen(&self) -> Option<&Freeze> {
+        self.frozen.as_ref()
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn see(
+        &mut self,
+        input: &StepInput<'_>,
+        incidents: &BTreeMap<IncidentId, &Incident>,
+        out: &mut Proposals,
+    ) {
+        for report in input.processes {
+            if let Some(memory) = self.memory.get_mut(&report.target) {
+                memory.see(report, input.now);
+            }
+        }
+        if self.hold != input.hold {
+            out.remarks.push(match &input.hold {
+                Some(why) => format!("healing is held: {why}"),
+                None => "healing is no longer held".to_owned(),
+            });
+            self.hold.clone_from(&input.hold);
+        }
+        for record in self.records.values_mut().filter(|record| !record.is_final()) {
+            record.see(incidents.get(&record.plan.incident).copied());
+        }
+    }
+
+    /// Numbers of the plans for which it holds, oldest first.
+    fn ids(&self, holds: impl Fn(&Record) -> bool) -> Vec<PlanId> {
+        self.records.iter().filter(|(_, record)| holds(record)).map(|(id, _)| *id).collect()
+    }
+
+    fn enter(
+        &mut self,
+        id: PlanId,
+        state: PlanState,
+        reason: &str,
+        now: Timestamp,
+        out: &mut Proposals,
+    ) {
+        let Some(record) = self.records.get_mut(&id) else { return };
+        if record.enter(state, reason, now) {
+            out.change(id);
+            note(record, &state_text(state, reason), out);
+        }
+    }
+
+    /// Forgets what is no longer needed.
+    fn forget(&mut self, incidents: &BTreeMap<IncidentId, &Incident>) {
+        self.calls.retain(|incident, _| incidents.contains_key(incident));
+        let surplus = self.records.len().saturating_sub(PLANS_MAX);
+        let of_the_past =
+            |record: &Record| record.is_final() && !incidents.contains_key(&record.plan.incident);
+        for id in self.ids(of_the_past).into_iter().take(surplus) {
+            self.records.remove(&id);
+        }
+    }
+}
+
+/// Adds a line to the timeline of the plan's incident: `plan 3: restart orders …`.
+fn note(record: &mut Record, text: &str, out: &mut Proposals) {
+    // Orders and ends are few and always told.
+    let always = record.is_final() || record.plan.state == PlanState::Running;
+    if record.notes >= NOTES_PER_PLAN_MAX && !always {
+        return;
+    }
+    record.notes = record.notes.saturating_add(1);
+    let plan = &record.plan;
+    let text = format!("plan {}: {} {} {text}", plan.id, plan.kind, plan.target);
+    out.notes.push((plan.incident, text));
+}
+
+fn state_text(state: PlanState, reason: &str) -> String {
+    match state {
+        PlanState::Held => format!("held: {reason}"),
+        PlanState::AwaitingApproval => format!("awaits approval: {reason}"),
+        PlanState::Running => format!("ordered ({reason})"),
+        PlanState::Verifying => format!("is being verified: {reason}"),
+        PlanState::BackingOff => format!("backs off: {reason}"),
+        PlanState::DryRun => reason.to_owned(),
+        PlanState::Verified => format!("verified: {reason}"),
+        PlanState::GaveUp => format!("given up: {reason}"),
+        PlanState::Denied => format!("denied: {reason}"),
+        PlanState::Withdrawn => format!("withdrawn: {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod properties;

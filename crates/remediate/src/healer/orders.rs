@@ -1,0 +1,234 @@
+//! Deciding and ordering.
+//!
+//! The only place that makes an `Action`; it takes a `Passed` decision to do so.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::plan::Attempt;
+use model::{Action, ActionId, Incident, IncidentId, Mode, PlanId, PlanState, Timestamp, Verdict};
+
+use super::people::{Call, pages};
+use super::{Healer, note};
+use crate::guardrails::{self, Context, Decision, Passed};
+use crate::proposals::Proposals;
+use crate::record::{Approval, Record};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+/// How much longer than allowed an outcome may be on its way.
+const OUTCOME_MARGIN: Duration = Duration::from_secs(10);
+
+impl Healer {
+    /// Asks the guardrails about one plan, and orders, refreshes or keeps waiting.
+    pub(super) fn decide(
+        &mut self,
+        id: PlanId,
+        now: Timestamp,
+        incidents: &BTreeMap<IncidentId, &Incident>,
+        out: &mut Proposals,
+    ) {
+        let Some(record) = self.records.get(&id) else { return };
+        let incident = incidents.get(&record.plan.incident).copied();
+        if record.plan.state == PlanState::DryRun || record.plan.mode == Mode::DryRun {
+            return self.show(id, now, incident, out);
+        }
+        if !record.is_waiting() {
+            return;
+        }
+        if let Some(why) = approval_lapsed(record, now) {
+            self.enter(id, PlanState::Denied, &why, now, out);
+            return self.call_about(id, Call::Denied(id), &why, out);
+        }
+        if self.attempts_used(record) >= record.policy.attempts {
+            return self.give_up(id, "all attempts are used up", now, out);
+        }
+        let decision = guardrails::decide(&self.context(record, incident, now));
+        match decision.passed() {
+            Some(passed) => self.order(id, passed, now, out),
+            None => self.keep_waiting(id, &decision, now, out),
+        }
+    }
+
+    /// A dry run: what would be done. Shown again when the verdicts change, until all pass.
+    fn show(
+        &mut self,
+        id: PlanId,
+        now: Timestamp,
+        incident: Option<&Incident>,
+        out: &mut Proposals,
+    ) {
+        let Some(record) = self.records.get(&id) else { return };
+        let is_new = record.plan.state != PlanState::DryRun;
+        let all_passed = record.plan.verdicts.iter().all(|verdict| verdict.passed);
+        let same_cause =
+            incident.and_then(|incident| incident.causes.first()).is_some_and(|cause| {
+                cause.kind == record.plan.cause && cause.entity == record.plan.entity
+            });
+        if !is_new && (all_passed || !same_cause) {
+            return;
+        }
+        let decision = guardrails::decide(&self.context(record, incident, now));
+        if !is_new && denied(record) == denied_ids(decision.verdicts()) {
+            return;
+        }
+        let what = format!("{} {}", record.plan.kind, record.plan.target);
+        let reason = match decision.passed() {
+            Some(_) => format!("dry run: would {what}, all guardrails pass"),
+            None => format!("dry run: would not {what} yet: {}", decision.denials()),
+        };
+        if is_new {
+            self.set_verdicts(id, &decision);
+            self.enter(id, PlanState::DryRun, &reason, now, out);
+            if incident.is_some_and(pages) {
+                self.call_about(id, Call::DryRun(id), &reason, out);
+            }
+        } else if let Some(record) = self.records.get_mut(&id) {
+            record.plan.verdicts = decision.verdicts().to_vec();
+            record.plan.reason.clone_from(&reason);
+            record.plan.updated = now;
+            note(record, &reason, out);
+            out.change(id);
+        }
+    }
+
+    fn keep_waiting(
+        &mut self,
+        id: PlanId,
+        decision: &Decision,
+        now: Timestamp,
+        out: &mut Proposals,
+    ) {
+        let stopped = self.stopped().is_some();
+        let Some(record) = self.records.get(&id) else { return };
+        let denied_before = denied(record);
+        let state_before = record.plan.state;
+        let (state, reason) = match &record.approval {
+            Approval::Asked { until } if !stopped => {
+                let state = PlanState::AwaitingApproval;
+                (state, format!("until {}; {}", until.clock(), decision.denials()))
+            }
+            _ if !record.plan.attempts.is_empty() && decision.backs_off() && !stopped => {
+                (PlanState::BackingOff, decision.denials())
+            }
+            _ => (PlanState::Held, decision.denials()),
+        };
+        let is_first = record.plan.verdicts.is_empty();
+        self.set_verdicts(id, decision);
+        self.enter(id, state, &reason, now, out);
+        let still =
+            state == state_before && (is_first || denied_before != denied_ids(decision.verdicts()));
+        if let Some(record) = self.records.get_mut(&id).filter(|_| still) {
+            note(record, &format!("refused: {}", decision.denials()), out);
+            out.change(id);
+        }
+    }
+
+    fn set_verdicts(&mut self, id: PlanId, decision: &Decision) {
+        if let Some(record) = self.records.get_mut(&id) {
+            record.plan.verdicts = decision.verdicts().to_vec();
+        }
+    }
+
+    fn order(&mut self, id: PlanId, passed: Passed, now: Timestamp, out: &mut Proposals) {
+        let valid_for = self.config.guardrails.order_valid_for.0;
+        let Some(record) = self.records.get_mut(&id) else { return };
+        let Some(target) = self.targets.get(&record.plan.target) else { return };
+        let (verdicts, expect) = passed.into_parts();
+        let number = record.plan.attempts.len() + 1;
+        let action = Action {
+            id: ActionId(format!("{}-{id}-{number}", self.id_prefix)),
+            target: target.name.clone(),
+            entity: target.entity.clone(),
+            kind: record.plan.kind.clone(),
+            expect,
+            not_after: now + valid_for,
+        };
+        let attempts = record.policy.attempts;
+        record.plan.verdicts = verdicts;
+        record.outcome_due = Some(action.not_after + target.action_timeout.0 + OUTCOME_MARGIN);
+        record.outcome_assumed = false;
+        record.verifying_since = None;
+        record.plan.attempts.push(Attempt { action: action.clone(), ordered: now, outcome: None });
+        if let Some(memory) = self.memory.get_mut(&action.target) {
+            memory.ordered(&record.policy, now);
+        }
+        self.ordered.retain(|at| now.since(*at) < HOUR);
+        self.ordered.push(now);
+        let used = self.records.get(&id).map_or(0, |record| self.attempts_used(record));
+        let reason = format!("attempt {used} of {attempts}");
+        self.enter(id, PlanState::Running, &reason, now, out);
+        out.orders.push(action);
+    }
+
+    /// Tries on the plan's target in its incident, by any plan.
+    pub(super) fn attempts_used(&self, record: &Record) -> u32 {
+        let (incident, target) = (record.plan.incident, &record.plan.target);
+        let of_same = self
+            .records
+            .values()
+            .map(|record| &record.plan)
+            .filter(|plan| plan.incident == incident && plan.target == *target);
+        let used: usize = of_same.map(|plan| plan.attempts.len()).sum();
+        u32::try_from(used).unwrap_or(u32::MAX)
+    }
+
+    /// Why nothing may be done at all, if so.
+    fn stopped(&self) -> Option<String> {
+        if let Some(freeze) = &self.frozen {
+            return Some(format!("frozen by {}: {}", freeze.who, freeze.reason));
+        }
+        self.hold.as_ref().map(|why| format!("held: {why}"))
+    }
+
+    fn context<'a>(
+        &'a self,
+        record: &'a Record,
+        incident: Option<&'a Incident>,
+        now: Timestamp,
+    ) -> Context<'a> {
+        let plan = &record.plan;
+        let memory = self.memory.get(&plan.target);
+        let is_busy = |other: &&Record| {
+            other.plan.id != plan.id && other.plan.target == plan.target && other.is_busy()
+        };
+        Context {
+            now,
+            plan,
+            policy: self.policy_in_force(record),
+            target: self.targets.get(&plan.target),
+            incident,
+            limits: &self.config.guardrails,
+            report: memory.and_then(|memory| memory.report.as_ref()),
+            running: memory.and_then(|memory| memory.running.as_ref()),
+            attempts_used: self.attempts_used(record),
+            busy: self.records.values().find(is_busy).map(|record| record.plan.id),
+            in_flight: self.in_flight().len(),
+            ordered_1h: self.ordered.iter().filter(|at| now.since(**at) < HOUR).count(),
+            not_before: memory.and_then(|memory| memory.not_before),
+            stopped: self.stopped(),
+            approval: &record.approval,
+        }
+    }
+}
+
+fn approval_lapsed(record: &Record, now: Timestamp) -> Option<String> {
+    match &record.approval {
+        Approval::Asked { until } if now > *until => {
+            Some(format!("nobody approved within {}", record.policy.approval_timeout))
+        }
+        Approval::Given { who, until, .. } if record.plan.attempts.is_empty() && now > *until => {
+            Some(format!("the approval by {who} lapsed: {}", record.plan.reason))
+        }
+        _ => None,
+    }
+}
+
+/// Numbers of the guardrails that denied when the plan was last checked.
+fn denied(record: &Record) -> Vec<String> {
+    denied_ids(&record.plan.verdicts)
+}
+
+fn denied_ids(verdicts: &[Verdict]) -> Vec<String> {
+    let denials = verdicts.iter().filter(|verdict| !verdict.passed);
+    denials.map(|verdict| verdict.guardrail.clone()).collect()
+}

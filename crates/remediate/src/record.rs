@@ -1,0 +1,214 @@
+//! What the healer remembers: of each plan beyond the plan itself, and of each target.
+//!
+//! Invariant: a final plan never changes its state (`Record::enter` refuses).
+
+use std::time::Duration;
+
+use model::plan::Attempt;
+use model::tick::{ProcessIdentity, ProcessReport};
+use model::{Action, Incident, IncidentState, Plan, PlanState, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Policy;
+use crate::recovery::recovering_since;
+
+/// Timeline texts of one plan; a plan that keeps changing does not drown its incident.
+pub(crate) const NOTES_PER_PLAN_MAX: u32 = 40;
+
+/// Who stopped healing, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Freeze {
+    pub who: String,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+/// Where a plan stands with the people asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Approval {
+    NotNeeded,
+    /// Silence after `until` is a no.
+    Asked {
+        until: Timestamp,
+    },
+    /// Good for a first order until `until`, then for the further attempts.
+    Given {
+        who: String,
+        at: Timestamp,
+        until: Timestamp,
+    },
+}
+
+/// A plan and what is needed to carry it on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub plan: Plan,
+    /// The policy as it was when the plan was made.
+    pub policy: Policy,
+    pub approval: Approval,
+    /// Since when a guardrail holds it.
+    pub held_since: Option<Timestamp>,
+    /// Since when the last attempt is being verified.
+    pub verifying_since: Option<Timestamp>,
+    pub recovery: Recovery,
+    /// Executors had until then to tell the end of the last order.
+    pub outcome_due: Option<Timestamp>,
+    /// The last outcome is our own conclusion from silence; a real one may still replace it.
+    pub outcome_assumed: bool,
+    pub notes: u32,
+}
+
+/// What is known of the recovery of the plan's incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Recovery {
+    /// Users' figures are well since.
+    pub since: Option<Timestamp>,
+    /// The incident was seen resolved.
+    pub resolved: bool,
+    /// The incident is not reported any more.
+    pub gone: bool,
+}
+
+/// What is remembered of a target across plans and incidents.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TargetMemory {
+    pub report: Option<ProcessReport>,
+    /// The process that runs, and since when it is known.
+    pub running: Option<(ProcessIdentity, Timestamp)>,
+    /// Actions since the last quiet time.
+    pub level: u32,
+    pub not_before: Option<Timestamp>,
+    /// End of the quiet time after which the waits start anew.
+    pub quiet_at: Option<Timestamp>,
+}
+
+impl Record {
+    /// Waits for a guardrail, a person, or the end of a back-off.
+    pub fn is_waiting(&self) -> bool {
+        use PlanState::{AwaitingApproval, BackingOff, Held};
+        matches!(self.plan.state, Held | AwaitingApproval | BackingOff)
+    }
+
+    /// Its action is under way or not yet proven.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.plan.state, PlanState::Running | PlanState::Verifying)
+    }
+
+    pub fn is_final(&self) -> bool {
+        self.plan.state.is_final()
+    }
+
+    pub fn last_action(&self) -> Option<&Action> {
+        self.plan.attempts.last().map(|attempt| &attempt.action)
+    }
+
+    pub fn last_attempt_mut(&mut self) -> Option<&mut Attempt> {
+        self.plan.attempts.last_mut()
+    }
+
+    /// Moves to a state; returns whether it is another one. A final state is never left.
+    pub fn enter(&mut self, state: PlanState, reason: &str, now: Timestamp) -> bool {
+        if self.is_final() {
+            return false;
+        }
+        let changed = self.plan.state != state;
+        if changed {
+            self.plan.updated = now;
+            self.held_since = (state == PlanState::Held).then_some(now);
+        }
+        self.plan.state = state;
+        reason.clone_into(&mut self.plan.reason);
+        changed
+    }
+
+    /// Takes in what this step says of the incident; `None` when it says nothing.
+    pub fn see(&mut self, incident: Option<&Incident>) {
+        match incident {
+            Some(incident) => {
+                self.recovery.since = recovering_since(incident);
+                self.recovery.resolved = incident.state == IncidentState::Resolved;
+                self.recovery.gone = false;
+            }
+            None => self.recovery.gone = true,
+        }
+    }
+}
+
+impl TargetMemory {
+    pub fn see(&mut self, report: &ProcessReport, now: Timestamp) {
+        use model::tick::ProcessState::{Gone, NeverSeen, Running};
+        match &report.state {
+            Running(process) => {
+                let known = self.running.as_ref().is_some_and(|(known, _)| known == process);
+                if !known {
+                    self.running = Some((process.clone(), now));
+                }
+            }
+            Gone { .. } | NeverSeen => self.running = None,
+        }
+        self.report = Some(report.clone());
+    }
+
+    /// An order was made: the next one waits longer.
+    pub fn ordered(&mut self, policy: &Policy, now: Timestamp) {
+        if self.quiet_at.is_none_or(|quiet_at| now >= quiet_at) {
+            self.level = 0;
+        }
+        self.level = self.level.saturating_add(1);
+        self.wait(policy, now);
+    }
+
+    /// An attempt ended in failure: the wait counts from now.
+    pub fn wait(&mut self, policy: &Policy, now: Timestamp) {
+        let doublings = 2_u32.saturating_pow(self.level.saturating_sub(1));
+        let delay = policy.back_off.0.saturating_mul(doublings).min(policy.back_off_max.0);
+        let not_before = now + delay;
+        let quiet_at = now + quiet_time(policy);
+        self.not_before = self.not_before.max(Some(not_before));
+        self.quiet_at = self.quiet_at.max(Some(quiet_at));
+    }
+}
+
+/// Twice the longest wait: a target that was well for that long starts anew.
+fn quiet_time(policy: &Policy) -> Duration {
+    policy.back_off_max.0.saturating_mul(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures as f;
+
+    fn secs(memory: &TargetMemory, now: Timestamp) -> u64 {
+        memory.not_before.unwrap().since(now).as_secs()
+    }
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_start_anew_after_a_quiet_time() {
+        let policy = f::policy("orders");
+        let mut memory = TargetMemory::default();
+        let mut waits = Vec::new();
+        for _ in 0..40 {
+            memory.ordered(&policy, f::at(0));
+            waits.push(secs(&memory, f::at(0)));
+        }
+        assert_eq!(waits[..6], [30, 60, 120, 240, 480, 600]);
+        assert!(waits[6..].iter().all(|wait| *wait == 600));
+        memory.ordered(&policy, f::at(1_199));
+        assert_eq!(secs(&memory, f::at(1_199)), 600);
+        memory.ordered(&policy, f::at(1_199 + 1_200));
+        assert_eq!(secs(&memory, f::at(1_199 + 1_200)), 30);
+    }
+
+    #[test]
+    fn a_process_is_known_since_it_was_first_seen() {
+        let mut memory = TargetMemory::default();
+        memory.see(&f::running("orders", 1), f::at(1));
+        memory.see(&f::running("orders", 1), f::at(2));
+        assert_eq!(memory.running, Some((f::process(1), f::at(1))));
+        memory.see(&f::running("orders", 2), f::at(3));
+        assert_eq!(memory.running, Some((f::process(2), f::at(3))));
+        memory.see(&f::gone("orders", 2), f::at(4));
+        assert_eq!(memory.running, None);
+    }
+}

@@ -1,0 +1,47 @@
+//! Drills: start, watch, stop.
+
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+use serde_json::{Value, json};
+
+use super::auth::Principal;
+use super::{App, Error};
+use crate::drills::{Record, StartError};
+
+pub(super) async fn list(State(app): State<App>) -> Result<Json<Vec<Record>>, Error> {
+    Ok(Json(app.drills.list()?))
+}
+
+pub(super) async fn one(
+    State(app): State<App>,
+    Path(id): Path<u64>,
+) -> Result<Json<Record>, Error> {
+    let record = app.drills.get(id)?;
+    record.map(Json).ok_or_else(|| Error::NotFound(format!("there is no drill {id}")))
+}
+
+/// The body is an experiment file (YAML or JSON).
+pub(super) async fn start(
+    State(app): State<App>,
+    Extension(Principal(by)): Extension<Principal>,
+    body: String,
+) -> Result<Json<Value>, Error> {
+    let experiment = chaos::parse(&body).map_err(|error| Error::Invalid(error.to_string()))?;
+    match app.drills.start(experiment, &by).await {
+        Ok(id) => Ok(Json(json!({ "drill": id }))),
+        Err(StartError::Refused(why)) => Err(Error::Conflict(why)),
+        Err(StartError::Driver(error)) => Err(error.into()),
+        Err(StartError::Journal(error)) => Err(error.into()),
+    }
+}
+
+pub(super) async fn stop(
+    State(app): State<App>,
+    Extension(Principal(by)): Extension<Principal>,
+    Path(id): Path<u64>,
+) -> Result<Json<Value>, Error> {
+    match app.drills.stop(id, &by) {
+        true => Ok(Json(json!({ "result": "stopping; the fault is undone" }))),
+        false => Err(Error::NotFound(format!("drill {id} is not running"))),
+    }
+}

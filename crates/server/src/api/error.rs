@@ -1,0 +1,67 @@
+//! Errors of the API: one shape, `{"error": "…"}`, one place that picks the status.
+
+use axum::Json;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::{driver, journal};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    Invalid(String),
+    /// The request is fine, the state of things is not.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("a bearer token is needed: set the header `Authorization: Bearer TOKEN`")]
+    Unauthenticated,
+    #[error("{0}")]
+    Forbidden(String),
+    #[error(transparent)]
+    Driver(#[from] driver::Error),
+    #[error("the journal cannot be used")]
+    Journal(#[from] journal::Error),
+}
+
+impl Error {
+    fn status(&self) -> StatusCode {
+        match self {
+            Error::NotFound(_) => StatusCode::NOT_FOUND,
+            Error::Invalid(_) => StatusCode::BAD_REQUEST,
+            Error::Conflict(_) => StatusCode::CONFLICT,
+            Error::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Error::Forbidden(_) => StatusCode::FORBIDDEN,
+            Error::Driver(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Journal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let body = Json(serde_json::json!({ "error": format!("{:#}", anyhow::Error::new(self)) }));
+        let mut response = (status, body).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = header::HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let bearer = header::HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        response
+    }
+}
+
+pub(super) async fn no_such_route(uri: Uri) -> Error {
+    Error::NotFound(format!("there is nothing at {}", uri.path()))
+}
+
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let error = format!("{method} is not something that {} takes", uri.path());
+    let body = Json(serde_json::json!({ "error": error }));
+    (StatusCode::METHOD_NOT_ALLOWED, body).into_response()
+}

@@ -1,0 +1,86 @@
+//! Incidents and the journal.
+
+use axum::Json;
+use axum::extract::{Extension, Path, Query, State};
+use engine::Command;
+use model::{Incident, IncidentId, IncidentState};
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use super::auth::Principal;
+use super::{App, Error};
+
+const EVENTS_MAX: usize = 1_000;
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    /// `open`, `mitigated`, `resolved`; absent: all.
+    state: Option<IncidentState>,
+}
+
+/// Newest first, those that the loop still holds.
+pub(super) async fn list(
+    State(app): State<App>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Vec<Incident>>, Error> {
+    let mut incidents: Vec<Incident> =
+        app.handle.ask(|core| core.engine.diagnoser.incidents().cloned().collect()).await?;
+    incidents.retain(|incident| query.state.is_none_or(|state| incident.state == state));
+    incidents.sort_by_key(|incident| std::cmp::Reverse(incident.id));
+    Ok(Json(incidents))
+}
+
+pub(super) async fn one(
+    State(app): State<App>,
+    Path(id): Path<u64>,
+) -> Result<Json<Incident>, Error> {
+    let held =
+        app.handle.ask(move |core| core.engine.diagnoser.incident(IncidentId(id)).cloned()).await?;
+    let incident = match held {
+        Some(incident) => Some(incident),
+        None => app.journal.last_incident(id)?,
+    };
+    incident.map(Json).ok_or_else(|| Error::NotFound(format!("there is no incident {id}")))
+}
+
+pub(super) async fn events(
+    State(app): State<App>,
+    Path(id): Path<u64>,
+) -> Result<Json<Vec<Box<RawValue>>>, Error> {
+    raw(app.journal.events_of(id, EVENTS_MAX)?)
+}
+
+#[derive(Deserialize)]
+pub(super) struct EventsQuery {
+    #[serde(default)]
+    after: u64,
+}
+
+/// The journal, oldest first, from after a number on; at most 1,000 lines.
+pub(super) async fn all_events(
+    State(app): State<App>,
+    Query(query): Query<EventsQuery>,
+) -> Result<Json<Vec<Box<RawValue>>>, Error> {
+    raw(app.journal.events_after(query.after, EVENTS_MAX)?)
+}
+
+fn raw(lines: Vec<String>) -> Result<Json<Vec<Box<RawValue>>>, Error> {
+    let values: Result<_, _> = lines.into_iter().map(RawValue::from_string).collect();
+    values.map(Json).map_err(|error| Error::Journal(error.into()))
+}
+
+pub(super) async fn acknowledge(
+    State(app): State<App>,
+    Extension(Principal(by)): Extension<Principal>,
+    Path(id): Path<u64>,
+) -> Result<Json<Value>, Error> {
+    command(&app, &by, Command::Acknowledge { incident: IncidentId(id) }).await
+}
+
+/// Gives a command and answers what came of it.
+pub(super) async fn command(app: &App, by: &str, command: Command) -> Result<Json<Value>, Error> {
+    match app.handle.command(by, command).await? {
+        Ok(done) => Ok(Json(serde_json::json!({ "result": done }))),
+        Err(refused) => Err(Error::Conflict(refused)),
+    }
+}

@@ -1,0 +1,112 @@
+//! `/metrics`: Immune's own figures in Prometheus' text format.
+
+use std::fmt::Write;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+
+use super::{App, Error};
+use crate::clock;
+
+/// Figures of the loop, gathered in one question.
+struct Loop {
+    ticks: u64,
+    lag_seconds: f64,
+    incidents_open: usize,
+    incidents_total: u64,
+    in_flight: usize,
+    frozen: bool,
+    services: usize,
+    objectives: usize,
+}
+
+pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Error> {
+    let now = clock::now();
+    let figures = app
+        .handle
+        .ask(move |core| Loop {
+            ticks: core.ticks(),
+            lag_seconds: now.since(core.engine.now()).as_secs_f64(),
+            incidents_open: core.engine.open_incidents().count(),
+            incidents_total: core.engine.diagnoser.incidents().map(|i| i.id.0).max().unwrap_or(0),
+            in_flight: core.engine.healer.in_flight().len(),
+            frozen: core.engine.healer.frozen().is_some(),
+            services: core.engine.diagnoser.services().count(),
+            objectives: core.engine.observed().objectives.len(),
+        })
+        .await?;
+    let mut text = String::new();
+    for (name, kind, help, value) in [
+        ("immune_ticks_total", "counter", "Steps of the loop.", figures.ticks as f64),
+        ("immune_tick_lag_seconds", "gauge", "Time since the last step.", figures.lag_seconds),
+        (
+            "immune_incidents_open",
+            "gauge",
+            "Incidents not resolved.",
+            figures.incidents_open as f64,
+        ),
+        ("immune_incidents_total", "counter", "Incidents ever.", figures.incidents_total as f64),
+        ("immune_actions_in_flight", "gauge", "Actions under way.", figures.in_flight as f64),
+        ("immune_frozen", "gauge", "1 while healing is frozen.", f64::from(figures.frozen)),
+        ("immune_services", "gauge", "Services known.", figures.services as f64),
+        ("immune_objectives", "gauge", "Objectives judged.", figures.objectives as f64),
+        (
+            "immune_agent_connected",
+            "gauge",
+            "1 while the local agent is connected.",
+            f64::from(app.hands.connected()),
+        ),
+        (
+            "immune_log_waiting_bytes",
+            "gauge",
+            "Bytes that wait to be durable.",
+            app.handle.log_bytes_waiting() as f64,
+        ),
+        (
+            "immune_log_fsyncs_total",
+            "counter",
+            "Group commits of the input log.",
+            app.handle.log_fsyncs() as f64,
+        ),
+    ] {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    }
+    telemetry(&app, &mut text);
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
+}
+
+fn telemetry(app: &App, text: &mut String) {
+    let all = app.counters.snapshot();
+    for (name, help) in [
+        ("immune_received_requests_total", "Export requests accepted."),
+        ("immune_received_items_total", "Spans, points and records made durable."),
+        ("immune_received_bytes_total", "Decompressed bytes accepted."),
+        ("immune_rejected_items_total", "Invalid items left out of accepted requests."),
+    ] {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
+        for counts in &all {
+            let value = match name {
+                "immune_received_requests_total" => counts.requests,
+                "immune_received_items_total" => counts.items,
+                "immune_received_bytes_total" => counts.body_bytes,
+                _ => counts.rejected_items,
+            };
+            let (signal, transport) = (counts.signal.as_str(), counts.transport.as_str());
+            let _ =
+                writeln!(text, "{name}{{signal=\"{signal}\",transport=\"{transport}\"}} {value}");
+        }
+    }
+    let name = "immune_refused_requests_total";
+    let _ = writeln!(text, "# HELP {name} Export requests refused.\n# TYPE {name} counter");
+    for counts in &all {
+        for (reason, value) in counts.refused.iter().filter(|(_, value)| *value > 0) {
+            let (signal, transport) = (counts.signal.as_str(), counts.transport.as_str());
+            let reason = reason.as_str();
+            let _ = writeln!(
+                text,
+                "{name}{{signal=\"{signal}\",transport=\"{transport}\",reason=\"{reason}\"}} {value}"
+            );
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The HTTP API, version 1, and health. One port; loopback only until tokens are configured.
+//!
+//! Reading asks the loop between two entries; writing goes through the input log as a command. `auth`
+//! guards every route but health.
+
+mod auth;
+
+mod drills;
+
+mod error;
+
+mod incidents;
+
+mod metrics;
+
+mod plans;
+
+mod status;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use receivers::Counters;
+use tokio::net::TcpListener;
+
+pub use auth::{Role, may_ingest};
+pub use error::Error;
+
+use crate::config::Config;
+use crate::drills::Drills;
+use crate::driver::Handle;
+use crate::hands::Hands;
+use crate::journal::Journal;
+
+/// Largest request body: an experiment file.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What the routes share.
+pub struct Shared {
+    pub config: Config,
+    pub handle: Handle,
+    pub journal: Arc<Journal>,
+    pub counters: Arc<Counters>,
+    pub drills: Drills,
+    pub hands: Hands,
+    pub started: model::Timestamp,
+    /// The address that was really bound.
+    pub listen: std::net::SocketAddr,
+}
+
+type App = Arc<Shared>;
+
+/// All routes. Which role a route needs stands beside it.
+pub fn router(shared: App) -> Router {
+    let reading = Router::new()
+        .route("/api/v1/status", get(status::status))
+        .route("/api/v1/objectives", get(status::objectives))
+        .route("/api/v1/topology", get(status::topology))
+        .route("/api/v1/incidents", get(incidents::list))
+        .route("/api/v1/incidents/{id}", get(incidents::one))
+        .route("/api/v1/incidents/{id}/events", get(incidents::events))
+        .route("/api/v1/plans", get(plans::list))
+        .route("/api/v1/plans/{id}", get(plans::one))
+        .route("/api/v1/events", get(incidents::all_events))
+        .route("/api/v1/drills", get(drills::list))
+        .route("/api/v1/drills/{id}", get(drills::one))
+        .route("/metrics", get(metrics::metrics))
+        .layer(from_fn_with_state((shared.clone(), Role::Read), auth::require));
+    let approving = Router::new()
+        .route("/api/v1/incidents/{id}/acknowledge", post(incidents::acknowledge))
+        .route("/api/v1/plans/{id}/approve", post(plans::approve))
+        .route("/api/v1/plans/{id}/deny", post(plans::deny))
+        .route("/api/v1/freeze", post(plans::freeze))
+        .layer(from_fn_with_state((shared.clone(), Role::Approve), auth::require));
+    let administering = Router::new()
+        .route("/api/v1/thaw", post(plans::thaw))
+        .route("/api/v1/objectives/{name}/relearn", post(status::relearn))
+        .route("/api/v1/changes", post(status::change))
+        .route("/api/v1/drills", post(drills::start))
+        .route("/api/v1/drills/{id}/stop", post(drills::stop))
+        .layer(from_fn_with_state((shared.clone(), Role::Admin), auth::require));
+    Router::new()
+        .merge(reading)
+        .merge(approving)
+        .merge(administering)
+        .route("/livez", get(status::alive))
+        .route("/readyz", get(status::ready))
+        .fallback(error::no_such_route)
+        .method_not_allowed_fallback(error::wrong_method)
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(shared.clone(), auth::guard_host))
+        .with_state(shared)
+}
+
+/// Serves until `shutdown` resolves; open requests are finished.
+pub async fn serve(
+    listener: TcpListener,
+    shared: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(shared)).with_graceful_shutdown(shutdown).await
+}

@@ -1,0 +1,145 @@
+//! The `immune` command line: one definition per command, each in its own file.
+//!
+//! Every command prints for people by default and JSON with `--json`; errors go to stderr, say what was wrong
+//! and what to do, and end with status 1 (2: wrong use).
+
+mod client;
+
+mod configuration;
+
+mod demo;
+
+mod drill;
+
+mod incidents;
+
+mod narrate;
+
+mod plans;
+
+mod scenarios;
+
+mod serve;
+
+mod text;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+pub use narrate::paragraph;
+
+/// A digital immune system for software: watches, explains, heals, and proves that it would.
+#[derive(Parser)]
+#[command(name = "immune", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Run(serve::Run),
+    /// Run the local agent (the server starts it by itself)
+    Agent(serve::Agent),
+    /// Run the server, the demo shop with users, and a guided drill
+    Demo(demo::Demo),
+    /// Say how things are
+    Status(ServerArgs),
+    /// List incidents, newest first
+    Incidents(incidents::List),
+    /// Tell of one incident: who is hurt, why, what is being done
+    Explain(incidents::Explain),
+    /// Acknowledge an incident
+    Acknowledge(incidents::Acknowledge),
+    /// List, approve or deny plans
+    #[command(subcommand)]
+    Plan(plans::Plan),
+    /// Stop all healing at once
+    Freeze(plans::Freeze),
+    /// Allow healing again
+    Thaw(ServerArgs),
+    /// Learn a latency limit anew
+    Relearn(plans::Relearn),
+    /// Run chaos experiments and drills
+    #[command(subcommand)]
+    Drill(drill::Drill),
+    /// Run scenarios
+    Test(scenarios::Test),
+    /// Replay a data folder and compare it with its journal
+    Replay(serve::Replay),
+    /// Check a configuration file
+    CheckConfig(configuration::CheckConfig),
+    /// Print the configuration with all defaults filled in
+    PrintConfig(configuration::CheckConfig),
+    /// Print the JSON schema of the configuration file, or of experiment files
+    Schema(configuration::Schema),
+}
+
+/// How to reach a running server.
+#[derive(Args, Clone)]
+pub(crate) struct ServerArgs {
+    /// Address of the server's API
+    #[arg(
+        long,
+        env = "IMMUNE_SERVER",
+        default_value = "http://127.0.0.1:7700",
+        value_name = "URL"
+    )]
+    server: String,
+    /// Bearer token
+    #[arg(long, env = "IMMUNE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ConfigArgs {
+    /// Configuration file; without one, the defaults
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("immune: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Run(run) => run.run(),
+        Command::Agent(agent) => agent.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Status(server) => incidents::status(server),
+        Command::Incidents(list) => list.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Acknowledge(acknowledge) => acknowledge.run(),
+        Command::Plan(plan) => plan.run(),
+        Command::Freeze(freeze) => freeze.run(),
+        Command::Thaw(server) => plans::thaw(server),
+        Command::Relearn(relearn) => relearn.run(),
+        Command::Drill(drill) => drill.run(),
+        Command::Test(test) => test.run(),
+        Command::Replay(replay) => replay.run(),
+        Command::CheckConfig(check) => check.check(),
+        Command::PrintConfig(print) => print.print(),
+        Command::Schema(schema) => schema.run(),
+    }
+}
+
+/// Runs one asynchronous command to its end.
+fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}

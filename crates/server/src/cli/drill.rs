@@ -1,0 +1,194 @@
+//! `immune drill run FILE`: starts a drill, tells of it live, prints the scorecard.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use chaos::Phase;
+use clap::{Args, Subcommand};
+use model::Timestamp;
+use model::experiment::{Healed, Scorecard};
+use serde_json::Value;
+
+use super::client::Client;
+use super::text::{self, Paint, paint};
+use super::{ServerArgs, block_on};
+use crate::drills::Record;
+
+#[derive(Subcommand)]
+pub(super) enum Drill {
+    /// Run an experiment file; the status is 0 only when the drill passed
+    Run(Run),
+    /// List drills, newest first
+    List(ServerArgs),
+    /// Print a drill's scorecard
+    Score(One),
+    /// Undo the fault and end a running drill
+    Stop(One),
+}
+
+#[derive(Args)]
+pub(super) struct Run {
+    /// Experiment file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub(super) struct One {
+    /// Number of the drill
+    id: u64,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+impl Drill {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        match self {
+            Drill::Run(run) => run.run(),
+            Drill::List(server) => list(server),
+            Drill::Score(one) => one.score(),
+            Drill::Stop(one) => one.stop(),
+        }
+    }
+}
+
+impl Run {
+    fn run(self) -> Result<ExitCode> {
+        let file = self.file.display();
+        let content =
+            std::fs::read_to_string(&self.file).with_context(|| format!("cannot read {file}"))?;
+        chaos::parse(&content).with_context(|| format!("{file}"))?;
+        let client = Client::new(&self.server)?;
+        let record = block_on(async {
+            let started: Value = client.post_text("drills", &content).await?;
+            let id = started["drill"].as_u64().context("the server did not number the drill")?;
+            watch(&client, id, !self.server.json).await
+        })?;
+        finish(&record, self.server.json)
+    }
+}
+
+impl One {
+    fn score(self) -> Result<ExitCode> {
+        let client = Client::new(&self.server)?;
+        let record: Record = block_on(client.get(&format!("drills/{}", self.id)))?;
+        finish(&record, self.server.json)
+    }
+
+    fn stop(self) -> Result<ExitCode> {
+        let client = Client::new(&self.server)?;
+        let _: Value = block_on(client.post(&format!("drills/{}/stop", self.id), None))?;
+        text::line(&format!("drill {} is stopping; the fault is undone", self.id));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn list(server: ServerArgs) -> Result<ExitCode> {
+    let records: Vec<Record> = block_on(Client::new(&server)?.get("drills"))?;
+    if server.json {
+        text::json(&records)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if records.is_empty() {
+        text::line("no drills");
+    }
+    for record in records {
+        let verdict = match &record.scorecard {
+            Some(card) if card.passed => paint(Paint::Green, "passed "),
+            Some(_) => paint(Paint::Red, "failed "),
+            None => "running".to_owned(),
+        };
+        let (id, started) = (record.id, record.drill.started);
+        text::line(&format!("{id:>4}  {verdict}  {started}  {}", record.drill.experiment.title));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Polls until the drill has its scorecard, printing new lines as they come.
+pub(super) async fn watch(client: &Client, id: u64, tell: bool) -> Result<Record> {
+    let mut told = 0;
+    loop {
+        let record: Record = client.get(&format!("drills/{id}")).await?;
+        for (at, line) in record.drill.progress.iter().skip(told) {
+            if tell {
+                text::line(&format!("{}  {line}", paint(Paint::Dim, &at.clock())));
+            }
+            told += 1;
+        }
+        if record.drill.phase == Phase::Done && record.scorecard.is_some() {
+            return Ok(record);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+}
+
+fn finish(record: &Record, json: bool) -> Result<ExitCode> {
+    let Some(card) = &record.scorecard else {
+        text::line(&format!("drill {} is still running", record.id));
+        return Ok(ExitCode::FAILURE);
+    };
+    if json {
+        text::json(card)?;
+    } else {
+        text::line(&scorecard(card));
+    }
+    Ok(if card.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The scorecard as a table; times are counted from the fault's effect.
+pub(super) fn scorecard(card: &Scorecard) -> String {
+    let from = card.effective_at.or(card.injected_at);
+    let after = |at: Option<Timestamp>| match (at, from) {
+        (Some(at), Some(from)) => {
+            let seconds = (at.0 as f64 - from.0 as f64) / model::time::SECOND as f64;
+            format!("{seconds:+.1} s")
+        }
+        (Some(at), None) => at.to_string(),
+        (None, _) => "-".to_owned(),
+    };
+    let yes = |value: Option<bool>| match value {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "-",
+    };
+    let healed = match card.healed {
+        Some(Healed::ByAction) => "yes, by the action",
+        Some(Healed::OnlyBecauseItEnded) => "no, only because the fault ended",
+        Some(Healed::NotHealed) => "no",
+        Some(Healed::NoHarm) => "nobody was hurt",
+        None => "-",
+    };
+    let decision = |decision: Option<model::experiment::Decision>| {
+        decision.map_or("-", |decision| decision.as_str()).replace('_', " ")
+    };
+    let harm = after(card.first_harm_at);
+    let rows = [
+        ("fault", format!("{} on {}", card.fault, card.target)),
+        ("took effect", yes(card.took_effect).to_owned()),
+        ("first harmed request", format!("{harm} ({} in all)", card.harmed_requests)),
+        ("detected", after(card.detected_at)),
+        ("cause first", yes(card.cause_first).to_owned()),
+        ("cause named", card.cause.clone().unwrap_or_else(|| "-".to_owned())),
+        (
+            "decision",
+            format!("{}, right: {}", decision(card.decision), decision(card.decision_expected)),
+        ),
+        ("acted", after(card.acted_at)),
+        ("last harmed request", after(card.last_harm_at)),
+        ("verified", after(card.verified_at)),
+        ("users healed", healed.to_owned()),
+        ("undone", after(card.undone_at)),
+        ("false pages", card.false_pages.to_string()),
+    ];
+    let mut lines: Vec<String> =
+        rows.iter().map(|(name, value)| format!("{name:<22}{value}")).collect();
+    lines.push(match card.passed {
+        true => paint(Paint::Green, "PASSED"),
+        false => paint(Paint::Red, "FAILED"),
+    });
+    lines.extend(card.failures.iter().map(|failure| format!("  {failure}")));
+    lines.join("\n")
+}

@@ -1,0 +1,245 @@
+//! `immune.yaml`: one file, composed of what each part owns.
+//!
+//! `load` reads it (with `${env:NAME:-default}` filled in) and says what is wrong as `file:line:column`;
+//! `schema` prints its JSON schema.
+
+mod load;
+
+mod locate;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use model::ActionKind;
+use model::human::HumanDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use load::{LoadError, Problem, load, parse};
+
+/// The configuration of one server. Everything has a default: an empty file is a good one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub storage: Storage,
+    pub api: Api,
+    pub receivers: receivers::Config,
+    pub observe: observe::Config,
+    pub detect: detect::Config,
+    pub diagnose: diagnose::Config,
+    pub healing: remediate::Config,
+    /// What may be acted upon, and how.
+    pub targets: Vec<agent::Target>,
+    pub catch_up: engine::config::CatchUp,
+    /// Who is told of incidents.
+    pub notify: Vec<Receiver>,
+}
+
+/// Where data is kept, and how much of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    /// Folder for the input log, the journal and snapshots.
+    pub path: PathBuf,
+    /// The oldest input log segments are deleted above this, once a snapshot covers them.
+    pub log_size_max: receivers::ByteSize,
+    /// How often the state is saved, so that a restart has little to replay.
+    pub snapshot_every: HumanDuration,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Storage {
+            path: PathBuf::from("immune-data"),
+            log_size_max: receivers::ByteSize(4 << 30),
+            snapshot_every: HumanDuration::from_secs(60),
+        }
+    }
+}
+
+/// HTTP API and command line access.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Address of the API. Only loopback is allowed while no tokens are configured.
+    pub listen: std::net::SocketAddr,
+    /// Host names, besides loopback, under which the API may be asked.
+    pub hosts: Vec<String>,
+    /// Origins, besides the API's own, whose pages may ask.
+    pub origins: Vec<String>,
+    pub tokens: Tokens,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Api {
+            listen: std::net::SocketAddr::from(([127, 0, 0, 1], 7700)),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            tokens: Tokens::default(),
+        }
+    }
+}
+
+/// Bearer tokens. With any of them configured, every request needs one. `admin` may all, `approve` may also read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tokens {
+    pub ingest: Vec<Token>,
+    pub read: Vec<Token>,
+    pub approve: Vec<Token>,
+    pub admin: Vec<Token>,
+}
+
+impl Tokens {
+    pub fn any(&self) -> bool {
+        [&self.ingest, &self.read, &self.approve, &self.admin].iter().any(|list| !list.is_empty())
+    }
+}
+
+/// A token and whom it stands for in the journal.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    pub name: String,
+    /// At least 16 characters; take it from the environment: `${env:IMMUNE_ADMIN_TOKEN}`.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A receiver of notifications.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Receiver {
+    pub name: String,
+    pub webhook: Webhook,
+}
+
+/// An endpoint that takes Alertmanager's webhook, version 4.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    pub url: String,
+    /// Sent as `Authorization: Bearer …`.
+    #[serde(default)]
+    pub token: Option<String>,
+}
+
+impl Config {
+    /// What the loop is told.
+    pub fn engine(&self) -> engine::Config {
+        engine::Config {
+            observe: self.observe.clone(),
+            detect: self.detect.clone(),
+            diagnose: self.diagnose.clone(),
+            remediate: self.healing.clone(),
+            targets: self.remedy_targets(),
+            catch_up: self.catch_up.clone(),
+        }
+    }
+
+    fn remedy_targets(&self) -> Vec<remediate::Target> {
+        self.targets.iter().map(remedy_target).collect()
+    }
+
+    /// Everything that types cannot check.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut add = |part: &str, path: String, message: String| {
+            let path = match (part, path.starts_with('[')) {
+                ("", _) => path,
+                (part, true) => format!("{part}{path}"),
+                (part, false) => format!("{part}.{path}"),
+            };
+            problems.push(Problem { path, message });
+        };
+        for problem in self.detect.validate() {
+            add("detect", problem.path, problem.message);
+        }
+        for problem in agent::validate(&self.targets) {
+            add("", problem.path, problem.message);
+        }
+        for problem in self.healing.validate(&self.remedy_targets()) {
+            add("healing", problem.path, problem.message);
+        }
+        self.own_problems(&mut add);
+        problems
+    }
+
+    fn own_problems(&self, add: &mut impl FnMut(&str, String, String)) {
+        let tokens = &self.api.tokens;
+        let lists = [
+            ("ingest", &tokens.ingest),
+            ("read", &tokens.read),
+            ("approve", &tokens.approve),
+            ("admin", &tokens.admin),
+        ];
+        for (kind, list) in lists {
+            for (index, token) in list.iter().enumerate() {
+                if token.secret.len() < 16 {
+                    let path = format!("api.tokens.{kind}[{index}].secret");
+                    add("", path, "a token needs at least 16 characters".to_owned());
+                }
+            }
+        }
+        if !tokens.any() {
+            let listen = [
+                ("api.listen", self.api.listen),
+                ("receivers.otlp.grpc", self.receivers.otlp.grpc),
+                ("receivers.otlp.http", self.receivers.otlp.http),
+            ];
+            for (path, address) in listen.iter().filter(|(_, a)| !a.ip().is_loopback()) {
+                let message = format!(
+                    "{address} can be reached from outside, and no tokens are configured; \
+                     listen on 127.0.0.1, or add api.tokens"
+                );
+                add("", (*path).to_owned(), message);
+            }
+        } else if tokens.admin.is_empty() {
+            let message = "tokens are configured, but nobody is admin; add api.tokens.admin";
+            add("", "api.tokens".to_owned(), message.to_owned());
+        }
+        for (index, receiver) in self.notify.iter().enumerate() {
+            let url = reqwest::Url::parse(&receiver.webhook.url);
+            if !url.is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+                let path = format!("notify[{index}].webhook.url");
+                add("", path, "write an http:// or https:// address".to_owned());
+            }
+            let twice = self.notify[..index].iter().any(|other| other.name == receiver.name);
+            if twice {
+                let path = format!("notify[{index}].name");
+                add("", path, format!("`{}` is used twice", receiver.name));
+            }
+        }
+    }
+}
+
+/// A target as the healer knows it: what it is, what it allows, how long that may take.
+fn remedy_target(target: &agent::Target) -> remediate::Target {
+    let mut actions = Vec::new();
+    let mut longest = Duration::ZERO;
+    if let Some(restart) = &target.restart {
+        actions.push(ActionKind::Restart);
+        longest = restart.stop_timeout.0 + restart.ready_within.0;
+    }
+    for (name, command) in &target.commands {
+        actions.push(ActionKind::RunCommand { command: name.clone() });
+        longest = longest.max(command.timeout.0);
+    }
+    remediate::Target {
+        name: target.name.clone(),
+        entity: target.entity(),
+        actions,
+        action_timeout: HumanDuration(longest),
+    }
+}
+
+/// JSON schema of the configuration file.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}

@@ -1,0 +1,386 @@
+//! Runs drills: one at a time, each a `chaos::Drill` that looks once a second and orders through the agent.
+//!
+//! The record stands in the journal's `drills` table and is taken up again after a restart. Nothing of it goes
+//! into the input log: the loop cannot know that it is being drilled.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use agent::protocol::{FaultId, FaultState, Injection};
+use chaos::{ClientLog, Drill, FaultView, Order, Phase, View};
+use model::experiment::{Experiment, Scorecard};
+use model::symptom::ObjectiveState;
+use model::tick::{ProcessIdentity, ProcessState};
+use model::{Incident, Plan, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::driver::{self, Handle};
+use crate::hands::Hands;
+use crate::journal::{self, Journal};
+use crate::{clock, driver::Error};
+
+const LIST_MAX: usize = 200;
+/// Read at most this much of a client's log in one look.
+const LOG_READ_MAX: u64 = 8 << 20;
+
+/// A drill as it is stored and shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    pub id: u64,
+    pub by: String,
+    pub drill: Drill,
+    pub fault: FaultView,
+    /// The process that the fault was aimed at.
+    pub victim: Option<ProcessIdentity>,
+    pub scorecard: Option<Scorecard>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Driver(#[from] driver::Error),
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+}
+
+#[derive(Clone)]
+pub struct Drills {
+    handle: Handle,
+    hands: Hands,
+    journal: Arc<Journal>,
+    targets: Arc<BTreeMap<String, agent::Target>>,
+    running: Arc<Mutex<Option<(u64, oneshot::Sender<String>)>>>,
+}
+
+impl Drills {
+    pub fn new(
+        handle: Handle,
+        hands: Hands,
+        journal: Arc<Journal>,
+        targets: &[agent::Target],
+    ) -> Drills {
+        let targets = targets.iter().map(|target| (target.name.clone(), target.clone()));
+        Drills {
+            handle,
+            hands,
+            journal,
+            targets: Arc::new(targets.collect()),
+            running: Arc::default(),
+        }
+    }
+
+    /// Takes up drills that were running when the server ended.
+    pub fn resume(&self) -> Result<(), journal::Error> {
+        for (_, body) in self.journal.drills(true, LIST_MAX)? {
+            let mut record: Record = serde_json::from_str(&body)?;
+            let stop = record.drill.stop(clock::now(), "the server was restarted");
+            let fault = FaultId(format!("drill-{}", record.id));
+            let drills = self.clone();
+            tokio::spawn(async move {
+                // The agent undoes by itself as well; this only makes it sooner, and tells the end.
+                while record.drill.phase != Phase::Done {
+                    if stop.is_some() && drills.hands.connected() {
+                        let _ = drills.hands.undo(&fault);
+                        let _ = drills.hands.query_fault(&fault);
+                    }
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    drills.step(&mut record, &fault, &mut None, clock::now()).await;
+                }
+                drills.finish(&mut record, &None).await;
+            });
+        }
+        Ok(())
+    }
+
+    pub fn list(&self) -> Result<Vec<Record>, journal::Error> {
+        let bodies = self.journal.drills(false, LIST_MAX)?;
+        bodies.iter().map(|(_, body)| Ok(serde_json::from_str(body)?)).collect()
+    }
+
+    pub fn get(&self, id: u64) -> Result<Option<Record>, journal::Error> {
+        Ok(self.journal.drill(id)?.map(|body| serde_json::from_str(&body)).transpose()?)
+    }
+
+    /// Asks the running drill to undo and end.
+    pub fn stop(&self, id: u64, by: &str) -> bool {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        match running.take_if(|(running, _)| *running == id) {
+            Some((_, stop)) => stop.send(format!("stopped by {by}")).is_ok(),
+            None => false,
+        }
+    }
+
+    /// Checks what can be checked beforehand, records the drill, and lets it run.
+    pub async fn start(&self, experiment: Experiment, by: &str) -> Result<u64, StartError> {
+        self.refuse(&experiment).map_err(StartError::Refused)?;
+        let log = match &experiment.client_log {
+            Some(path) => Some(LogFile::open(path).map_err(StartError::Refused)?),
+            None => None,
+        };
+        let last_incident = self
+            .handle
+            .ask(|core| core.engine.diagnoser.incidents().map(|i| i.id.0).max().unwrap_or(0))
+            .await?;
+        let now = clock::now();
+        let drill = Drill::new(experiment, now, last_incident);
+        let mut record = Record {
+            id: 0,
+            by: by.to_owned(),
+            drill,
+            fault: FaultView::default(),
+            victim: None,
+            scorecard: None,
+        };
+        let (stop, stopped) = oneshot::channel();
+        {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((id, _)) = &*running {
+                let why = format!("drill {id} is running; one at a time");
+                return Err(StartError::Refused(why));
+            }
+            record.id = self.journal.insert_drill(now, &json(&record)?)?;
+            *running = Some((record.id, stop));
+        }
+        self.save(&record, None);
+        let id = record.id;
+        tokio::spawn(self.clone().run(record, log, stopped));
+        Ok(id)
+    }
+
+    fn refuse(&self, experiment: &Experiment) -> Result<(), String> {
+        let Some(target) = self.targets.get(&experiment.target) else {
+            let known: Vec<&str> = self.targets.keys().map(String::as_str).collect();
+            return Err(format!(
+                "there is no target `{}`; configured are: {}",
+                experiment.target,
+                known.join(", ")
+            ));
+        };
+        if target.environment != experiment.blast_radius.environment {
+            return Err(format!(
+                "target `{}` is in environment `{}`, the blast radius allows `{}`",
+                target.name, target.environment, experiment.blast_radius.environment
+            ));
+        }
+        if !experiment.blast_radius.services.contains(&target.service) {
+            return Err(format!(
+                "target `{}` is part of `{}`, which the blast radius does not list",
+                target.name, target.service
+            ));
+        }
+        if experiment.fault.is_some() && !self.hands.connected() {
+            return Err("the agent is not connected; nothing can be injected".to_owned());
+        }
+        Ok(())
+    }
+
+    async fn run(
+        self,
+        mut record: Record,
+        mut log: Option<LogFile>,
+        mut stopped: oneshot::Receiver<String>,
+    ) {
+        let fault = FaultId(format!("drill-{}", record.id));
+        let mut beat = tokio::time::interval(Duration::from_secs(1));
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut stopping = false;
+        while record.drill.phase != Phase::Done {
+            tokio::select! {
+                _ = beat.tick() => {}
+                why = &mut stopped, if !stopping => {
+                    stopping = true;
+                    let why = why.unwrap_or_else(|_| "the server stops".to_owned());
+                    if record.drill.stop(clock::now(), &why) == Some(Order::Undo) {
+                        self.order(&mut record, &fault, Order::Undo).await;
+                    }
+                }
+            }
+            self.step(&mut record, &fault, &mut log, clock::now()).await;
+        }
+        self.finish(&mut record, &log).await;
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.take_if(|(id, _)| *id == record.id);
+    }
+
+    async fn step(
+        &self,
+        record: &mut Record,
+        fault: &FaultId,
+        log: &mut Option<LogFile>,
+        now: Timestamp,
+    ) {
+        if let Some(log) = log {
+            log.read();
+        }
+        self.look_at_fault(record, fault);
+        let Ok(seen) = self.seen().await else { return };
+        let lines = record.drill.progress.len();
+        let client = log.as_ref().map(|log| &log.log);
+        let order = seen.with_view(now, &record.fault, client, |view| record.drill.step(view));
+        if let Some(order) = order {
+            self.order(record, fault, order).await;
+        }
+        if record.drill.progress.len() != lines || order.is_some() {
+            self.save(record, None);
+        }
+    }
+
+    async fn order(&self, record: &mut Record, fault: &FaultId, order: Order) {
+        let told = match order {
+            Order::Inject => {
+                record.victim = self.process(&record.drill.experiment.target).await;
+                self.save(record, None);
+                self.hands.inject(injection(record, fault))
+            }
+            Order::Undo => {
+                let runs = self.process(&record.drill.experiment.target).await;
+                record.fault.found_healed = runs.is_some() && runs != record.victim;
+                self.hands.undo(fault)
+            }
+        };
+        if let Err(error) = told {
+            tracing::warn!(%error, drill = record.id, "agent was not told to {order:?}");
+            if order == Order::Inject {
+                record.fault.refused = Some(error.to_string());
+            }
+        }
+    }
+
+    /// The running process of a target, as the agent's everyday reports tell.
+    async fn process(&self, target: &str) -> Option<ProcessIdentity> {
+        let target = target.to_owned();
+        let found = self.handle.ask(move |core| {
+            core.engine.processes().find(|report| report.target == target).cloned()
+        });
+        match found.await.ok()??.state {
+            ProcessState::Running(identity) => Some(identity),
+            _ => None,
+        }
+    }
+
+    fn look_at_fault(&self, record: &mut Record, fault: &FaultId) {
+        let Some(report) = self.hands.fault(fault) else { return };
+        let view = &mut record.fault;
+        view.injected_at = report.injected_at;
+        view.effective_at = report.effective_at;
+        view.undone_at = report.undone_at;
+        if report.state == FaultState::Refused {
+            view.refused = Some(report.detail);
+        }
+    }
+
+    async fn finish(&self, record: &mut Record, log: &Option<LogFile>) {
+        if let Ok(seen) = self.seen().await {
+            let client = log.as_ref().map(|log| &log.log);
+            let now = clock::now();
+            let card =
+                seen.with_view(now, &record.fault, client, |view| record.drill.scorecard(view));
+            record.scorecard = Some(card);
+        }
+        self.save(record, Some(clock::now()));
+    }
+
+    fn save(&self, record: &Record, finished: Option<Timestamp>) {
+        let saved =
+            json(record).and_then(|body| self.journal.update_drill(record.id, &body, finished));
+        if let Err(error) = saved {
+            tracing::error!(drill = record.id, "cannot be saved: {:#}", anyhow::Error::new(error));
+        }
+    }
+
+    async fn seen(&self) -> Result<Seen, Error> {
+        self.handle
+            .ask(|core| Seen {
+                objectives: core.engine.observed().objectives.clone(),
+                incidents: core.engine.diagnoser.incidents().cloned().collect(),
+                plans: core.engine.healer.plans().cloned().collect(),
+            })
+            .await
+    }
+}
+
+fn injection(record: &Record, fault: &FaultId) -> Injection {
+    let experiment = &record.drill.experiment;
+    Injection {
+        id: fault.clone(),
+        fault: experiment.fault.clone().expect("only a drill with a fault orders to inject it"),
+        target: experiment.target.clone(),
+        environment: experiment.blast_radius.environment.clone(),
+        deadline: clock::now() + experiment.deadline.0,
+    }
+}
+
+fn json(record: &Record) -> Result<String, journal::Error> {
+    Ok(serde_json::to_string(record)?)
+}
+
+/// What a drill may look at, copied out of the loop.
+struct Seen {
+    objectives: Vec<ObjectiveState>,
+    incidents: Vec<Incident>,
+    plans: Vec<Plan>,
+}
+
+impl Seen {
+    fn with_view<T>(
+        &self,
+        now: Timestamp,
+        fault: &FaultView,
+        client: Option<&ClientLog>,
+        look: impl FnOnce(&View<'_>) -> T,
+    ) -> T {
+        let incidents: Vec<&Incident> = self.incidents.iter().collect();
+        let plans: Vec<&Plan> = self.plans.iter().collect();
+        look(&View {
+            now,
+            objectives: &self.objectives,
+            incidents: &incidents,
+            plans: &plans,
+            fault,
+            client,
+        })
+    }
+}
+
+/// A client's log that grows while it is read.
+struct LogFile {
+    path: PathBuf,
+    offset: u64,
+    log: ClientLog,
+}
+
+impl LogFile {
+    /// Begins at the end of what is there: what came before the drill is none of its business.
+    fn open(path: &str) -> Result<LogFile, String> {
+        let path = PathBuf::from(path);
+        let metadata = std::fs::metadata(&path)
+            .map_err(|error| format!("client log {}: {error}", path.display()))?;
+        if !metadata.is_file() {
+            return Err(format!("client log {} is not a file", path.display()));
+        }
+        Ok(LogFile { path, offset: metadata.len(), log: ClientLog::default() })
+    }
+
+    fn read(&mut self) {
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut file = std::fs::File::open(&self.path)?;
+            file.seek(SeekFrom::Start(self.offset))?;
+            let mut bytes = Vec::new();
+            file.take(LOG_READ_MAX).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match read() {
+            Ok(bytes) => {
+                let used = self.log.read(&String::from_utf8_lossy(&bytes));
+                self.offset += used as u64;
+            }
+            Err(error) => tracing::warn!(path = %self.path.display(), %error, "client log"),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Telemetry from the receivers into the input log.
+
+use std::time::Duration;
+
+use engine::Entry;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use receivers::{Accepted, Refusal, Sink};
+
+use crate::clock;
+use crate::driver::{Error, Handle};
+use crate::entry;
+
+/// Clients come again after this when the log cannot take more.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+pub struct Ingest {
+    pub handle: Handle,
+}
+
+impl Sink for Ingest {
+    fn accept(&self, request: Accepted) -> BoxFuture<'static, Result<(), Refusal>> {
+        if request.batch.is_empty() {
+            return futures_util::future::ready(Ok(())).boxed();
+        }
+        let arrival = clock::now();
+        let record = entry::telemetry(request.signal, request.encoding, arrival, &request.body);
+        let entry = Entry::Telemetry { arrival, batch: request.batch };
+        let submitted = self.handle.telemetry(record, entry);
+        async move {
+            let durable = submitted.map_err(refusal)?;
+            match durable.await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(reason)) => Err(Refusal::Unavailable { retry_after: RETRY_AFTER, reason }),
+                Err(_) => Err(refusal(Error::Stopped)),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn refusal(error: Error) -> Refusal {
+    match error {
+        Error::Busy => Refusal::Overloaded { retry_after: RETRY_AFTER },
+        other => Refusal::Unavailable { retry_after: RETRY_AFTER, reason: other.to_string() },
+    }
+}

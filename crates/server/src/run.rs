@@ -1,0 +1,217 @@
+//! `immune run`: puts the parts together, in the order in which they need each other, and takes them apart.
+//!
+//! recover → loop → configuration → agent → probes, notifications, drills → API → receivers. Receivers
+//! come last, so that nothing arrives before all is ready; they go first at the end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use engine::Entry;
+use receivers::Intake;
+use serde::Serialize;
+use storage::Committer;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::api::{self, Shared};
+use crate::config::Config;
+use crate::drills::Drills;
+use crate::driver::{self, Driver, Handle};
+use crate::ingest::Ingest;
+use crate::state::DataFolder;
+use crate::{clock, hands, notify, probes};
+
+/// Telemetry that may wait to be durable; above it receivers shed load.
+const LOG_WAITING_BYTES_MAX: usize = 64 << 20;
+const ORDERS_MAX: usize = 1_000;
+const TICK: Duration = Duration::from_secs(1);
+
+/// Where a running server can be reached; also written to `listening.json` in the data folder.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Listening {
+    pub api: SocketAddr,
+    pub otlp_grpc: SocketAddr,
+    pub otlp_http: SocketAddr,
+    pub pid: u32,
+}
+
+/// Runs a server until `shutdown` resolves. `ready` is called once it takes telemetry.
+pub async fn run(
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+    ready: impl FnOnce(Listening),
+) -> Result<()> {
+    let started = clock::now();
+    let folder = DataFolder::open(&config.storage.path)?;
+    let journal = Arc::new(folder.journal()?);
+    let id_prefix = journal.meta("action_id_prefix", &format!("{:08x}", random_u32()?))?;
+    let recovered = folder.recover(&journal, &id_prefix)?;
+    for note in &recovered.notes {
+        tracing::info!("recovery: {note}");
+    }
+    let listeners = Listeners::bind(&config).await?;
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("immune/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .context("cannot make an HTTP client")?;
+
+    let committer = Committer::spawn(recovered.log, LOG_WAITING_BYTES_MAX)?;
+    let (orders, orders_inbox) = mpsc::channel(ORDERS_MAX);
+    let notified = Arc::new(Notify::new());
+    let driver = Driver {
+        core: recovered.core,
+        position: recovered.position,
+        journal: journal.clone(),
+        folder: folder.clone(),
+        log_bytes_max: config.storage.log_size_max.0,
+        snapshot_every: config.storage.snapshot_every.0,
+        receivers: config.notify.iter().map(|receiver| receiver.name.clone()).collect(),
+        orders,
+        notified: notified.clone(),
+    };
+    let (handle, driver_thread) = driver::spawn(driver, committer)?;
+    let reload = Entry::Reload { now: clock::now(), config: Box::new(config.engine()) };
+    handle.ordered(reload).await?.ok();
+
+    let hands = hands::start(
+        hands::Config {
+            exe: std::env::current_exe().context("cannot find this program's own file")?,
+            dir: std::path::absolute(folder.agent())?,
+            targets: config.targets.clone(),
+        },
+        handle.clone(),
+        orders_inbox,
+    );
+    let drills = Drills::new(handle.clone(), hands.clone(), journal.clone(), &config.targets);
+    drills.resume()?;
+    let probes = probes::spawn(&config.detect.probes, &client, &handle);
+    let mut background = JoinSet::new();
+    background.spawn(tick(handle.clone()));
+    let url = format!("http://{}", listeners.addresses.api);
+    let receivers = config.notify.clone();
+    background.spawn(notify::run(receivers, journal.clone(), notified, client, url));
+
+    let tokens = config.api.tokens.clone();
+    let may_ingest = move |secret: Option<&str>| api::may_ingest(&tokens, secret);
+    let sink = Arc::new(Ingest { handle: handle.clone() });
+    let intake = Intake::new(&config.receivers.otlp, sink, Arc::new(may_ingest));
+    let shared = Arc::new(Shared {
+        handle: handle.clone(),
+        journal,
+        counters: intake.counters(),
+        drills,
+        hands: hands.clone(),
+        started,
+        listen: listeners.addresses.api,
+        config,
+    });
+    let addresses = listeners.addresses;
+    let (stop, serving) = listeners.serve(shared, intake);
+    announce(&folder, addresses)?;
+    ready(addresses);
+
+    shutdown.await;
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    let _ = tokio::time::timeout(Duration::from_secs(15), serving.join_all()).await;
+    drop(probes);
+    hands.stop();
+    background.shutdown().await;
+    stop_loop(handle, driver_thread).await
+}
+
+/// The beat of the loop.
+async fn tick(handle: Handle) {
+    let mut beat = interval(TICK);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        beat.tick().await;
+        if let Err(error) = handle.submit(Entry::Tick { now: clock::now() }) {
+            tracing::warn!(%error, "a step was left out");
+        }
+    }
+}
+
+async fn stop_loop(handle: Handle, thread: std::thread::JoinHandle<()>) -> Result<()> {
+    let ended = tokio::task::spawn_blocking(move || {
+        handle.stop();
+        thread.join()
+    });
+    ended.await?.map_err(|_| anyhow::anyhow!("the loop's thread panicked"))
+}
+
+struct Listeners {
+    api: TcpListener,
+    grpc: TcpListener,
+    http: TcpListener,
+    addresses: Listening,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Listeners> {
+        let api = bind("the API", config.api.listen, "api.listen").await?;
+        let otlp = &config.receivers.otlp;
+        let grpc = bind("OTLP/gRPC", otlp.grpc, "receivers.otlp.grpc").await?;
+        let http = bind("OTLP/HTTP", otlp.http, "receivers.otlp.http").await?;
+        let addresses = Listening {
+            api: api.local_addr()?,
+            otlp_grpc: grpc.local_addr()?,
+            otlp_http: http.local_addr()?,
+            pid: std::process::id(),
+        };
+        Ok(Listeners { api, grpc, http, addresses })
+    }
+
+    /// Serves all three until the returned switch is thrown.
+    fn serve(self, shared: Arc<Shared>, intake: Arc<Intake>) -> (watch::Sender<bool>, JoinSet<()>) {
+        let (stop, stopped) = watch::channel(false);
+        let until = move || {
+            let mut stopped = stopped.clone();
+            async move {
+                let _ = stopped.wait_for(|stop| *stop).await;
+            }
+        };
+        let mut serving = JoinSet::new();
+        let (api_end, grpc_end, http_end) = (until(), until(), until());
+        serving.spawn(async move { ended("API", api::serve(self.api, shared, api_end).await) });
+        let grpc_intake = intake.clone();
+        serving.spawn(async move {
+            ended("OTLP/gRPC", receivers::serve_grpc(self.grpc, grpc_intake, grpc_end).await);
+        });
+        serving.spawn(async move {
+            ended("OTLP/HTTP", receivers::serve_http(self.http, intake, http_end).await);
+        });
+        (stop, serving)
+    }
+}
+
+fn ended<E: std::error::Error + Send + Sync + 'static>(what: &str, result: Result<(), E>) {
+    if let Err(error) = result {
+        tracing::error!("{what} ended: {:#}", anyhow::Error::new(error));
+    }
+}
+
+async fn bind(what: &str, address: SocketAddr, setting: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{what} cannot listen on {address}; free the port, or change {setting}")
+    })
+}
+
+fn announce(folder: &DataFolder, listening: Listening) -> Result<()> {
+    let text = serde_json::to_string_pretty(&listening)?;
+    let path = folder.path().join("listening.json");
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn random_u32() -> Result<u32> {
+    let mut bytes = [0; 4];
+    let mut urandom = std::fs::File::open("/dev/urandom").context("cannot open /dev/urandom")?;
+    std::io::Read::read_exact(&mut urandom, &mut bytes).context("cannot read /dev/urandom")?;
+    Ok(u32::from_le_bytes(bytes))
+}

@@ -1,0 +1,162 @@
+//! The data folder: input log, journal and snapshots, and how the loop's state is recovered from them.
+//!
+//! ```text
+//! immune-data/log/         input log segments        immune-data/journal.db   events, drills
+//! immune-data/snapshots/   POSITION.snap             immune-data/agent/       the local agent's own
+//! ```
+
+use std::fs::{DirBuilder, File};
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use engine::{Config, Core, Event};
+use storage::{Log, Reader};
+
+use crate::entry;
+use crate::journal::Journal;
+
+/// Snapshots kept: the newest, and one in case it is damaged.
+const SNAPSHOTS_KEPT: usize = 2;
+/// Events are journalled in portions of this many while replaying.
+const REPLAY_PORTION: usize = 1_000;
+
+#[derive(Clone, Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+}
+
+/// The state as the last run left it.
+pub struct Recovered {
+    pub core: Core,
+    /// Number of the last entry that was applied.
+    pub position: u64,
+    pub log: Log,
+    /// What a person should know about how it went.
+    pub notes: Vec<String>,
+}
+
+impl DataFolder {
+    pub fn open(path: &Path) -> Result<DataFolder> {
+        for part in ["log", "snapshots", "agent"] {
+            let folder = path.join(part);
+            // Telemetry may hold secrets, and the agent refuses a folder that others can write to.
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&folder)
+                .with_context(|| format!("cannot create {}", folder.display()))?;
+        }
+        Ok(DataFolder { path: path.to_owned() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    pub fn agent(&self) -> PathBuf {
+        self.path.join("agent")
+    }
+
+    pub fn journal(&self) -> Result<Journal> {
+        let path = self.path.join("journal.db");
+        Journal::open(&path).with_context(|| format!("cannot use {}", path.display()))
+    }
+
+    /// Opens the log and rebuilds the state: newest usable snapshot, then every entry after it.
+    pub fn recover(&self, journal: &Journal, id_prefix: &str) -> Result<Recovered> {
+        let (log, found) = Log::open(&self.log(), storage::Config::default())?;
+        let mut notes = Vec::new();
+        if let Some(torn) = found.torn {
+            notes.push(format!(
+                "the last write to {} was cut short; {} bytes after offset {} were never \
+                 acknowledged and are removed",
+                torn.path.display(),
+                torn.bytes_cut,
+                torn.offset
+            ));
+        }
+        if let Some(path) = found.damaged {
+            notes.push(format!("{} is damaged; what can be read of it is used", path.display()));
+        }
+        let (mut core, mut position) = self
+            .newest_snapshot(&mut notes)?
+            .unwrap_or_else(|| (Core::new(Config::default(), id_prefix), 0));
+        let from = position + 1;
+        let mut reader = Reader::open(&self.log(), from)?;
+        let mut events: Vec<Event> = Vec::new();
+        let mut differing = 0;
+        for record in reader.by_ref() {
+            let record = record?;
+            position = record.seq;
+            match entry::decode(record.kind, &record.payload) {
+                Ok(entry) => events.extend(core.apply(entry).events),
+                Err(error) => notes.push(format!("log entry {}: {error}", record.seq)),
+            }
+            if events.len() >= REPLAY_PORTION {
+                differing += journal.append(&events, &[], |_| false)?;
+                events.clear();
+            }
+        }
+        differing += journal.append(&events, &[], |_| false)?;
+        for (first, last) in reader.gaps() {
+            notes.push(format!("log entries {first} to {last} are damaged and were passed over"));
+        }
+        if differing > 0 {
+            notes.push(format!("{differing} journal lines differ from their replay"));
+        }
+        let replayed = (position + 1).saturating_sub(from);
+        if replayed > 0 {
+            notes.push(format!("replayed {replayed} log entries"));
+        }
+        Ok(Recovered { core, position, log, notes })
+    }
+
+    fn newest_snapshot(&self, notes: &mut Vec<String>) -> Result<Option<(Core, u64)>> {
+        for (_, path) in self.snapshots()?.into_iter().rev() {
+            let bytes =
+                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            match engine::snapshot::load(&bytes) {
+                Ok(found) => return Ok(Some(found)),
+                Err(error) => notes.push(format!("{} is not used: {error}", path.display())),
+            }
+        }
+        Ok(None)
+    }
+
+    fn snapshots(&self) -> Result<Vec<(u64, PathBuf)>> {
+        let folder = self.path.join("snapshots");
+        let mut all = Vec::new();
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if let Some(position) = name.strip_suffix(".snap").and_then(|n| n.parse().ok()) {
+                all.push((position, path));
+            }
+        }
+        all.sort();
+        Ok(all)
+    }
+
+    /// Writes a snapshot durably and drops old ones. Returns the oldest position still covered.
+    pub fn save_snapshot(&self, position: u64, bytes: &[u8]) -> Result<u64> {
+        let folder = self.path.join("snapshots");
+        let path = folder.join(format!("{position:020}.snap"));
+        let part = path.with_extension("part");
+        let mut file = File::create(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&part, &path)?;
+        File::open(&folder)?.sync_all()?;
+        let mut all = self.snapshots()?;
+        while all.len() > SNAPSHOTS_KEPT {
+            std::fs::remove_file(all.remove(0).1)?;
+        }
+        Ok(all.first().map_or(0, |(oldest, _)| *oldest))
+    }
+}

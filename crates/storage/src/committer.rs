@@ -1,0 +1,169 @@
+//! The thread that owns the log: takes entries from many producers, writes what has gathered, makes it
+//! durable with one fsync, and only then tells each producer, in the order of the log.
+//!
+//! Invariants: callbacks run in log order on one thread, so whoever listens sees the inputs in the order
+//! in which a replay will; the queue is bounded in entries and in bytes, and says no when it is full.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+
+use crate::{Error, Log};
+
+/// Told once the entry is durable (its number) or could not be made so (why).
+pub type OnCommit = Box<dyn FnOnce(Result<u64, String>) + Send>;
+
+pub struct Entry {
+    pub kind: u8,
+    pub payload: Bytes,
+    pub on_commit: OnCommit,
+}
+
+/// The queue is full: the caller should shed load.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Full;
+
+const QUEUE_ENTRIES_MAX: usize = 4096;
+/// A batch is written when it has grown to this, or when nothing more waits.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// Handle to the thread; cheap to share.
+#[derive(Clone)]
+pub struct Committer {
+    sender: SyncSender<Order>,
+    bytes_waiting: Arc<AtomicUsize>,
+    bytes_waiting_max: usize,
+    fsyncs: Arc<AtomicU64>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+enum Order {
+    Append(Entry),
+    Trim { keep_from: u64, bytes_max: u64 },
+    Stop,
+}
+
+impl Committer {
+    /// Starts the thread. `bytes_waiting_max` bounds the payloads that are not yet durable.
+    pub fn spawn(log: Log, bytes_waiting_max: usize) -> std::io::Result<Committer> {
+        let (sender, receiver) = sync_channel(QUEUE_ENTRIES_MAX);
+        let bytes_waiting = Arc::new(AtomicUsize::new(0));
+        let fsyncs = Arc::new(AtomicU64::new(0));
+        let worker =
+            Worker { log, receiver, bytes_waiting: bytes_waiting.clone(), fsyncs: fsyncs.clone() };
+        let thread = std::thread::Builder::new()
+            .name("log-committer".to_owned())
+            .spawn(move || worker.run())?;
+        let thread = Arc::new(Mutex::new(Some(thread)));
+        Ok(Committer { sender, bytes_waiting, bytes_waiting_max, fsyncs, thread })
+    }
+
+    /// Queues an entry. `Full` when the queue is at its bound, or the committer has stopped.
+    pub fn submit(&self, entry: Entry) -> Result<(), Full> {
+        let bytes = entry.payload.len();
+        let before = self.bytes_waiting.fetch_add(bytes, Ordering::AcqRel);
+        // One entry larger than the whole bound may pass alone, else it never could.
+        let over = before + bytes > self.bytes_waiting_max && before > 0;
+        if over || self.sender.try_send(Order::Append(entry)).is_err() {
+            self.bytes_waiting.fetch_sub(bytes, Ordering::AcqRel);
+            return Err(Full);
+        }
+        Ok(())
+    }
+
+    /// Asks for old segments to be deleted; see `Log::trim`.
+    pub fn trim(&self, keep_from: u64, bytes_max: u64) {
+        if let Err(TrySendError::Full(_)) =
+            self.sender.try_send(Order::Trim { keep_from, bytes_max })
+        {
+            tracing::debug!("log queue is full; trimming waits for the next snapshot");
+        }
+    }
+
+    pub fn bytes_waiting(&self) -> usize {
+        self.bytes_waiting.load(Ordering::Acquire)
+    }
+
+    pub fn fsyncs(&self) -> u64 {
+        self.fsyncs.load(Ordering::Relaxed)
+    }
+
+    /// Writes what is queued and ends the thread.
+    pub fn stop(&self) {
+        let thread = self.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        if let Some(thread) = thread {
+            let stopped = self.sender.send(Order::Stop).is_err() || thread.join().is_ok();
+            debug_assert!(stopped, "the committer thread does not panic");
+        }
+    }
+}
+
+struct Worker {
+    log: Log,
+    receiver: Receiver<Order>,
+    bytes_waiting: Arc<AtomicUsize>,
+    fsyncs: Arc<AtomicU64>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut stopping = false;
+        while !stopping {
+            let Ok(first) = self.receiver.recv() else { return };
+            let mut entries = Vec::new();
+            let mut trim = None;
+            let mut bytes = 0;
+            let mut order = Some(first);
+            while let Some(next) = order {
+                match next {
+                    Order::Append(entry) => {
+                        bytes += entry.payload.len();
+                        entries.push(entry);
+                    }
+                    Order::Trim { keep_from, bytes_max } => trim = Some((keep_from, bytes_max)),
+                    Order::Stop => stopping = true,
+                }
+                let full = bytes >= BATCH_BYTES_MAX || stopping;
+                order = if full { None } else { self.receiver.try_recv().ok() };
+            }
+            self.commit(entries);
+            if let Some((keep_from, bytes_max)) = trim
+                && let Err(error) = self.log.trim(keep_from, bytes_max)
+            {
+                tracing::warn!(error = %chain(&error), "cannot delete old log segments");
+            }
+        }
+    }
+
+    fn commit(&mut self, entries: Vec<Entry>) {
+        if entries.is_empty() {
+            return;
+        }
+        let mut numbered = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let number = self.log.append(entry.kind, &entry.payload).map_err(|e| chain(&e));
+            numbered.push((number, entry.payload.len(), entry.on_commit));
+        }
+        let synced = self.log.sync().map_err(|error| chain(&error));
+        self.fsyncs.fetch_add(1, Ordering::Relaxed);
+        for (number, bytes, on_commit) in numbered {
+            on_commit(synced.clone().and(number));
+            self.bytes_waiting.fetch_sub(bytes, Ordering::AcqRel);
+        }
+    }
+}
+
+/// An error with what caused it, on one line.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,132 @@
+//! Reading the log in order, also while it is being written.
+//!
+//! Damage never hides what comes after it: the reader reports the gap and goes on with the next whole record.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::Error;
+use crate::segment::{self, Header};
+
+/// How many numbers ahead a record may be to be believed after damage.
+pub(crate) const RESYNC_SEQ_MAX: u64 = 1 << 24;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub seq: u64,
+    pub kind: u8,
+    pub payload: Bytes,
+}
+
+/// Records from a given number on, oldest first. Ends at the last whole record.
+#[derive(Debug)]
+pub struct Reader {
+    /// Segments not yet read, last first.
+    waiting: Vec<(u64, PathBuf)>,
+    bytes: Bytes,
+    offset: usize,
+    next_seq: u64,
+    from: u64,
+    /// First number of the segment after this one: what it holds from there on is overruled.
+    ends_before: u64,
+    /// Numbers that were skipped because of damage, for the caller to report: (first, last).
+    gaps: Vec<(u64, u64)>,
+}
+
+impl Reader {
+    /// Reads from number `from` on; older records are passed over.
+    pub fn open(folder: &Path, from: u64) -> Result<Reader, Error> {
+        let mut all = segments(folder)?;
+        let first = all.partition_point(|(first_seq, _)| *first_seq <= from).saturating_sub(1);
+        let mut waiting = all.split_off(first.min(all.len()));
+        waiting.reverse();
+        Ok(Reader {
+            waiting,
+            bytes: Bytes::new(),
+            offset: 0,
+            next_seq: 0,
+            from,
+            ends_before: 0,
+            gaps: Vec::new(),
+        })
+    }
+
+    /// Numbers lost to damage so far.
+    pub fn gaps(&self) -> &[(u64, u64)] {
+        &self.gaps
+    }
+
+    fn next_segment(&mut self) -> Result<bool, Error> {
+        let Some((first_seq, path)) = self.waiting.pop() else { return Ok(false) };
+        if self.next_seq > 0 && first_seq > self.next_seq {
+            self.gaps.push((self.next_seq, first_seq - 1));
+        }
+        self.bytes = Bytes::from(std::fs::read(&path).map_err(Error::io("read", &path))?);
+        self.ends_before = self.waiting.last().map_or(u64::MAX, |(next, _)| *next);
+        self.next_seq = first_seq;
+        self.offset = segment::HEADER_BYTES;
+        match segment::read_header(&self.bytes) {
+            Header::Good { .. } => {}
+            Header::Torn => self.bytes = Bytes::new(),
+            Header::Version(found) => return Err(Error::Version { path, found }),
+            Header::Foreign => return Err(Error::NotASegment { path }),
+        }
+        Ok(true)
+    }
+
+    /// The next record of the segment at hand.
+    fn next_here(&mut self) -> Option<Record> {
+        if self.next_seq >= self.ends_before {
+            return None;
+        }
+        let mut found = segment::read_record(&self.bytes, self.offset, self.next_seq);
+        if found.is_none() && self.offset < self.bytes.len() {
+            let horizon = self.next_seq..self.ends_before.min(self.next_seq + RESYNC_SEQ_MAX);
+            let (at, seq) = segment::resync(&self.bytes, self.offset, horizon)?;
+            if seq > self.next_seq {
+                self.gaps.push((self.next_seq, seq - 1));
+            }
+            self.offset = at;
+            self.next_seq = seq;
+            found = segment::read_record(&self.bytes, at, seq);
+        }
+        let found = found?;
+        let seq = self.next_seq;
+        self.offset = found.payload.end;
+        self.next_seq += 1;
+        Some(Record { seq, kind: found.kind, payload: self.bytes.slice(found.payload) })
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Record, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.next_here() {
+                Some(record) if record.seq >= self.from => return Some(Ok(record)),
+                Some(_) => continue,
+                None => {}
+            }
+            match self.next_segment() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// All segments of a folder, by first number.
+pub(crate) fn segments(folder: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let path = entry.map_err(Error::io("list", folder))?.path();
+        if let Some(first_seq) = segment::first_seq_of(&path) {
+            all.push((first_seq, path));
+        }
+    }
+    all.sort();
+    Ok(all)
+}

@@ -1,0 +1,92 @@
+//! `shop`: a small real shop whose parts run as separate processes, and the users that visit it.
+//!
+//! It exists to be observed, broken and healed: every part keeps real state in SQLite, speaks HTTP
+//! to the next and reports through the stock OpenTelemetry SDK. Nothing in it knows Immune.
+//!
+//! Reading order: `gateway` → `checkout` → `catalog` and `payment` is the path of an order;
+//! `serve`, `store`, `transport`, `problem` and `telemetry` are what they stand on; `users` is
+//! the load generator, which stands on `transport` alone.
+
+mod catalog;
+mod checkout;
+mod gateway;
+mod payment;
+
+mod card;
+mod clock;
+mod problem;
+mod serve;
+mod store;
+mod telemetry;
+mod transport;
+
+mod users;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+/// Worker threads per process: the parts are small and a demo runs all of them on one machine.
+const WORKER_THREADS: usize = 2;
+
+#[derive(Parser)]
+#[command(name = "shop", version, about = "A demo shop in separate processes, and its users")]
+struct CommandLine {
+    #[command(subcommand)]
+    part: Part,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// Serve the storefront, proxy its API and balance payments over their instances
+    Gateway(gateway::GatewayArgs),
+    /// Keep the products and their stock
+    Catalog(catalog::CatalogArgs),
+    /// Take orders: reserve the stock, charge the card
+    Checkout(checkout::CheckoutArgs),
+    /// Charge cards
+    Payment(payment::PaymentArgs),
+    /// Visit a site the way users do and log every request
+    Users(users::UsersArgs),
+}
+
+fn main() -> anyhow::Result<()> {
+    let part = CommandLine::parse().part;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .enable_all()
+        .build()
+        .context("start the async runtime")?;
+    // The exporters need the runtime to connect, and must flush while it still runs.
+    let telemetry = runtime.block_on(async { part.service().map(telemetry::Telemetry::install) });
+    let outcome = runtime.block_on(part.run());
+    if let Some(telemetry) = telemetry {
+        telemetry.shutdown();
+    }
+    runtime.shutdown_background();
+    outcome
+}
+
+impl Part {
+    /// Who this process is in telemetry; users send none.
+    fn service(&self) -> Option<telemetry::Service> {
+        let (name, instance) = match self {
+            Part::Gateway(args) => ("gateway", &args.serve.instance),
+            Part::Catalog(args) => ("catalog", &args.serve.instance),
+            Part::Checkout(args) => ("checkout", &args.serve.instance),
+            Part::Payment(args) => ("payment", &args.serve.instance),
+            Part::Users(_) => return None,
+        };
+        let instance = instance.clone().unwrap_or_else(|| format!("{name}-1"));
+        Some(telemetry::Service { name, instance })
+    }
+
+    async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Part::Gateway(args) => gateway::run(args).await,
+            Part::Catalog(args) => catalog::run(args).await,
+            Part::Checkout(args) => checkout::run(args).await,
+            Part::Payment(args) => payment::run(args).await,
+            Part::Users(args) => users::run(args).await,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Starts, kills and stops the parts of the shop as processes, on free ports, in a folder.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long any awaited state may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a state is looked at.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// A running shop. Dropping it kills what still runs.
+pub struct Fleet {
+    folder: tempfile::TempDir,
+    endpoint: Option<String>,
+    parts: BTreeMap<String, Child>,
+    ports: BTreeMap<String, u16>,
+}
+
+impl Fleet {
+    /// Starts every part and waits until each is healthy.
+    pub async fn start(endpoint: Option<String>) -> Fleet {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (parts, ports) = (BTreeMap::new(), BTreeMap::new());
+        let mut fleet = Fleet { folder, endpoint, parts, ports };
+        // Gateway and checkout call each other, so one port must be known beforehand.
+        fleet.ports.insert("gateway".to_owned(), free_port());
+        fleet.start_part("payment-1", &["payment"]).await;
+        fleet.start_part("payment-2", &["payment"]).await;
+        fleet.start_part("catalog", &["catalog"]).await;
+        let balancer = format!("{}/internal", fleet.url("gateway"));
+        let catalog = fleet.url("catalog");
+        let checkout = ["checkout", "--catalog", &catalog, "--payment", &balancer];
+        fleet.start_part("checkout", &checkout).await;
+        let (checkout, first, second) =
+            (fleet.url("checkout"), fleet.url("payment-1"), fleet.url("payment-2"));
+        let gateway = [
+            "gateway",
+            "--catalog",
+            &catalog,
+            "--checkout",
+            &checkout,
+            "--payment",
+            &first,
+            "--payment",
+            &second,
+        ];
+        fleet.start_part("gateway", &gateway).await;
+        fleet
+    }
+
+    /// Starts users on `journeys`; returns their log.
+    pub fn start_users(&mut self, journeys: &str, rate: &str) -> PathBuf {
+        let (file, log) = (self.path("journeys.yaml"), self.path("users.jsonl"));
+        std::fs::write(&file, journeys).expect("write the journeys");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+        command.args(["users", "--rate", rate, "--seed", "7", "--url", &self.url("gateway")]);
+        command.arg("--journeys").arg(&file).arg("--log").arg(&log);
+        self.parts.insert("users".to_owned(), command.spawn().expect("start users"));
+        log
+    }
+
+    /// SIGKILL.
+    pub fn kill_payment_1(&mut self) {
+        let mut payment = self.parts.remove("payment-1").expect("payment-1 runs");
+        payment.kill().expect("kill");
+        payment.wait().expect("reap");
+    }
+
+    /// Starts it again, on its former port and data.
+    pub async fn start_payment_1(&mut self) {
+        self.start_part("payment-1", &["payment"]).await;
+    }
+
+    /// SIGTERM to the users, then to all others at once; each must end well.
+    pub fn stop_all(&mut self) {
+        stop(self.parts.remove_entry("users").into_iter().collect());
+        stop(std::mem::take(&mut self.parts));
+    }
+
+    async fn start_part(&mut self, name: &str, args: &[&str]) {
+        let port_file = self.path(&format!("{name}.port"));
+        let pid_file = self.path(&format!("{name}.pid"));
+        let _ = std::fs::remove_file(&port_file);
+        let port = self.ports.get(name).copied().unwrap_or(0).to_string();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+        command.args(args).args(["--listen", &port]);
+        command.arg("--port-file").arg(&port_file).arg("--pid-file").arg(&pid_file);
+        if args[0] != "gateway" {
+            command.arg("--data").arg(self.folder.path());
+        }
+        if args[0] == "payment" {
+            command.args(["--instance", name]);
+        }
+        match &self.endpoint {
+            Some(endpoint) => command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+            None => command.env("OTEL_SDK_DISABLED", "true"),
+        };
+        command.env("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test");
+        command.env("OTEL_BSP_SCHEDULE_DELAY", "100").env("OTEL_BLRP_SCHEDULE_DELAY", "100");
+        command.env("OTEL_METRIC_EXPORT_INTERVAL", "200");
+        let log = std::fs::File::create(self.path(&format!("{name}.log"))).expect("create the log");
+        let child = command.stdout(Stdio::from(log)).spawn().expect("start a part");
+        let pid = child.id();
+        self.parts.insert(name.to_owned(), child);
+        eventually(&format!("the port of {name}"), || port_file.exists()).await;
+        let text = std::fs::read_to_string(&port_file).expect("read the port");
+        let port: u16 = text.parse().expect("a port");
+        self.ports.insert(name.to_owned(), port);
+        let written = std::fs::read_to_string(&pid_file).expect("read the pid");
+        assert_eq!(written, pid.to_string(), "the pid file of {name}");
+        eventually(&format!("{name} to be healthy"), || is_healthy(port)).await;
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}", self.ports[name])
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        Path::join(self.folder.path(), file)
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for part in self.parts.values_mut() {
+            let _ = part.kill();
+            let _ = part.wait();
+        }
+    }
+}
+
+fn stop(mut parts: BTreeMap<String, Child>) {
+    for part in parts.values() {
+        kill_process(Pid::from_child(part), Signal::TERM).expect("signal");
+    }
+    for (name, part) in &mut parts {
+        let status = part.wait().expect("reap");
+        assert!(status.success(), "{name} ended with {status}");
+    }
+}
+
+/// Waits until `state` is true; fails with `what` when patience ends.
+pub async fn eventually(what: &str, mut state: impl FnMut() -> bool) {
+    let waiting = async {
+        while !state() {
+            tokio::time::sleep(GLANCE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited for {what}"));
+}
+
+/// A port that nobody listens on at this moment.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    listener.local_addr().expect("address").port()
+}
+
+fn is_healthy(port: u16) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
