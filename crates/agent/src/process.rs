@@ -12,6 +12,7 @@ pub mod handle;
 
 pub mod find;
 
-pub use find::{Found, Holder, find, holders};
+pub use find::{Found, Holder, find, find_among, holders};
 pub use handle::ProcessHandle;
 pub use identity::Host;
+pub use listener::Listeners;

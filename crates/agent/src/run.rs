@@ -18,7 +18,7 @@ use crate::protocol::{FromAgent, Level};
 use crate::watch::Watch;
 use crate::{clock, link, store};
 
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(200);
 /// How often processes are looked at and reported.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// A killed agent's lock may outlive it for a moment, in a child between fork and exec.

@@ -16,7 +16,7 @@ use model::tick::{ProcessIdentity, ProcessReport, ProcessState};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ProcessMatch, Target};
-use crate::process::{Found, Holder, Host, find};
+use crate::process::{Found, Holder, Host, Listeners, find_among};
 
 const VERSION: u32 = 1;
 /// `last_seen` on disk is at most this old while nothing changes.
@@ -114,6 +114,7 @@ impl Watch {
     pub fn look<'a>(&self, targets: impl Iterator<Item = &'a Target>, now: Timestamp) -> Look {
         let mut look = Look { reports: Vec::new(), messages: Vec::new() };
         let mut names = Vec::new();
+        let listeners = Listeners::read();
         for target in targets {
             names.push(target.name.clone());
             let holder = {
@@ -122,7 +123,10 @@ impl Watch {
             };
             let found = match holder.filter(|holder| holder.still_holds(&self.host)) {
                 Some(holder) => Ok(Found::Process(holder)),
-                None => find(&self.host, &target.process),
+                None => match &listeners {
+                    Ok(listeners) => find_among(&self.host, &target.process, listeners),
+                    Err(error) => Err(std::io::Error::new(error.kind(), error.to_string())),
+                },
             };
             let mut memory = self.memory();
             let sighting = memory.of(target);

@@ -1,6 +1,7 @@
 //! What users felt, from the load generator's own log: JSON lines, one per request.
 //!
-//! `{"start_unix_ns":…,"end_unix_ns":…,"ok":true,…}`; other fields are ignored, a half-written last line too.
+//! `{"start_unix_ns":…,"end_unix_ns":…,"ok":true,…}`; other fields are ignored, a half-written last
+//! line too.
 
 use model::Timestamp;
 use serde::Deserialize;
@@ -30,7 +31,8 @@ struct Line {
 const REQUESTS_MAX: usize = 2_000_000;
 
 impl ClientLog {
-    /// Adds whole lines; returns how many bytes were used, so that a half line can be offered again.
+    /// Adds whole lines; returns how many bytes were used, so that a half line can be offered
+    /// again.
     pub fn read(&mut self, text: &str) -> usize {
         let mut used = 0;
         for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {

@@ -1,7 +1,7 @@
 //! The run of a drill as a state machine: looks in, orders out, once a second.
 //!
-//! steady → injecting → watching → undoing → done. It ends early when nothing is left to wait for, and at
-//! once when it has to be aborted; the undo is ordered on every way out once the fault was.
+//! steady → injecting → watching → undoing → done. It ends early when nothing is left to wait for,
+//! and at once when it has to be aborted; the undo is ordered on every way out once the fault was.
 
 use model::experiment::{Decision, Experiment, Scorecard};
 use model::symptom::{Health, ObjectiveState, SymptomKind};

@@ -1,10 +1,11 @@
 //! Chaos experiments and drills: the file, the steps of a run, and what it proved.
 //!
-//! `experiment` reads and checks a file, `drill` is the run as a state machine without I/O, `client` reads what
-//! users felt from a load generator's own log, `scorecard` compares what happened with what should have.
+//! `experiment` reads and checks a file, `drill` is the run as a state machine without I/O,
+//! `client` reads what users felt from a load generator's own log, `scorecard` compares what
+//! happened with what should have.
 //!
-//! Invariants: a drill only looks at what Immune said and did, it never tells Immune anything; every fault
-//! has a deadline; whatever goes wrong, the undo is ordered.
+//! Invariants: a drill only looks at what Immune said and did, it never tells Immune anything;
+//! every fault has a deadline; whatever goes wrong, the undo is ordered.
 
 pub mod client;
 

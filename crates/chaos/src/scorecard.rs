@@ -1,4 +1,5 @@
-//! The scorecard: what happened beside what should have, every time from telemetry or the client's log.
+//! The scorecard: what happened beside what should have, every time from telemetry or the client's
+//! log.
 
 use model::experiment::{Decision, Healed, Scorecard};
 use model::plan::OutcomeResult;
@@ -53,7 +54,8 @@ pub(crate) fn score(drill: &Drill, view: &View<'_>) -> Scorecard {
     card
 }
 
-/// The first incident that hurts what the drill may hurt. A drill that expects none has none of its own.
+/// The first incident that hurts what the drill may hurt. A drill that expects none has none of its
+/// own.
 fn own_incident<'a>(drill: &Drill, incidents: &[&'a Incident]) -> Option<&'a Incident> {
     if drill.experiment.expect.decision == Decision::LeaveAlone {
         return None;

@@ -4,7 +4,7 @@
 //! never rounded up to 100 % or down to 0 %.
 
 use model::incident::Incident;
-use model::{Cause, CauseKind, Severity, Symptom, SymptomKind};
+use model::{Cause, CauseKind, IncidentState, Severity, Symptom, SymptomKind};
 
 use crate::figures::Sum;
 use crate::leads::{Harm, Lead};
@@ -100,28 +100,37 @@ pub fn title(incident: &Incident, hurt: Option<&Symptom>, cause_confidence_min: 
     });
     let why = named.map_or_else(|| "; cause unknown".to_owned(), because);
     let ticket = if symptom.severity == Severity::Ticket { "ticket: " } else { "" };
-    format!("{ticket}{}{why}", harm(symptom))
+    format!("{ticket}{}{why}", harm(symptom, incident.state == IncidentState::Resolved))
 }
 
-fn harm(symptom: &Symptom) -> String {
-    let Symptom { entity, source, measured, threshold, .. } = symptom;
+fn harm(symptom: &Symptom, over: bool) -> String {
+    let Symptom { entity, source, measured, threshold, bad, total, .. } = symptom;
+    // While it lasts what is measured now counts; afterwards the share of the whole time.
+    let share = if over && *total > 0.0 { bad / total } else { *measured };
+    let tense = |now: &'static str, past: &'static str| if over { past } else { now };
     match symptom.kind {
         SymptomKind::AvailabilityBurn => {
-            format!("{entity} fails {} of requests", percent(*measured))
+            let verb = tense("fails", "failed");
+            format!("{entity} {verb} {} of requests", percent(share))
         }
         SymptomKind::LatencyBurn if symptom.unit == "seconds" => {
-            format!(
-                "{entity} takes {} where {} is the limit",
-                seconds(*measured),
-                seconds(*threshold)
-            )
+            let verb = tense("takes", "took");
+            let (took, limit) = (seconds(*measured), seconds(*threshold));
+            format!("{entity} {verb} {took} where {limit} is the limit")
         }
         SymptomKind::LatencyBurn => {
-            format!("{entity} is too slow for {} of requests", percent(*measured))
+            let verb = tense("is", "was");
+            format!("{entity} {verb} too slow for {} of requests", percent(share))
         }
-        SymptomKind::ProbeFailing => format!("probe {source} of {entity} fails"),
-        SymptomKind::Stalled => format!("{entity} does not finish requests"),
-        SymptomKind::AbsentTraffic => format!("{entity} gets no requests any more"),
+        SymptomKind::ProbeFailing => {
+            format!("probe {source} of {entity} {}", tense("fails", "failed"))
+        }
+        SymptomKind::Stalled => {
+            format!("{entity} {} requests", tense("does not finish", "did not finish"))
+        }
+        SymptomKind::AbsentTraffic => {
+            format!("{entity} {} requests any more", tense("gets no", "got no"))
+        }
     }
 }
 

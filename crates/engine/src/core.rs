@@ -26,7 +26,8 @@ impl Core {
         }
     }
 
-    /// Takes one entry. Effects come from ticks, outcomes, commands and reloads; telemetry only gathers.
+    /// Takes one entry. Effects come from ticks, outcomes, commands and reloads; telemetry only
+    /// gathers.
     pub fn apply(&mut self, entry: Entry) -> Effects {
         match entry {
             Entry::Telemetry { arrival, batch } => self.observer.take(&batch, arrival),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Config;
 
-/// One input. Telemetry is logged as the bytes that were received and decoded again at replay; all others
-/// are logged as they stand here.
+/// One input. Telemetry is logged as the bytes that were received and decoded again at replay; all
+/// others are logged as they stand here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Entry {
     Telemetry {

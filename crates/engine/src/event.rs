@@ -1,4 +1,5 @@
-//! Events: what the loop did and why, in the order in which it happened. The journal is a table of these.
+//! Events: what the loop did and why, in the order in which it happened. The journal is a table of
+//! these.
 
 use model::{Action, Change, Incident, Outcome, Plan, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,11 @@
 //! The loop: ordered inputs in, effects out.
 //!
-//! `Core` takes the entries of the input log one by one; the server, a replay, `immune test` and a simulator
-//! all drive the very same one. Inside, `Engine::step` is the whole immune response on one screen.
+//! `Core` takes the entries of the input log one by one; the server, a replay, `immune test` and a
+//! simulator all drive the very same one. Inside, `Engine::step` is the whole immune response on
+//! one screen.
 //!
-//! Invariants: no clock, no randomness, no I/O; the same entries give the same events, byte for byte; state is
-//! a value that can be saved and taken up again (`snapshot`).
+//! Invariants: no clock, no randomness, no I/O; the same entries give the same events, byte for
+//! byte; state is a value that can be saved and taken up again (`snapshot`).
 
 pub mod config;
 

@@ -4,8 +4,8 @@
 //! "IMSN" version:u32 engine:u32 position:u64 crc32c:u32 postcard(Core)
 //! ```
 //!
-//! A snapshot of another version, or a damaged one, is refused by name; the driver then rebuilds the state from
-//! an older snapshot or from the log itself.
+//! A snapshot of another version, or a damaged one, is refused by name; the driver then rebuilds
+//! the state from an older snapshot or from the log itself.
 
 use crate::Core;
 

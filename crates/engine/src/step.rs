@@ -192,7 +192,8 @@ impl Engine {
         effects
     }
 
-    /// Turns what the parts report into events, each incident told of once and with its weightiest reason.
+    /// Turns what the parts report into events, each incident told of once and with its weightiest
+    /// reason.
     fn tell(
         &mut self,
         now: Timestamp,

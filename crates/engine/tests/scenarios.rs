@@ -1,4 +1,5 @@
-//! Runs every `scenarios/*.test`. `BLESS=1 cargo test -p engine` rewrites what differs; read the diff then.
+//! Runs every `scenarios/*.test`. `BLESS=1 cargo test -p engine` rewrites what differs; read the
+//! diff then.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::path::{Path, PathBuf};

@@ -5,11 +5,12 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Tenant and environment. Trouble in one scope never moves another.
 #[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 pub struct Scope {
     pub tenant: String,
@@ -31,17 +32,7 @@ impl Default for Scope {
 
 /// What an entity is.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum EntityKind {
@@ -93,9 +84,10 @@ impl EntityKind {
 
 /// An entity. `part_of` names the service of an instance or operation, else it is empty.
 ///
-/// Identity is all four fields; `Display` is what people read (`payment/payment-1`), `key()` is exact.
+/// Identity is all four fields; `Display` is what people read (`payment/payment-1`), `key()` is
+/// exact.
 #[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 pub struct Entity {
     pub scope: Scope,

@@ -1,5 +1,6 @@
 //! Chaos experiments, drills, and the scorecard of a drill.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::human::HumanDuration;
@@ -7,7 +8,7 @@ use crate::incident::{CauseKind, IncidentId};
 use crate::time::Timestamp;
 
 /// An experiment file. A drill is an experiment that declares what Immune should have done.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     /// What is being shown, one line.
@@ -33,7 +34,7 @@ pub struct Experiment {
     pub client_log: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SteadyState {
     /// Names of services whose objectives must be well (`service` or SLO names).
@@ -47,7 +48,7 @@ fn default_steady_for() -> HumanDuration {
     HumanDuration::from_secs(10)
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// SIGKILL to the target's process. Undone by starting the target as configured.
@@ -63,7 +64,7 @@ impl Fault {
 }
 
 /// What the experiment may touch; it is refused when it would touch more.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlastRadius {
     /// The target must lie in this environment.
@@ -73,7 +74,7 @@ pub struct BlastRadius {
 }
 
 /// Ends the experiment early; the fault is undone at once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Abort {
     /// When this many of the client's requests in a row went wrong.
@@ -94,7 +95,7 @@ fn yes() -> bool {
     true
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     pub decision: Decision,
@@ -103,7 +104,7 @@ pub struct Expect {
     pub cause: Option<ExpectedCause>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedCause {
     pub kind: CauseKind,
@@ -113,7 +114,7 @@ pub struct ExpectedCause {
 
 /// The right thing to do.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
@@ -136,7 +137,7 @@ impl Decision {
 }
 
 /// How a drill went. Times are absolute; `None` means it did not happen.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scorecard {
     pub title: String,
     pub fault: String,
@@ -173,7 +174,7 @@ pub struct Scorecard {
     pub failures: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Healed {
     /// By an action, before the fault's end.

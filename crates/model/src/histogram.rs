@@ -2,8 +2,8 @@
 //! OpenTelemetry's exponential histogram and Prometheus' native histogram define it (scale 3: eight
 //! buckets per doubling, so a quantile is at most 4.4 % off).
 //!
-//! Bucket `i` holds values in `(2^(i/8), 2^((i+1)/8)]` seconds. The scale never changes, so a sum of two
-//! histograms is exact and a threshold on a bucket's bound is counted exactly.
+//! Bucket `i` holds values in `(2^(i/8), 2^((i+1)/8)]` seconds. The scale never changes, so a sum
+//! of two histograms is exact and a threshold on a bucket's bound is counted exactly.
 
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,8 @@ impl Histogram {
         (self.count > 0.0).then(|| self.sum_seconds / self.count)
     }
 
-    /// Observations in buckets whose upper bound is at most `seconds` (exact when `seconds` is a bound).
+    /// Observations in buckets whose upper bound is at most `seconds` (exact when `seconds` is a
+    /// bound).
     pub fn count_at_most(&self, seconds: f64) -> f64 {
         self.buckets
             .iter()

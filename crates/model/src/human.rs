@@ -1,4 +1,5 @@
-//! Durations as people write them in configuration and scenarios: `250ms`, `10s`, `5m`, `1h30m`, `28d`.
+//! Durations as people write them in configuration and scenarios: `250ms`, `10s`, `5m`, `1h30m`,
+//! `28d`.
 
 use std::fmt;
 use std::time::Duration;

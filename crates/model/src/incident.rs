@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::entity::{Entity, Scope};
@@ -23,7 +24,7 @@ use crate::time::Timestamp;
     Hash,
     Serialize,
     Deserialize,
-    schemars::JsonSchema,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct IncidentId(pub u64);
@@ -34,7 +35,7 @@ impl fmt::Display for IncidentId {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Incident {
     pub id: IncidentId,
     pub scope: Scope,
@@ -63,7 +64,7 @@ pub struct Incident {
 }
 
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentState {
@@ -85,7 +86,7 @@ impl IncidentState {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Impact {
     /// Requests that went wrong since onset, at the entity where most did.
     pub bad_requests: f64,
@@ -95,7 +96,7 @@ pub struct Impact {
 }
 
 /// One candidate cause.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     pub kind: CauseKind,
     pub entity: Entity,
@@ -111,17 +112,7 @@ pub struct Cause {
 
 /// Fixed vocabulary that remedies refer to.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum CauseKind {
@@ -157,12 +148,13 @@ impl CauseKind {
 }
 
 /// Something that a person can check.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     pub kind: EvidenceKind,
     pub entity: Entity,
     pub at: Timestamp,
-    /// One line with figures: `calls storefront -> orders: 118 of 118 refused (ECONNREFUSED), before 0 of 1,204`.
+    /// One line with figures:
+    /// `calls storefront -> orders: 118 of 118 refused (ECONNREFUSED), before 0 of 1,204`.
     pub summary: String,
     /// Does it speak for the cause, or against it?
     pub supports: bool,
@@ -171,7 +163,7 @@ pub struct Evidence {
 }
 
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum EvidenceKind {
@@ -186,7 +178,7 @@ pub enum EvidenceKind {
     Topology,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TimelineEntry {
     pub at: Timestamp,
     pub text: String,

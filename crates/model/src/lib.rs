@@ -4,8 +4,8 @@
 //! crates that know only `model` cannot either. Words are those of the glossary in
 //! `ARCHITECTURE.md`: one word per thing, from YAML to Rust to JSON.
 //!
-//! Reading order: `time`, `entity`, `signal` (what arrives), `histogram`, `tick` (what the engine is
-//! fed with), `symptom`, `incident`, `plan`, `experiment` (what it says, does and proves).
+//! Reading order: `time`, `entity`, `signal` (what arrives), `histogram`, `tick` (what the engine
+//! is fed with), `symptom`, `incident`, `plan`, `experiment` (what it says, does and proves).
 
 pub mod time;
 

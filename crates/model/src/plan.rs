@@ -1,10 +1,11 @@
 //! Plans: typed actions, the guardrails' verdicts, and what really came of them.
 //!
-//! Invariants: an action names a target of the configuration, never text from telemetry; an action's id is
-//! used once; a plan ends in exactly one final state.
+//! Invariants: an action names a target of the configuration, never text from telemetry; an
+//! action's id is used once; a plan ends in exactly one final state.
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::entity::Entity;
@@ -24,7 +25,7 @@ use crate::time::Timestamp;
     Hash,
     Serialize,
     Deserialize,
-    schemars::JsonSchema,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct PlanId(pub u64);
@@ -35,10 +36,10 @@ impl fmt::Display for PlanId {
     }
 }
 
-/// Names one attempt, for ever: `PLAN-ATTEMPT` with the store's own prefix, so that the agent can tell a
-/// repeated order from a new one.
+/// Names one attempt, for ever: `PLAN-ATTEMPT` with the store's own prefix, so that the agent can
+/// tell a repeated order from a new one.
 #[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(transparent)]
 pub struct ActionId(pub String);
@@ -50,7 +51,7 @@ impl fmt::Display for ActionId {
 }
 
 /// One remedy for one cause of one incident, with all its attempts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     pub id: PlanId,
     pub incident: IncidentId,
@@ -72,7 +73,7 @@ pub struct Plan {
 }
 
 /// One try.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
     pub action: Action,
     pub ordered: Timestamp,
@@ -80,7 +81,7 @@ pub struct Attempt {
 }
 
 /// What the executor is asked to do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Action {
     pub id: ActionId,
     pub target: String,
@@ -91,9 +92,7 @@ pub struct Action {
     pub not_after: Timestamp,
 }
 
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionKind {
     /// Stop what runs of the target, if anything, and start it as configured.
@@ -112,7 +111,7 @@ impl fmt::Display for ActionKind {
 }
 
 /// What must still be so at the moment of acting.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Expectation {
     /// This process is gone and nothing else has taken its place.
@@ -125,17 +124,7 @@ pub enum Expectation {
 
 /// How far the healer may go by itself.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -162,7 +151,7 @@ impl Mode {
 }
 
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum PlanState {
@@ -217,7 +206,7 @@ impl PlanState {
 }
 
 /// What one guardrail says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// `G-2`.
     pub guardrail: String,
@@ -227,7 +216,7 @@ pub struct Verdict {
 }
 
 /// What an attempt really did, as the executor says. Never proof that users are well.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
     pub action: ActionId,
     pub at: Timestamp,
@@ -236,7 +225,7 @@ pub struct Outcome {
     pub detail: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeResult {
     Done,

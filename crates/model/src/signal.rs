@@ -1,7 +1,7 @@
 //! Telemetry as it was received, decoded: OpenTelemetry's words and shapes.
 //!
-//! Owned and simple. Receivers build these from protobuf or JSON; `observe` reads them. Names of fields follow
-//! the OTLP protocol buffers; identifiers that are absent are zero, as there.
+//! Owned and simple. Receivers build these from protobuf or JSON; `observe` reads them. Names of
+//! fields follow the OTLP protocol buffers; identifiers that are absent are zero, as there.
 
 use serde::{Deserialize, Serialize};
 

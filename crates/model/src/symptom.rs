@@ -1,5 +1,6 @@
 //! Symptoms: user-visible trouble of one entity. Only these open incidents.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::entity::Entity;
@@ -7,20 +8,22 @@ use crate::tick::Exemplar;
 use crate::time::Timestamp;
 
 /// User-visible trouble, with what was measured and against which limit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Symptom {
     pub entity: Entity,
     pub kind: SymptomKind,
     /// Name of the SLO or probe that tells of it.
     pub source: String,
     pub severity: Severity,
-    /// When the harm began, as far as telemetry tells: end of the first failed request of this trouble.
+    /// When the harm began, as far as telemetry tells: end of the first failed request of this
+    /// trouble.
     pub onset: Timestamp,
     /// When Immune was sure.
     pub detected: Timestamp,
     /// When users' figures were well again for the first time since (not yet held).
     pub recovering_since: Option<Timestamp>,
-    /// Share of bad requests, seconds, or requests per second: see `unit`. Last measured while it lasted.
+    /// Share of bad requests, seconds, or requests per second: see `unit`. Last measured while it
+    /// lasted.
     pub measured: f64,
     pub threshold: f64,
     /// `ratio`, `seconds`, `per_second`, `failures`.
@@ -36,7 +39,7 @@ pub struct Symptom {
 
 /// What identifies a symptom while it lasts.
 #[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 pub struct SymptomKey {
     pub entity: Entity,
@@ -51,17 +54,7 @@ impl Symptom {
 }
 
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum SymptomKind {
@@ -98,17 +91,7 @@ impl SymptomKind {
 }
 
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -123,14 +106,15 @@ pub enum Severity {
 pub struct Observed {
     /// Every symptom that is firing after this tick, sorted by key.
     pub firing: Vec<Symptom>,
-    /// Symptoms that ended in this tick, with the time at which their recovery was held long enough.
+    /// Symptoms that ended in this tick, with the time at which their recovery was held long
+    /// enough.
     pub cleared: Vec<(SymptomKey, Timestamp)>,
     /// How each objective's entity fares by users' figures right now, sorted by source then entity.
     pub objectives: Vec<ObjectiveState>,
 }
 
 /// One objective (configured or default) as of one tick.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectiveState {
     pub source: String,
     pub entity: Entity,
@@ -152,7 +136,7 @@ pub struct ObjectiveState {
 
 /// "No traffic" and "no data" are neither health nor trouble.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, PartialOrd, Ord,
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, PartialOrd, Ord,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Health {

@@ -1,9 +1,10 @@
 //! The tick: what arrived since the last step, as one mergeable value.
 //!
-//! `observe` makes one every second; `detect`, `diagnose` and `remediate` read it. Counts are increments,
-//! each request counted once, sampling undone (`*_raw` keeps what was really seen, as statistical evidence).
-//! Invariant: nothing in a tick tells of an experiment.
+//! `observe` makes one every second; `detect`, `diagnose` and `remediate` read it. Counts are
+//! increments, each request counted once, sampling undone (`*_raw` keeps what was really seen, as
+//! statistical evidence). Invariant: nothing in a tick tells of an experiment.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
@@ -22,11 +23,13 @@ pub struct Tick {
     pub now: Timestamp,
     /// Sorted by series, then bucket.
     pub requests: Vec<RequestPoint>,
-    /// Requests begun and not ended, where telemetry tells (`http.server.active_requests`); latest value.
+    /// Requests begun and not ended, where telemetry tells (`http.server.active_requests`); latest
+    /// value.
     pub in_flight: Vec<(Entity, f64)>,
     pub topology: Vec<TopologyChange>,
     pub instances: Vec<InstanceEvent>,
-    /// Last arrival of any telemetry of a service (any signal, any instance), for those heard in this tick.
+    /// Last arrival of any telemetry of a service (any signal, any instance), for those heard in
+    /// this tick.
     pub heard: Vec<(Entity, Timestamp)>,
     pub changes: Vec<Change>,
     pub probes: Vec<ProbeResult>,
@@ -60,8 +63,8 @@ pub struct RequestPoint {
     pub total_raw: u64,
     pub errors_raw: u64,
     pub durations: Histogram,
-    /// For each latency threshold that the observer was given for this series: (threshold in seconds,
-    /// requests that succeeded within it), exact.
+    /// For each latency threshold that the observer was given for this series: (threshold in
+    /// seconds, requests that succeeded within it), exact.
     pub within: Vec<(f64, f64)>,
     /// Kinds of error with their counts (`error.type`, status code, exception), at most a handful.
     pub error_kinds: Vec<(String, f64)>,
@@ -71,7 +74,7 @@ pub struct RequestPoint {
     pub exemplar: Option<Exemplar>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Exemplar {
     /// 32 hex digits.
     pub trace_id: String,
@@ -158,7 +161,7 @@ pub enum ProcessState {
 }
 
 /// Who a process is beyond its pid, so that a reused pid is never taken for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessIdentity {
     pub host: String,
     /// Changes with each boot of the host.

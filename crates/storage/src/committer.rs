@@ -1,8 +1,9 @@
-//! The thread that owns the log: takes entries from many producers, writes what has gathered, makes it
-//! durable with one fsync, and only then tells each producer, in the order of the log.
+//! The thread that owns the log: takes entries from many producers, writes what has gathered, makes
+//! it durable with one fsync, and only then tells each producer, in the order of the log.
 //!
-//! Invariants: callbacks run in log order on one thread, so whoever listens sees the inputs in the order
-//! in which a replay will; the queue is bounded in entries and in bytes, and says no when it is full.
+//! Invariants: callbacks run in log order on one thread, so whoever listens sees the inputs in the
+//! order in which a replay will; the queue is bounded in entries and in bytes, and says no when it
+//! is full.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};

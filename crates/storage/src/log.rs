@@ -1,8 +1,8 @@
 //! Appending to the log, and finding its end after a crash.
 //!
-//! Invariants: `sync` returns only when everything appended is on disk, the folder entry included; after an
-//! I/O error nothing of the failed batch is counted as written, and the next batch starts a new segment;
-//! one process writes a folder at a time.
+//! Invariants: `sync` returns only when everything appended is on disk, the folder entry included;
+//! after an I/O error nothing of the failed batch is counted as written, and the next batch starts
+//! a new segment; one process writes a folder at a time.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -95,7 +95,8 @@ impl Log {
         Ok(seq)
     }
 
-    /// Makes the batch durable. On an error the whole batch is forgotten and its numbers are free again.
+    /// Makes the batch durable. On an error the whole batch is forgotten and its numbers are free
+    /// again.
     pub fn sync(&mut self) -> Result<(), Error> {
         let result = self.write_batch();
         self.buffer.clear();
@@ -120,8 +121,8 @@ impl Log {
         Ok(total)
     }
 
-    /// Deletes the oldest segments while the log is larger than `bytes_max`, but none that holds a record
-    /// numbered `keep_from` or above. Returns the number of files deleted.
+    /// Deletes the oldest segments while the log is larger than `bytes_max`, but none that holds a
+    /// record numbered `keep_from` or above. Returns the number of files deleted.
     pub fn trim(&mut self, keep_from: u64, bytes_max: u64) -> Result<usize, Error> {
         let all = segments(&self.folder)?;
         let mut total = self.bytes_on_disk()?;
@@ -156,8 +157,8 @@ impl Log {
         Ok(())
     }
 
-    /// After a failed write or fsync the file's tail is unknown: cut it if possible, and never append to
-    /// it again. Readers take a later segment's word where numbers overlap.
+    /// After a failed write or fsync the file's tail is unknown: cut it if possible, and never
+    /// append to it again. Readers take a later segment's word where numbers overlap.
     fn abandon_segment(&mut self) {
         if let Some(segment) = self.current.take() {
             let cut =

@@ -1,6 +1,7 @@
 //! Reading the log in order, also while it is being written.
 //!
-//! Damage never hides what comes after it: the reader reports the gap and goes on with the next whole record.
+//! Damage never hides what comes after it: the reader reports the gap and goes on with the next
+//! whole record.
 
 use std::path::{Path, PathBuf};
 

@@ -5,8 +5,8 @@
 //! record  len:u32 crc32c:u32 seq:u64 kind:u8 payload[len]          (17 bytes + payload)
 //! ```
 //!
-//! The checksum covers seq, kind and payload. Numbers run without gaps inside a segment. The file is named
-//! after its first number, twenty digits, so that names sort as numbers do.
+//! The checksum covers seq, kind and payload. Numbers run without gaps inside a segment. The file
+//! is named after its first number, twenty digits, so that names sort as numbers do.
 
 use std::path::{Path, PathBuf};
 
@@ -92,8 +92,8 @@ pub fn read_record(bytes: &[u8], offset: usize, seq: u64) -> Option<Found> {
         .then(|| Found { kind, payload: start..start + len })
 }
 
-/// The next whole record after damage at `offset`: (offset, number). A number is taken for true only when
-/// it lies in the `expected` range and its checksum holds.
+/// The next whole record after damage at `offset`: (offset, number). A number is taken for true
+/// only when it lies in the `expected` range and its checksum holds.
 pub fn resync(bytes: &[u8], offset: usize, expected: std::ops::Range<u64>) -> Option<(usize, u64)> {
     let last = bytes.len().checked_sub(RECORD_HEADER_BYTES)?;
     (offset..=last).find_map(|at| {

@@ -12,7 +12,7 @@ use std::path::Path;
 use model::tick::ProcessIdentity;
 
 use super::identity::{self, Host};
-use super::listener::listening_inodes;
+use super::listener::Listeners;
 use crate::config::ProcessMatch;
 
 /// File descriptors looked at in one process.
@@ -46,15 +46,20 @@ impl Holder {
 
 /// Searches afresh.
 pub fn find(host: &Host, process: &ProcessMatch) -> io::Result<Found> {
+    find_among(host, process, &Listeners::read()?)
+}
+
+/// Searches among sockets that were read a moment ago: one reading serves many targets.
+pub fn find_among(host: &Host, process: &ProcessMatch, listeners: &Listeners) -> io::Result<Found> {
     match process {
         ProcessMatch::ListensOn(address) => {
-            let inodes = listening_inodes(*address)?;
+            let inodes = listeners.inodes(*address);
             if inodes.is_empty() {
                 return Ok(Found::Nothing);
             }
             let holders = socket_holders(host, &inodes)?;
             // The sockets may have been closed while processes were searched.
-            if holders.is_empty() && listening_inodes(*address)?.is_empty() {
+            if holders.is_empty() && Listeners::read()?.inodes(*address).is_empty() {
                 return Ok(Found::Nothing);
             }
             Ok(eldest(holders).map_or(Found::Hidden, Found::Process))
@@ -67,7 +72,7 @@ pub fn find(host: &Host, process: &ProcessMatch) -> io::Result<Found> {
 pub fn holders(host: &Host, process: &ProcessMatch) -> io::Result<Vec<ProcessIdentity>> {
     match process {
         ProcessMatch::ListensOn(address) => {
-            let holders = socket_holders(host, &listening_inodes(*address)?)?;
+            let holders = socket_holders(host, &Listeners::read()?.inodes(*address))?;
             Ok(holders.into_iter().map(|(holder, _)| holder.identity).collect())
         }
         ProcessMatch::PidFile(path) => match find_by_file(host, path)? {

@@ -11,32 +11,45 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 const LISTENERS_MAX: usize = 100_000;
 const STATE_LISTEN: &str = "0A";
 
-/// Inodes of the sockets that take connections to `address`: bound to it, else to the wildcard.
-pub fn listening_inodes(address: SocketAddr) -> io::Result<Vec<u64>> {
-    let mut exact = Vec::new();
-    let mut wildcard = Vec::new();
-    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
-        let file = match File::open(table) {
-            Ok(file) => file,
-            // A kernel without IPv6 has no such table.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        for line in BufReader::new(file).lines().skip(1).take(LISTENERS_MAX) {
-            let Some((bound, inode)) = parse_listener(&line?) else { break };
+/// All listening sockets at one moment, with their inodes.
+#[derive(Clone, Debug, Default)]
+pub struct Listeners(Vec<(SocketAddr, u64)>);
+
+impl Listeners {
+    pub fn read() -> io::Result<Listeners> {
+        let mut listeners = Vec::new();
+        for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
+            let file = match File::open(table) {
+                Ok(file) => file,
+                // A kernel without IPv6 has no such table.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            for line in BufReader::new(file).lines().skip(1).take(LISTENERS_MAX) {
+                let Some(listener) = parse_listener(&line?) else { break };
+                listeners.push(listener);
+            }
+        }
+        Ok(Listeners(listeners))
+    }
+
+    /// Inodes of the sockets that take connections to `address`: bound to it, else to the wildcard.
+    pub fn inodes(&self, address: SocketAddr) -> Vec<u64> {
+        let (mut exact, mut wildcard) = (Vec::new(), Vec::new());
+        for (bound, inode) in &self.0 {
             if bound.port() != address.port() {
                 continue;
             }
             if bound.ip().to_canonical() == address.ip().to_canonical() {
-                exact.push(inode);
+                exact.push(*inode);
             } else if bound.ip() == Ipv6Addr::UNSPECIFIED
                 || (bound.ip() == Ipv4Addr::UNSPECIFIED && address.is_ipv4())
             {
-                wildcard.push(inode);
+                wildcard.push(*inode);
             }
         }
+        if exact.is_empty() { wildcard } else { exact }
     }
-    Ok(if exact.is_empty() { wildcard } else { exact })
 }
 
 /// Address and inode of a line, `None` when its socket does not listen.
@@ -77,6 +90,10 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
+    fn inodes(address: SocketAddr) -> Vec<u64> {
+        Listeners::read().unwrap().inodes(address)
+    }
+
     #[test]
     #[cfg(target_endian = "little")]
     fn reads_lines_as_the_kernel_prints_them() {
@@ -93,14 +110,14 @@ mod tests {
     fn an_exact_address_goes_before_the_wildcard() {
         let exact = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = exact.local_addr().unwrap();
-        assert_eq!(listening_inodes(address).unwrap().len(), 1);
+        assert_eq!(inodes(address).len(), 1);
         let elsewhere = SocketAddr::new("127.0.0.2".parse().unwrap(), address.port());
-        assert_eq!(listening_inodes(elsewhere).unwrap(), Vec::<u64>::new());
+        assert_eq!(inodes(elsewhere), Vec::<u64>::new());
         drop(exact);
-        assert_eq!(listening_inodes(address).unwrap(), Vec::<u64>::new());
+        assert_eq!(inodes(address), Vec::<u64>::new());
         let all = TcpListener::bind("0.0.0.0:0").unwrap();
         let port = all.local_addr().unwrap().port();
         let loopback = SocketAddr::new("127.0.0.1".parse().unwrap(), port);
-        assert_eq!(listening_inodes(loopback).unwrap().len(), 1);
+        assert_eq!(inodes(loopback).len(), 1);
     }
 }

@@ -219,7 +219,7 @@ impl Parser {
                     _ => return Err("write topology as `web -> cart -> db:postgresql/shop`".into()),
                 }
             }
-            if words.len() % 2 == 0 {
+            if words.len().is_multiple_of(2) {
                 return Err("write topology as `web -> cart -> db:postgresql/shop`".into());
             }
             if let [only] = words.as_slice() {

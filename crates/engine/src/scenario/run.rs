@@ -261,7 +261,7 @@ impl<'a> Runner<'a> {
                     .filter(|verdict| !verdict.passed)
                     .map(|verdict| verdict.guardrail.as_str())
                     .collect();
-                let by = match state == PlanState::Held {
+                let by = match state == PlanState::Held && !denied.is_empty() {
                     true => format!(" by={}", denied.join(",")),
                     false => String::new(),
                 };

@@ -1,19 +1,16 @@
-//! The system that a scenario plays: services that call each other, and the telemetry which stock SDKs
-//! would send of it. No randomness: shares are dealt out evenly, instances take turns.
+//! The system that a scenario plays: services that call each other, and the telemetry which stock
+//! SDKs would send of it. No randomness: shares are dealt out evenly, instances take turns.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
-use model::signal::{
-    Attributes, Batch, Group, InstrumentationScope, Metric, MetricData, Number, NumberPoint,
-    PointHeader, Resource, Span, SpanKind, SpanStatus, Temporality,
-};
+use model::signal::{Attributes, Batch, Span, SpanKind, SpanStatus};
 use model::tick::{ProcessIdentity, ProcessReport, ProcessState};
 use model::time::SECOND;
 use model::{Entity, Scope, Timestamp};
 
 use super::parse::{Scenario, Step};
+use super::telemetry::{active_requests, group, resource, span};
 
 /// Stock SDKs send spans each 5 s and metrics each 60 s.
 const SPAN_EXPORT_SECS: u64 = 5;
@@ -158,7 +155,8 @@ impl World {
         self.instances.insert(name.to_owned(), instance);
     }
 
-    /// The entity and instance behind the name of a target: an instance, or a service's only instance.
+    /// The entity and instance behind the name of a target: an instance, or a service's only
+    /// instance.
     pub(super) fn target(&self, name: &str) -> Option<(Entity, String)> {
         let scope = Scope::default();
         if let Some(service) = self.services.get(name) {
@@ -399,13 +397,15 @@ impl World {
                 continue;
             }
             let phase = second + index as u64;
-            let resource = resource(name, instance);
+            let Instance { service, version, pid, .. } = instance;
+            let resource = resource(service, name, version, *pid);
             if phase.is_multiple_of(SPAN_EXPORT_SECS) && !instance.spans.is_empty() {
                 let items = std::mem::take(&mut instance.spans);
                 batches.push(Batch::Traces(vec![group(&resource, items)]));
             }
             let stuck = in_flight.get(&instance.service).copied().unwrap_or(0);
-            let due = phase.is_multiple_of(METRIC_EXPORT_SECS) || (stuck > 0 && phase % 10 == 0);
+            let due =
+                phase.is_multiple_of(METRIC_EXPORT_SECS) || (stuck > 0 && phase.is_multiple_of(10));
             if due && instance.state == State::Running {
                 let metrics = vec![active_requests(now, stuck)];
                 batches.push(Batch::Metrics(vec![group(&resource, metrics)]));
@@ -470,55 +470,4 @@ impl World {
 
 fn is_dependency(name: &str) -> bool {
     name.starts_with("db:")
-}
-
-fn resource(name: &str, instance: &Instance) -> Arc<Resource> {
-    let attributes = Attributes::default()
-        .with_str("service.name", &instance.service)
-        .with_str("service.instance.id", name)
-        .with_str("service.version", &instance.version)
-        .with_i64("process.pid", i64::from(instance.pid));
-    Arc::new(Resource { attributes })
-}
-
-fn group<T>(resource: &Arc<Resource>, items: Vec<T>) -> Group<T> {
-    Group { resource: resource.clone(), scope: InstrumentationScope::default(), items }
-}
-
-fn span(
-    trace: u64,
-    id: u64,
-    parent: u64,
-    kind: SpanKind,
-    end: Timestamp,
-    duration: Duration,
-    attributes: Attributes,
-) -> Span {
-    let mut trace_id = [0; 16];
-    trace_id[8..].copy_from_slice(&trace.to_be_bytes());
-    Span {
-        trace_id,
-        span_id: id.to_be_bytes(),
-        parent_span_id: parent.to_be_bytes(),
-        kind,
-        start_unix_nanos: (end - duration).0,
-        end_unix_nanos: end.0,
-        attributes,
-        ..Span::default()
-    }
-}
-
-fn active_requests(now: Timestamp, value: i64) -> Metric {
-    let header = PointHeader { time_unix_nanos: now.0, ..PointHeader::default() };
-    let point = NumberPoint { header, value: Some(Number::Int(value)) };
-    Metric {
-        name: "http.server.active_requests".to_owned(),
-        unit: "{request}".to_owned(),
-        data: MetricData::Sum {
-            temporality: Temporality::Cumulative,
-            monotonic: false,
-            points: vec![point],
-        },
-        ..Metric::default()
-    }
 }

@@ -54,6 +54,8 @@ impl Healer {
         }
         let good_until = now + record.policy.approval_timeout.0;
         record.approval = Approval::Given { who: who.to_owned(), at: now, until: good_until };
+        // What was said before the approval no longer holds; the next step says it anew.
+        record.plan.verdicts.clear();
         let mut out = Proposals::default();
         note(record, &format!("approved by {who}"), &mut out);
         record.enter(PlanState::Held, &format!("approved by {who}, to be checked again"), now);

@@ -1,4 +1,5 @@
-//! The log on a real file system: what is acknowledged comes back, whatever the end of the file looks like.
+//! The log on a real file system: what is acknowledged comes back, whatever the end of the file
+//! looks like.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
@@ -144,7 +145,8 @@ fn a_full_queue_says_no() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// However many bytes of the last segment survive, every whole record does, and writing goes on.
+    /// However many bytes of the last segment survive, every whole record does, and writing goes
+    /// on.
     #[test]
     fn a_torn_tail_is_cut_and_nothing_before_it(
         sizes in prop::collection::vec(0usize..80, 1..20),

@@ -1,0 +1,90 @@
+//! `bench`: runs the product against real systems and loads, and prints our figures.
+//!
+//! Progress goes to standard error; the last thing on standard output is one JSON object whose keys
+//! docs and continuous integration rely on. Every figure comes from the real programs (`immune`,
+//! `shop`), found beside this one. What it starts it ends, also when it is interrupted or panics:
+//! every process is held by a value whose end is the process's end.
+
+mod idle;
+
+mod lost;
+
+mod polyglot;
+
+mod api;
+
+mod figures;
+
+mod programs;
+
+mod serving;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Prints figures of the product: progress on stderr, one JSON object last on stdout.
+#[derive(Parser)]
+#[command(name = "bench", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    bench: Bench,
+    /// Print the object on one line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Drills and innocent events on the polyglot system
+    Polyglot(polyglot::Polyglot),
+    /// Kill the server at random moments under load, and count what was lost
+    Lost(lost::Lost),
+    /// What the server costs when it has nothing to do
+    Idle(idle::Idle),
+}
+
+impl Bench {
+    async fn run(self) -> Result<Value> {
+        match self {
+            Bench::Polyglot(polyglot) => polyglot.run().await,
+            Bench::Lost(lost) => lost.run().await,
+            Bench::Idle(idle) => idle.run().await,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match figures_of(cli.bench) {
+        Ok(figures) => {
+            let text = if cli.json { figures.to_string() } else { format!("{figures:#}") };
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn figures_of(bench: Bench) -> Result<Value> {
+    // Before anything can want TLS: there is exactly one provider in this program.
+    let installed = rustls::crypto::ring::default_provider().install_default();
+    installed.ok().context("a TLS provider is installed already")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        // Whoever loses is dropped, and with it every process that it holds.
+        tokio::select! {
+            figures = bench.run() => figures,
+            _ = interrupt.recv() => anyhow::bail!("interrupted"),
+            _ = terminate.recv() => anyhow::bail!("terminated"),
+        }
+    })
+}

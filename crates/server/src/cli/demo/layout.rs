@@ -1,0 +1,226 @@
+//! Which processes make up the demo, where they listen and where they write: the one source of command
+//! lines, for the demo's own start and for the restart that Immune is allowed.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The environment that the shop's telemetry names and that Immune may act in.
+pub(super) const ENVIRONMENT: &str = "demo";
+
+/// Below the ports that outgoing connections get by default, so that none of them takes the port
+/// of a killed part before it is back.
+const PORT_FIRST: u16 = 20_000;
+const PORT_LAST: u16 = 32_000;
+const PORTS: usize = 8;
+
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    /// Full path of the work folder.
+    pub dir: PathBuf,
+    pub immune: PathBuf,
+    pub shop: PathBuf,
+    pub api: u16,
+    pub otlp_grpc: u16,
+    pub otlp_http: u16,
+    pub gateway: u16,
+    catalog: u16,
+    checkout: u16,
+    payments: [u16; 2],
+}
+
+/// One serving process of the shop.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub name: &'static str,
+    pub service: &'static str,
+    /// Where the service has several.
+    pub instance: Option<&'static str>,
+    pub port: u16,
+    /// Immune may restart it.
+    pub target: bool,
+    pub command: Vec<String>,
+    pub environment: BTreeMap<String, String>,
+    pub log: PathBuf,
+}
+
+impl Layout {
+    /// `dir` is a full path; `ports` are all different.
+    pub(super) fn new(dir: &Path, immune: &Path, shop: &Path, ports: [u16; PORTS]) -> Layout {
+        let [api, otlp_grpc, otlp_http, gateway, catalog, checkout, first, second] = ports;
+        Layout {
+            dir: dir.to_owned(),
+            immune: immune.to_owned(),
+            shop: shop.to_owned(),
+            api,
+            otlp_grpc,
+            otlp_http,
+            gateway,
+            catalog,
+            checkout,
+            payments: [first, second],
+        }
+    }
+
+    pub(super) fn config_file(&self) -> PathBuf {
+        self.dir.join("immune.yaml")
+    }
+
+    pub(super) fn experiment_file(&self) -> PathBuf {
+        self.dir.join("kill-payment.yaml")
+    }
+
+    /// Immune's data folder.
+    pub(super) fn storage(&self) -> PathBuf {
+        self.dir.join("immune")
+    }
+
+    pub(super) fn users_log(&self) -> PathBuf {
+        self.dir.join("users.jsonl")
+    }
+
+    /// What is written here is followed by the users at once: sessions per second.
+    pub(super) fn rate_file(&self) -> PathBuf {
+        self.dir.join("rate")
+    }
+
+    pub(super) fn log(&self, name: &str) -> PathBuf {
+        self.dir.join("logs").join(format!("{name}.log"))
+    }
+
+    pub(super) fn pid_file(&self, name: &str) -> PathBuf {
+        self.dir.join("pids").join(format!("{name}.pid"))
+    }
+
+    pub(super) fn api_url(&self) -> String {
+        url(self.api)
+    }
+
+    pub(super) fn storefront_url(&self) -> String {
+        url(self.gateway)
+    }
+
+    /// The serving processes, callees first.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let catalog = ("--catalog", url(self.catalog));
+        let balancer = ("--payment", format!("{}/internal", url(self.gateway)));
+        let payments = self.payments.map(|port| ("--payment", url(port)));
+        let [first, second] = payments.clone();
+        vec![
+            self.part("payment-1", "payment", self.payments[0], &[]),
+            self.part("payment-2", "payment", self.payments[1], &[]),
+            self.part("catalog", "catalog", self.catalog, &[]),
+            self.part("checkout", "checkout", self.checkout, &[catalog.clone(), balancer]),
+            self.part(
+                "gateway",
+                "gateway",
+                self.gateway,
+                &[catalog, ("--checkout", url(self.checkout)), first, second],
+            ),
+        ]
+    }
+
+    /// The command line of the users.
+    pub(super) fn users(&self, rate: u64, seed: u64) -> Vec<String> {
+        let mut command = vec![text(&self.shop), "users".to_owned()];
+        for (option, value) in [
+            ("--url", self.storefront_url()),
+            ("--rate", rate.to_string()),
+            ("--seed", seed.to_string()),
+            ("--log", text(&self.users_log())),
+            ("--rate-file", text(&self.rate_file())),
+        ] {
+            command.extend([option.to_owned(), value]);
+        }
+        command
+    }
+
+    fn part(
+        &self,
+        name: &'static str,
+        service: &'static str,
+        port: u16,
+        upstreams: &[(&str, String)],
+    ) -> Part {
+        let instance = (name != service).then_some(name);
+        let mut command = vec![text(&self.shop), service.to_owned()];
+        let mut add = |option: &str, value: String| command.extend([option.to_owned(), value]);
+        add("--listen", port.to_string());
+        if let Some(instance) = instance {
+            add("--instance", instance.to_owned());
+        }
+        if service != "gateway" {
+            add("--data", text(&self.dir.join("data")));
+        }
+        for (option, value) in upstreams {
+            add(option, value.clone());
+        }
+        add("--pid-file", text(&self.pid_file(name)));
+        Part {
+            name,
+            service,
+            instance,
+            port,
+            target: service != "gateway",
+            command,
+            environment: self.telemetry(),
+            log: self.log(name),
+        }
+    }
+
+    /// The standard variables of OpenTelemetry's SDKs; nothing else ties the shop to Immune.
+    fn telemetry(&self) -> BTreeMap<String, String> {
+        let attributes = format!("deployment.environment.name={ENVIRONMENT}");
+        BTreeMap::from([
+            ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), url(self.otlp_grpc)),
+            ("OTEL_RESOURCE_ATTRIBUTES".to_owned(), attributes),
+            ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "1000".to_owned()),
+        ])
+    }
+}
+
+/// Ports on which nobody listens. They are tried one by one and let go again together.
+pub(super) fn free_ports() -> Result<[u16; PORTS]> {
+    let span = u32::from(PORT_LAST - PORT_FIRST);
+    // Demos that start at the same time should not look at the same ports first.
+    let offset = std::process::id().wrapping_mul(97) % span;
+    let mut held = Vec::new();
+    for step in 0..span {
+        let Ok(port) = u16::try_from(u32::from(PORT_FIRST) + (offset + step) % span) else { break };
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            held.push((port, listener));
+        }
+        if held.len() == PORTS {
+            break;
+        }
+    }
+    let ports: Vec<u16> = held.iter().map(|(port, _)| *port).collect();
+    match ports.try_into() {
+        Ok(ports) => Ok(ports),
+        Err(_) => bail!("fewer than {PORTS} free ports from {PORT_FIRST} to {PORT_LAST}"),
+    }
+}
+
+/// This program, and the shop beside it.
+pub(super) fn programs() -> Result<(PathBuf, PathBuf)> {
+    let immune = std::env::current_exe().context("cannot find this program's own file")?;
+    let shop = immune.with_file_name("shop");
+    if !shop.is_file() {
+        bail!(
+            "the demo needs the shop's program beside this one, and {} is not there; \
+             build both with `cargo build --package server --package shop`, or run `make demo`",
+            shop.display()
+        );
+    }
+    Ok((immune, shop))
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
