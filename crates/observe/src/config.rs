@@ -15,8 +15,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Tenant of all telemetry.
-    pub tenant: String,
     /// Environment of telemetry that names none in `deployment.environment.name`.
     pub default_environment: String,
     /// Call services `namespace/name` where `service.namespace` is set, instead of `name`.
@@ -87,7 +85,6 @@ impl Default for Config {
     fn default() -> Self {
         let health_routes = ["/healthz", "/livez", "/readyz", "/health", "/ready", "/ping"];
         Config {
-            tenant: "default".to_owned(),
             default_environment: "default".to_owned(),
             qualify_by_namespace: false,
             qualify_databases_by_address: false,

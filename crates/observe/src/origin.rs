@@ -42,7 +42,8 @@ impl Origin {
         let service = shorten(&service).into_owned();
         let pid = attributes.i64("process.pid");
         Origin {
-            scope: Scope::new(&config.tenant, &shorten(environment)),
+            // One server serves one tenant.
+            scope: Scope { environment: shorten(environment).into_owned(), ..Scope::default() },
             instance: instance(attributes, pid).unwrap_or_else(|| service.clone()),
             service,
             version: shorten(attributes.str("service.version").unwrap_or("")).into_owned(),

@@ -278,7 +278,7 @@ pub(crate) struct Reservation {
 
 impl Reservation {
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
-        let within = |used: usize| used.checked_add(bytes);
+        let within = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.pool.limit);
         self.pool.used.fetch_update(Relaxed, Relaxed, within).map_err(|_| Failure::Busy)?;
         self.bytes += bytes;
         Ok(())

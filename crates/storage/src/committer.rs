@@ -14,8 +14,22 @@ use bytes::Bytes;
 
 use crate::{Error, Log};
 
-/// Told once the entry is durable (its number) or could not be made so (why).
-pub type OnCommit = Box<dyn FnOnce(Result<u64, String>) + Send>;
+/// Told once the entry is durable (its number) or could not be made so (why). Who keeps the
+/// reservation keeps the entry's bytes counted as waiting.
+pub type OnCommit = Box<dyn FnOnce(Result<u64, String>, Reservation) + Send>;
+
+/// An entry's share of the bound on waiting bytes; given back when dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    bytes: usize,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
 
 pub struct Entry {
     pub kind: u8,
@@ -42,19 +56,19 @@ pub struct Committer {
 }
 
 enum Order {
-    Append(Entry),
+    Append(Entry, Reservation),
     Trim { keep_from: u64, bytes_max: u64 },
     Stop,
 }
 
 impl Committer {
-    /// Starts the thread. `bytes_waiting_max` bounds the payloads that are not yet durable.
+    /// Starts the thread. `bytes_waiting_max` bounds the payloads that are not yet durable, or
+    /// whose reservation is still kept.
     pub fn spawn(log: Log, bytes_waiting_max: usize) -> std::io::Result<Committer> {
         let (sender, receiver) = sync_channel(QUEUE_ENTRIES_MAX);
         let bytes_waiting = Arc::new(AtomicUsize::new(0));
         let fsyncs = Arc::new(AtomicU64::new(0));
-        let worker =
-            Worker { log, receiver, bytes_waiting: bytes_waiting.clone(), fsyncs: fsyncs.clone() };
+        let worker = Worker { log, receiver, fsyncs: fsyncs.clone() };
         let thread = std::thread::Builder::new()
             .name("log-committer".to_owned())
             .spawn(move || worker.run())?;
@@ -66,13 +80,12 @@ impl Committer {
     pub fn submit(&self, entry: Entry) -> Result<(), Full> {
         let bytes = entry.payload.len();
         let before = self.bytes_waiting.fetch_add(bytes, Ordering::AcqRel);
+        let reservation = Reservation { bytes, waiting: self.bytes_waiting.clone() };
         // One entry larger than the whole bound may pass alone, else it never could.
-        let over = before + bytes > self.bytes_waiting_max && before > 0;
-        if over || self.sender.try_send(Order::Append(entry)).is_err() {
-            self.bytes_waiting.fetch_sub(bytes, Ordering::AcqRel);
+        if before + bytes > self.bytes_waiting_max && before > 0 {
             return Err(Full);
         }
-        Ok(())
+        self.sender.try_send(Order::Append(entry, reservation)).map_err(|_| Full)
     }
 
     /// Asks for old segments to be deleted; see `Log::trim`.
@@ -105,7 +118,6 @@ impl Committer {
 struct Worker {
     log: Log,
     receiver: Receiver<Order>,
-    bytes_waiting: Arc<AtomicUsize>,
     fsyncs: Arc<AtomicU64>,
 }
 
@@ -120,9 +132,9 @@ impl Worker {
             let mut order = Some(first);
             while let Some(next) = order {
                 match next {
-                    Order::Append(entry) => {
+                    Order::Append(entry, reservation) => {
                         bytes += entry.payload.len();
-                        entries.push(entry);
+                        entries.push((entry, reservation));
                     }
                     Order::Trim { keep_from, bytes_max } => trim = Some((keep_from, bytes_max)),
                     Order::Stop => stopping = true,
@@ -139,20 +151,19 @@ impl Worker {
         }
     }
 
-    fn commit(&mut self, entries: Vec<Entry>) {
+    fn commit(&mut self, entries: Vec<(Entry, Reservation)>) {
         if entries.is_empty() {
             return;
         }
         let mut numbered = Vec::with_capacity(entries.len());
-        for entry in entries {
+        for (entry, reservation) in entries {
             let number = self.log.append(entry.kind, &entry.payload).map_err(|e| chain(&e));
-            numbered.push((number, entry.payload.len(), entry.on_commit));
+            numbered.push((number, reservation, entry.on_commit));
         }
         let synced = self.log.sync().map_err(|error| chain(&error));
         self.fsyncs.fetch_add(1, Ordering::Relaxed);
-        for (number, bytes, on_commit) in numbered {
-            on_commit(synced.clone().and(number));
-            self.bytes_waiting.fetch_sub(bytes, Ordering::AcqRel);
+        for (number, reservation, on_commit) in numbered {
+            on_commit(synced.clone().and(number), reservation);
         }
     }
 }

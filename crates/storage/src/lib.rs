@@ -16,7 +16,7 @@ pub mod reader;
 
 pub mod committer;
 
-pub use committer::{Committer, Entry, Full};
+pub use committer::{Committer, Entry, Full, Reservation};
 pub use log::{Config, Log, Recovered, TornTail};
 pub use reader::{Reader, Record};
 

@@ -11,7 +11,7 @@ mod reader;
 
 mod scalar;
 
-mod common;
+mod value;
 
 mod traces;
 
@@ -92,7 +92,7 @@ fn resource_groups<T>(
     let mut resource = Resource::default();
     let unknown_yet = Arc::new(Resource::default());
     reader.object(layout.resource, |reader, key| match key {
-        "resource" => common::resource(reader, &mut resource, tally),
+        "resource" => value::resource(reader, &mut resource, tally),
         _ => reader.array(|reader| {
             let (scope, items) = scope_items(reader, layout, read_item, tally)?;
             if items.is_empty() {
@@ -118,7 +118,7 @@ fn scope_items<T>(
     let mut scope = InstrumentationScope::default();
     let mut items = Vec::new();
     reader.object(layout.scope, |reader, key| match key {
-        "scope" => common::scope(reader, &mut scope, tally),
+        "scope" => value::scope(reader, &mut scope, tally),
         _ => reader.array(|reader| read_item(reader, &mut items, tally)),
     })?;
     Ok((scope, items))

@@ -7,7 +7,7 @@
 
 mod wire;
 
-mod common;
+mod value;
 
 mod traces;
 
@@ -61,7 +61,7 @@ fn resource_groups<T>(
     let unknown_yet = Arc::new(Resource::default());
     while let Some(field) = message.next_field()? {
         match field.number {
-            1 => common::resource(field.message()?, &mut resource, tally)?,
+            1 => value::resource(field.message()?, &mut resource, tally)?,
             2 => {
                 let (scope, items) = scope_items(field.message()?, read_item, tally)?;
                 if !items.is_empty() {
@@ -89,7 +89,7 @@ fn scope_items<T>(
     let mut items = Vec::new();
     while let Some(field) = message.next_field()? {
         match field.number {
-            1 => common::scope(field.message()?, &mut scope, tally)?,
+            1 => value::scope(field.message()?, &mut scope, tally)?,
             2 => read_item(field.message()?, &mut items, tally)?,
             _ => {}
         }

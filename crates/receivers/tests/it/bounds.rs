@@ -19,6 +19,8 @@ async fn rig(limits: Limits) -> Rig {
 
 fn post(rig: &Rig, body: Vec<u8>) -> reqwest::RequestBuilder {
     let request = Client::new().post(rig.url("/v1/traces"));
+    // A request that is let through by mistake would wait at the gate for ever.
+    let request = request.timeout(Duration::from_secs(20));
     request.header("content-type", "application/x-protobuf").body(body)
 }
 

@@ -1,5 +1,6 @@
 //! The log on a real file system: what is acknowledged comes back, whatever the end of the file
 //! looks like.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
@@ -102,7 +103,7 @@ fn callbacks_come_in_log_order_and_only_for_durable_entries() {
         let entry = Entry {
             kind: 1,
             payload: Bytes::from(n.to_le_bytes().to_vec()),
-            on_commit: Box::new(move |result| sender.send((n, result)).unwrap()),
+            on_commit: Box::new(move |result, _| sender.send((n, result)).unwrap()),
         };
         committer.submit(entry).unwrap();
     }
@@ -126,7 +127,7 @@ fn a_full_queue_says_no() {
     let entry = |bytes: usize, wait: Option<std::sync::mpsc::Receiver<()>>| Entry {
         kind: 1,
         payload: Bytes::from(vec![0; bytes]),
-        on_commit: Box::new(move |_| {
+        on_commit: Box::new(move |_, _| {
             if let Some(wait) = wait {
                 let _ = wait.recv();
             }

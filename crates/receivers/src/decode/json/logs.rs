@@ -5,8 +5,8 @@ use model::signal::LogRecord;
 use super::super::Result;
 use super::super::check::Fault;
 use super::super::tally::Tally;
-use super::common::{any_value, attributes};
 use super::reader::Reader;
+use super::value::{any_value, attributes};
 
 const LOG_RECORD: &[&str] = &[
     "timeUnixNano",

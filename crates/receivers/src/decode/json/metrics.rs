@@ -8,8 +8,8 @@ use model::signal::{
 use super::super::Result;
 use super::super::check::{self, Fault};
 use super::super::tally::Tally;
-use super::common::attributes;
 use super::reader::Reader;
+use super::value::attributes;
 
 const METRIC: &[&str] = &[
     "name",

@@ -5,8 +5,8 @@ use model::signal::{Span, SpanEvent, SpanLink};
 use super::super::Result;
 use super::super::check::{self, Fault};
 use super::super::tally::Tally;
-use super::common::attributes;
 use super::reader::Reader;
+use super::value::attributes;
 
 const SPAN: &[&str] = &[
     "traceId",

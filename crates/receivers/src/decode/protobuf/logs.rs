@@ -5,7 +5,7 @@ use model::signal::LogRecord;
 use super::super::Result;
 use super::super::check::Fault;
 use super::super::tally::Tally;
-use super::common::{any_value, attribute};
+use super::value::{any_value, attribute};
 use super::wire::Message;
 
 pub(super) fn log_record(

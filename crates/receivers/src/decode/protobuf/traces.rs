@@ -5,7 +5,7 @@ use model::signal::{Span, SpanEvent, SpanLink};
 use super::super::Result;
 use super::super::check::{self, Fault};
 use super::super::tally::Tally;
-use super::common::attribute;
+use super::value::attribute;
 use super::wire::Message;
 
 pub(super) fn span(
