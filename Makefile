@@ -10,7 +10,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # One profile for tests and demo: quick to build, quick enough to run.
 CARGO_PROFILE := --profile ci
 
-.PHONY: help build demo test lint cargo-is-there
+.PHONY: help build demo test e2e prove lint cargo-is-there
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,13 @@ test: cargo-is-there ## all tests of the workspace; the log goes to $(TARGET)/te
 	cargo test --workspace $(CARGO_PROFILE) --no-fail-fast 2>&1 | tee "$(TARGET)/test.log" || status=$$?; \
 	cargo xtask count "$(TARGET)/test.log"; \
 	exit $$status
+
+e2e: build ## real programs on real systems, a few minutes; needs jq and what tests/polyglot needs
+	tests/e2e/run quick "$(TARGET)/ci"
+
+prove: cargo-is-there ## the long proofs, about an hour and a half, with release programs
+	cargo build --workspace --bins --release
+	tests/e2e/run long "$(TARGET)/release"
 
 lint: cargo-is-there ## formatting and clippy, warnings are errors
 	cargo fmt --all --check

@@ -2,9 +2,31 @@
 
 use model::Timestamp;
 use model::time::SECOND;
+use serde_json::Value;
 
-/// Quantile `q` (0–1) of the values that are there, by linear interpolation between order statistics
-/// (Hyndman and Fan 1996, definition 7). `None` without values.
+/// What a bench came to.
+#[derive(Debug)]
+pub struct Outcome {
+    pub figures: Value,
+    /// Promises of the product that were broken, one line each; empty where all is as it should be.
+    pub broken: Vec<String>,
+}
+
+impl Outcome {
+    pub fn new(figures: Value) -> Outcome {
+        Outcome { figures, broken: Vec::new() }
+    }
+
+    /// Notes a promise, and whether it was kept.
+    pub fn promise(&mut self, kept: bool, broken: impl Into<String>) {
+        if !kept {
+            self.broken.push(broken.into());
+        }
+    }
+}
+
+/// Quantile `q` (0–1) of the values that are there, by linear interpolation between order
+/// statistics (Hyndman and Fan 1996, definition 7). `None` without values.
 pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     let mut sorted: Vec<f64> = values.to_vec();
     sorted.sort_by(f64::total_cmp);

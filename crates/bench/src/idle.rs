@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::figures::rounded;
+use crate::figures::{Outcome, rounded};
 use crate::lost::load::{Load, Pace};
 use crate::programs::{Programs, Workplace};
 use crate::serving::{Leftovers, Server};
@@ -29,10 +29,11 @@ pub struct Idle {
 }
 
 impl Idle {
-    pub async fn run(self) -> Result<Value> {
+    pub async fn run(self) -> Result<Outcome> {
         let programs = Programs::find()?;
         let workplace = Workplace::new(None, false)?;
-        let (config, data) = (workplace.path().join("immune.yaml"), workplace.path().join("immune"));
+        let (config, data) =
+            (workplace.path().join("immune.yaml"), workplace.path().join("immune"));
         let settings = json!({
             "api": { "listen": "127.0.0.1:0" },
             "receivers": { "otlp": { "grpc": "127.0.0.1:0", "http": "127.0.0.1:0" } },
@@ -72,7 +73,7 @@ impl Idle {
             "binary_mb": rounded(size(&programs.immune()?)? / MIB),
         });
         server.stop().await?;
-        Ok(figures)
+        Ok(Outcome::new(figures))
     }
 }
 
@@ -93,11 +94,7 @@ fn cpu_s(pid: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The second field, the name, may hold anything; the last `)` ends it.
     let (_, rest) = stat.rsplit_once(')').context("no name in /proc/PID/stat")?;
-    let ticks: Vec<f64> = rest
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse().ok())
-        .collect();
+    let ticks: Vec<f64> =
+        rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
     Ok(ticks.iter().sum::<f64>() / TICKS_PER_S)
 }

@@ -4,8 +4,8 @@
 //! replay), and while it saves its state; and started again on the same folder. Four connections
 //! send items that are each numbered once and never sent twice. In the end the input log is read
 //! back through the product's own reader and decoder: every acknowledged item must be there exactly
-//! once, the journal must have no gap and nothing that was seen of it may have changed, and a replay
-//! must give the same journal byte for byte.
+//! once, the journal must have no gap and nothing that was seen of it may have changed, and a
+//! replay must give the same journal byte for byte.
 
 mod cuts;
 
@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::api::Api;
-use crate::figures::quantile;
+use crate::figures::{Outcome, quantile};
 use crate::programs::{Programs, Workplace};
 use crate::serving::{Leftovers, Listening, Server, replay};
 
@@ -67,7 +67,7 @@ struct Run {
 }
 
 impl Lost {
-    pub async fn run(self) -> Result<Value> {
+    pub async fn run(self) -> Result<Outcome> {
         let workplace = Workplace::new(self.dir.as_deref(), self.keep)?;
         let folder = workplace.path().to_owned();
         std::fs::write(folder.join("immune.yaml"), format!("{:#}\n", configuration()))?;
@@ -119,7 +119,14 @@ impl Lost {
         for (cut, count) in Cut::ALL.iter().zip(run.cuts) {
             figures[format!("cuts_{}", cut.as_str())] = count.into();
         }
-        Ok(figures)
+        let mut outcome = Outcome::new(figures);
+        outcome.promise(tally.missing == 0, "acknowledged items are missing");
+        outcome.promise(tally.duplicates == 0, "items are there more than once");
+        outcome.promise(found.gaps == 0, "log entries cannot be read");
+        outcome.promise(found.strangers == 0, "items bear numbers that were never sent");
+        outcome.promise(journal.is_whole(), "journal or incidents lost something");
+        outcome.promise(identical, "the replay differs from the journal");
+        Ok(outcome)
     }
 }
 

@@ -52,6 +52,9 @@ impl Workplace {
             let path = std::path::absolute(path)?;
             std::fs::create_dir_all(&path)
                 .with_context(|| format!("cannot create {}", path.display()))?;
+            // Numbers, seeds and clean counts begin anew; what lies there would be counted along.
+            let is_empty = std::fs::read_dir(&path)?.next().is_none();
+            ensure!(is_empty, "{} is not empty; choose another --dir", path.display());
             return Ok(Workplace { path, temporary: None });
         }
         let temporary = tempfile::Builder::new().prefix("immune-bench-").tempdir()?;

@@ -1,6 +1,7 @@
 //! `immune run` as a real process: started on free ports, killed, stopped, measured.
 //!
-//! Dropping a `Server` kills it. The agent that a server starts outlives it on purpose; `Leftovers`,
+//! Dropping a `Server` kills it. The agent that a server starts outlives it on purpose:
+//! `Leftovers`,
 //! held for as long as a data folder is used, ends it.
 
 use std::fs::File;

@@ -28,8 +28,11 @@ pub struct Drill {
     pub steady_since: Option<Timestamp>,
     pub abort: Option<String>,
     pub progress: Vec<(Timestamp, String)>,
-    /// Incidents that were there before the drill; none of its business.
+    /// Incidents that were there before the drill; none of its business unless they open again.
     before: u64,
+    /// When the steady state was reached: no incident was open then.
+    #[serde(default)]
+    struck: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +86,7 @@ impl Drill {
             abort: None,
             progress: Vec::new(),
             before: last_incident,
+            struck: None,
         };
         drill.say(now, format!("drill: {}", drill.experiment.title));
         drill
@@ -113,9 +117,18 @@ impl Drill {
         scorecard::score(self, view)
     }
 
-    /// Incidents that were opened while this drill ran.
+    /// Incidents that were opened while this drill ran, for the first time or again.
     pub fn incidents<'a>(&self, view: &View<'a>) -> Vec<&'a Incident> {
-        view.incidents.iter().copied().filter(|incident| incident.id.0 > self.before).collect()
+        let again = |incident: &Incident| {
+            self.struck.is_some_and(|struck| incident.resolved.is_none_or(|at| at > struck))
+        };
+        let own = |incident: &&Incident| incident.id.0 > self.before || again(incident);
+        view.incidents.iter().copied().filter(own).collect()
+    }
+
+    /// From when on what an incident tells may be about this drill.
+    pub(crate) fn from(&self) -> Timestamp {
+        self.struck.unwrap_or(self.started)
     }
 
     fn steady(&mut self, view: &View<'_>) -> Option<Order> {
@@ -139,6 +152,7 @@ impl Drill {
         if view.now.since(since) < self.experiment.steady_state.held_for.0 {
             return None;
         }
+        self.struck = Some(view.now);
         match &self.experiment.fault {
             Some(fault) => {
                 let text = format!("steady; {} on {}", fault.as_str(), self.experiment.target);
@@ -222,12 +236,14 @@ impl Drill {
         Some(format!("{outside} has a symptom and lies outside the blast radius"))
     }
 
-    /// An incident was opened, healed and resolved, and nothing else is open.
+    /// An incident was opened, healed and resolved, nothing else is open, and every plan has its verdict.
     fn nothing_left(&self, view: &View<'_>) -> bool {
         let incidents = self.incidents(view);
+        let own = |plan: &Plan| incidents.iter().any(|incident| incident.id == plan.incident);
         self.experiment.expect.decision == Decision::Heal
             && !incidents.is_empty()
             && incidents.iter().all(|incident| incident.state == IncidentState::Resolved)
+            && view.plans.iter().all(|plan| plan.state.is_final() || !own(plan))
     }
 
     fn narrate(&mut self, view: &View<'_>) {
@@ -240,7 +256,7 @@ impl Drill {
             }
         }
         for incident in incidents {
-            for entry in &incident.timeline {
+            for entry in incident.timeline.iter().filter(|entry| entry.at >= self.from()) {
                 lines.push((entry.at, format!("incident {}: {}", incident.id, entry.text)));
             }
         }

@@ -3,7 +3,7 @@
 
 use model::experiment::{Decision, Healed, Scorecard};
 use model::plan::OutcomeResult;
-use model::{Incident, Plan, PlanState};
+use model::{Incident, Plan, PlanState, Timestamp};
 
 use crate::client::Harmed;
 use crate::drill::{Drill, Phase, RECOVERED_FOR, View};
@@ -16,7 +16,10 @@ pub(crate) fn score(drill: &Drill, view: &View<'_>) -> Scorecard {
     let incidents = drill.incidents(view);
     let own = own_incident(drill, &incidents);
     let plans: Vec<&Plan> = match own {
-        Some(own) => view.plans.iter().copied().filter(|p| p.incident == own.id).collect(),
+        Some(own) => {
+            let of_drill = |plan: &&Plan| plan.incident == own.id && plan.created >= drill.from();
+            view.plans.iter().copied().filter(of_drill).collect()
+        }
         None => Vec::new(),
     };
     let decision = decide(own, &plans);
@@ -32,7 +35,7 @@ pub(crate) fn score(drill: &Drill, view: &View<'_>) -> Scorecard {
         harmed_requests: harmed.count,
         last_harm_at: harmed.last,
         incident: own.map(|incident| incident.id),
-        detected_at: own.map(|incident| incident.opened),
+        detected_at: own.map(|incident| detected(drill, incident)),
         cause: own.and_then(|incident| incident.causes.first()).map(|cause| cause.summary.clone()),
         cause_first: cause_first(drill, own),
         decision_expected: Some(experiment.expect.decision),
@@ -65,6 +68,15 @@ fn own_incident<'a>(drill: &Drill, incidents: &[&'a Incident]) -> Option<&'a Inc
         incident.impact.services.iter().any(|service| allowed.contains(&service.name))
     };
     incidents.iter().copied().find(|incident| hurts(incident))
+}
+
+/// When the incident was opened, or what opened it again was noticed.
+fn detected(drill: &Drill, own: &Incident) -> Timestamp {
+    if own.opened >= drill.from() {
+        return own.opened;
+    }
+    let noticed = own.symptoms.iter().map(|symptom| symptom.detected);
+    noticed.filter(|at| *at >= drill.from()).min().unwrap_or(own.opened)
 }
 
 fn cause_first(drill: &Drill, own: Option<&Incident>) -> Option<bool> {

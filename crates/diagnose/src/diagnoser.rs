@@ -80,6 +80,11 @@ impl Diagnoser {
         diagnosis
     }
 
+    /// Numbers further incidents after `id`: for a state begun anew beside an old journal.
+    pub fn continue_after(&mut self, id: IncidentId) {
+        self.last_id = self.last_id.max(id.0);
+    }
+
     pub(crate) fn known(&self) -> &Known {
         &self.known
     }

@@ -246,6 +246,13 @@ impl Engine {
         self.next_event += 1;
     }
 
+    /// Goes on numbering after what a journal holds already: for a state begun anew beside it.
+    pub fn continue_after(&mut self, event: u64, incident: IncidentId, plan: PlanId) {
+        self.next_event = self.next_event.max(event + 1);
+        self.diagnoser.continue_after(incident);
+        self.healer.continue_after(plan);
+    }
+
     /// What the detectors said last.
     pub fn observed(&self) -> &Observed {
         &self.observed

@@ -37,5 +37,5 @@ pub use config::Config;
 pub use counters::Counters;
 pub use decode::{DecodeError, Decoded, decode, decode_json, decode_protobuf};
 pub use intake::Intake;
-pub use serve::{ServeError, serve_grpc, serve_http};
+pub use serve::{ServeError, serve_grpc, serve_http, serve_routes};
 pub use sink::{Accepted, Authenticator, Encoding, Refusal, Sink, allow_everyone};

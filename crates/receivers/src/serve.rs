@@ -67,6 +67,16 @@ pub async fn serve_grpc(
     Ok(())
 }
 
+/// Serves other routes within the same bounds, until `shutdown` resolves and requests under way are done.
+pub async fn serve_routes(
+    listener: TcpListener,
+    routes: Router,
+    limits: &Limits,
+    shutdown: impl Future<Output = ()>,
+) {
+    serve(listener, builder(limits), routes, limits, shutdown).await;
+}
+
 type Builder = auto::Builder<TokioExecutor>;
 
 fn builder(limits: &Limits) -> Builder {

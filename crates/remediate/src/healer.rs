@@ -73,6 +73,12 @@ impl Healer {
         healer
     }
 
+    /// Numbers further plans after `id`, so that no action's id is ever used again: for a state begun
+    /// anew beside an old journal.
+    pub fn continue_after(&mut self, id: PlanId) {
+        self.plans_made = self.plans_made.max(id.0);
+    }
+
     /// Takes another configuration. Waiting plans whose policy changed are withdrawn at the next
     /// step; actions under way go on by the policy that ordered them.
     pub fn reload(&mut self, config: Config, targets: Vec<Target>) {

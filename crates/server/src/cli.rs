@@ -74,7 +74,7 @@ enum Command {
     /// Check a configuration file
     CheckConfig(configuration::CheckConfig),
     /// Print the configuration with all defaults filled in
-    PrintConfig(configuration::CheckConfig),
+    PrintConfig(configuration::PrintConfig),
     /// Print the JSON schema of the configuration file, or of experiment files
     Schema(configuration::Schema),
 }
@@ -134,7 +134,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test(test) => test.run(),
         Command::Replay(replay) => replay.run(),
         Command::CheckConfig(check) => check.check(),
-        Command::PrintConfig(print) => print.print(),
+        Command::PrintConfig(print) => print.run(),
         Command::Schema(schema) => schema.run(),
     }
 }

@@ -75,27 +75,44 @@ impl Drills {
         }
     }
 
-    /// Takes up drills that were running when the server ended.
+    /// Ends drills that were running when the server ended: undone, and recorded as aborted.
     pub fn resume(&self) -> Result<(), journal::Error> {
         for (_, body) in self.journal.drills(true, LIST_MAX)? {
-            let mut record: Record = serde_json::from_str(&body)?;
-            let stop = record.drill.stop(clock::now(), "the server was restarted");
-            let fault = FaultId(format!("drill-{}", record.id));
-            let drills = self.clone();
-            tokio::spawn(async move {
-                // The agent undoes by itself as well; this only makes it sooner, and tells the end.
-                while record.drill.phase != Phase::Done {
-                    if stop.is_some() && drills.hands.connected() {
-                        let _ = drills.hands.undo(&fault);
-                        let _ = drills.hands.query_fault(&fault);
-                    }
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    drills.step(&mut record, &fault, &mut None, clock::now()).await;
-                }
-                drills.finish(&mut record, &None).await;
-            });
+            let record: Record = serde_json::from_str(&body)?;
+            // Nothing else may be drilled until this is over; it cannot be stopped any more than it is.
+            let (stop, _) = oneshot::channel();
+            *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some((record.id, stop));
+            tokio::spawn(self.clone().abort(record));
         }
         Ok(())
+    }
+
+    async fn abort(self, mut record: Record) {
+        const WHY: &str = "the server was restarted";
+        record.drill.stop(clock::now(), WHY);
+        record.drill.abort.get_or_insert_with(|| WHY.to_owned());
+        self.save(&record, None);
+        let fault = FaultId(format!("drill-{}", record.id));
+        while record.drill.phase != Phase::Done {
+            // The agent undoes by itself as well; this only makes it sooner, and tells the end.
+            if self.hands.connected() {
+                let _ = self.hands.undo(&fault);
+                let _ = self.hands.query_fault(&fault);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.step(&mut record, &fault, &mut None, clock::now()).await;
+            if record.fault.refused.is_some() {
+                // It never was injected: there is nothing to undo.
+                record.drill.phase = Phase::Done;
+            }
+        }
+        self.finish(&mut record, &None).await;
+        self.no_longer_running(record.id);
+    }
+
+    fn no_longer_running(&self, id: u64) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.take_if(|(running, _)| *running == id);
     }
 
     pub fn list(&self) -> Result<Vec<Record>, journal::Error> {
@@ -110,9 +127,14 @@ impl Drills {
     /// Asks the running drill to undo and end.
     pub fn stop(&self, id: u64, by: &str) -> bool {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        match running.take_if(|(running, _)| *running == id) {
-            Some((_, stop)) => stop.send(format!("stopped by {by}")).is_ok(),
-            None => false,
+        match &mut *running {
+            // It stays in its place until the fault is undone: nothing else may begin before.
+            Some((running, stop)) if *running == id => {
+                let (spent, _) = oneshot::channel();
+                let stop = std::mem::replace(stop, spent);
+                stop.send(format!("stopped by {by}")).is_ok()
+            }
+            _ => false,
         }
     }
 
@@ -204,8 +226,7 @@ impl Drills {
             self.step(&mut record, &fault, &mut log, clock::now()).await;
         }
         self.finish(&mut record, &log).await;
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.take_if(|(id, _)| *id == record.id);
+        self.no_longer_running(record.id);
     }
 
     async fn step(
@@ -215,8 +236,9 @@ impl Drills {
         log: &mut Option<LogFile>,
         now: Timestamp,
     ) {
-        if let Some(log) = log {
-            log.read();
+        if let Some(read) = log.take() {
+            // A busy client's log takes the disk's time.
+            *log = tokio::task::spawn_blocking(|| read.read()).await.ok();
         }
         self.look_at_fault(record, fault);
         let Ok(seen) = self.seen().await else { return };
@@ -367,20 +389,27 @@ impl LogFile {
         Ok(LogFile { path, offset: metadata.len(), log: ClientLog::default() })
     }
 
-    fn read(&mut self) {
-        let read = || -> std::io::Result<Vec<u8>> {
-            let mut file = std::fs::File::open(&self.path)?;
-            file.seek(SeekFrom::Start(self.offset))?;
-            let mut bytes = Vec::new();
-            file.take(LOG_READ_MAX).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        match read() {
+    /// Takes in the whole lines that were added.
+    fn read(mut self) -> LogFile {
+        match self.added() {
             Ok(bytes) => {
-                let used = self.log.read(&String::from_utf8_lossy(&bytes));
+                let end = bytes.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+                // What is that long and no line is passed over, else it would be read for ever.
+                let endless = bytes.len() as u64 == LOG_READ_MAX;
+                let used = end.unwrap_or(if endless { bytes.len() } else { 0 });
+                self.log.read(&String::from_utf8_lossy(&bytes[..used]));
                 self.offset += used as u64;
             }
             Err(error) => tracing::warn!(path = %self.path.display(), %error, "client log"),
         }
+        self
+    }
+
+    fn added(&self) -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut bytes = Vec::new();
+        file.take(LOG_READ_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 }

@@ -8,15 +8,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use engine::{Command, Core, Effects, Entry, Event, EventKind, IncidentReason};
+use engine::{Command, Core, Effects, Entry, Event};
 use model::{Action, Timestamp};
-use storage::Committer;
+use storage::{Committer, Reservation};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::clock;
-use crate::entry;
 use crate::journal::Journal;
 use crate::state::DataFolder;
+use crate::{clock, entry, notify};
 
 /// Entries that are durable and wait for the loop. Full, the log waits, and receivers shed load.
 const QUEUE_MAX: usize = 1024;
@@ -42,6 +41,7 @@ pub enum Message {
         seq: u64,
         entry: Box<Entry>,
         reply: Option<Reply>,
+        _waiting: Reservation,
     },
     Ask(Question),
     Stop,
@@ -69,15 +69,23 @@ pub struct Handle {
     sender: SyncSender<Message>,
 }
 
-/// Starts the thread. Entries given to the handle are applied from now on.
-pub fn spawn(driver: Driver, committer: Committer) -> std::io::Result<(Handle, JoinHandle<()>)> {
+/// Starts the thread. Entries given to the handle are applied from now on. The last of the three resolves
+/// when the thread has ended, for whatever reason.
+pub fn spawn(
+    driver: Driver,
+    committer: Committer,
+) -> std::io::Result<(Handle, JoinHandle<()>, oneshot::Receiver<()>)> {
     let (sender, receiver) = sync_channel(QUEUE_MAX);
     let handle = Handle { committer: committer.clone(), sender };
     let saved_at = driver.core.engine.now();
     let mut thread =
         Thread { driver, committer, receiver, unwritten: Unwritten::default(), saved_at };
-    let join = std::thread::Builder::new().name("loop".to_owned()).spawn(move || thread.run())?;
-    Ok((handle, join))
+    let (alive, ended) = oneshot::channel();
+    let join = std::thread::Builder::new().name("loop".to_owned()).spawn(move || {
+        let _alive = alive;
+        thread.run();
+    })?;
+    Ok((handle, join, ended))
 }
 
 impl Handle {
@@ -165,10 +173,10 @@ impl Handle {
     ) -> Result<(), Error> {
         let sender = self.sender.clone();
         let entry = Box::new(entry);
-        let on_commit = move |result: Result<u64, String>| match result {
+        let on_commit = move |result: Result<u64, String>, waiting: Reservation| match result {
             Ok(seq) => {
                 // Blocking here holds the log back, which holds the receivers back.
-                let _ = sender.send(Message::Committed { seq, entry, reply });
+                let _ = sender.send(Message::Committed { seq, entry, reply, _waiting: waiting });
                 done(Ok(()));
             }
             Err(error) => done(Err(error)),
@@ -202,8 +210,13 @@ impl Thread {
     fn run(&mut self) {
         while let Ok(message) = self.receiver.recv() {
             match message {
-                Message::Committed { seq, entry, reply } => {
+                Message::Committed { seq, entry, reply, _waiting } => {
                     self.driver.position = seq;
+                    if let Entry::Outcome { outcome, .. } = &*entry {
+                        // What has an outcome already, such as "never reached the agent", must not
+                        // be handed over once the journal can be written again.
+                        self.unwritten.orders.retain(|action| action.id != outcome.action);
+                    }
                     let effects = self.driver.core.apply(*entry);
                     self.take(effects, reply);
                 }
@@ -233,7 +246,8 @@ impl Thread {
     /// Journals what waits, then lets the orders go.
     fn write(&mut self) {
         let driver = &self.driver;
-        let written = driver.journal.append(&self.unwritten.events, &driver.receivers, notifies);
+        let unwritten = &self.unwritten.events;
+        let written = driver.journal.append(unwritten, &driver.receivers, notify::notifies);
         match written {
             Ok(_) => {
                 self.unwritten.events.clear();
@@ -253,7 +267,10 @@ impl Thread {
                 }
                 self.unwritten.failing = true;
                 let over = self.unwritten.events.len().saturating_sub(UNWRITTEN_MAX);
-                self.unwritten.events.drain(..over);
+                if over > 0 {
+                    tracing::error!(events = over, "the journal loses its oldest unwritten events");
+                    self.unwritten.events.drain(..over);
+                }
             }
         }
     }
@@ -283,13 +300,5 @@ impl Thread {
         if let Err(error) = spawned {
             tracing::error!(%error, "snapshot thread cannot be started");
         }
-    }
-}
-
-/// Which events people are notified of.
-fn notifies(event: &Event) -> bool {
-    match &event.kind {
-        EventKind::Incident { reason, .. } => *reason != IncidentReason::Updated,
-        _ => false,
     }
 }

@@ -4,13 +4,14 @@
 //! the loop believes to be in flight; an order that never arrived is told to the loop as not run, and never
 //! handed over again. Process reports are logged when they say something new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use agent::protocol::{FaultId, FaultReport, Freeze, FromAgent, Injection, Level};
+use agent::protocol::{FaultId, FaultReport, FaultState, Freeze, FromAgent, Injection, Level};
 use agent::{Client, ClientConfig, ClientError, ClientEvent};
 use engine::{Command, Entry};
 use model::human::HumanDuration;
@@ -31,12 +32,25 @@ const START_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// A process report that says nothing new is logged this often all the same.
 const REPORT_AGAIN: Duration = Duration::from_secs(60);
 const FAULTS_KEPT: usize = 1_000;
+/// Outcomes that wait for the log; more than the guardrails let be in flight.
+const UNLOGGED_MAX: usize = 1_000;
+/// An agent that was told to stop gets this long to end what is under way before the server goes on.
+const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Access to the agent for the API and the drills; cheap to clone.
 #[derive(Clone)]
 pub struct Hands {
     client: Client,
     faults: Arc<Mutex<BTreeMap<FaultId, FaultReport>>>,
+    wishes: Arc<Wishes>,
+}
+
+/// What was asked for while the agent may have been away.
+#[derive(Default)]
+struct Wishes {
+    /// Who thawed; until the agent was told so.
+    thaw: Mutex<Option<String>>,
+    stopping: AtomicBool,
 }
 
 impl Hands {
@@ -45,13 +59,20 @@ impl Hands {
     }
 
     /// Tells the executor itself to refuse actions. When it is away it is told at its next connection.
-    pub async fn freeze(&self, who: &str, reason: &str) {
+    pub fn freeze(&self, who: &str, reason: &str) {
+        self.wish_thaw(None);
         let freeze = Freeze { who: who.to_owned(), reason: reason.to_owned() };
         note_away(self.client.freeze(freeze), "freeze");
     }
 
-    pub async fn thaw(&self, who: &str) {
-        note_away(self.client.thaw(who), "thaw");
+    pub fn thaw(&self, who: &str) {
+        let told = self.client.thaw(who);
+        self.wish_thaw(told.is_err().then(|| who.to_owned()));
+        note_away(told, "thaw");
+    }
+
+    fn wish_thaw(&self, who: Option<String>) {
+        *self.wishes.thaw.lock().unwrap_or_else(PoisonError::into_inner) = who;
     }
 
     pub fn inject(&self, injection: Injection) -> Result<(), ClientError> {
@@ -72,9 +93,21 @@ impl Hands {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// Undo every fault, finish what is under way, end.
-    pub fn stop(&self) {
+    /// Tells the agent to undo every fault, finish what is under way, and end; waits a while for it.
+    pub async fn stop(&self) {
+        self.wishes.stopping.store(true, Ordering::Release);
+        if !self.connected() {
+            return;
+        }
         note_away(self.client.stop(), "stop");
+        let gone = async {
+            while self.connected() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(STOPS_WITHIN, gone).await.is_err() {
+            tracing::warn!("the agent is still busy; it ends by itself when it is done");
+        }
     }
 }
 
@@ -97,19 +130,21 @@ pub fn start(config: Config, handle: Handle, orders: mpsc::Receiver<Action>) -> 
     let client_config =
         ClientConfig { socket: socket.clone(), targets: config.targets.clone(), lease: LEASE };
     let (client, events) = Client::start(client_config);
-    let hands = Hands { client, faults: Arc::default() };
+    let hands = Hands { client, faults: Arc::default(), wishes: Arc::default() };
     let task = Task {
         config,
         socket,
         handle,
         hands: hands.clone(),
+        orders,
         waiting: Vec::new(),
+        unlogged: VecDeque::new(),
         reported: BTreeMap::new(),
         child: None,
         away_since: Some(Instant::now()),
         start_after: START_AFTER,
     };
-    tokio::spawn(task.run(events, orders));
+    tokio::spawn(task.run(events));
     hands
 }
 
@@ -118,8 +153,11 @@ struct Task {
     socket: PathBuf,
     handle: Handle,
     hands: Hands,
+    orders: mpsc::Receiver<Action>,
     /// Orders for which the agent was away.
     waiting: Vec<Action>,
+    /// Outcomes for which the log was too busy. They must not be lost: nobody tells them again.
+    unlogged: VecDeque<Outcome>,
     reported: BTreeMap<String, ProcessReport>,
     child: Option<Child>,
     away_since: Option<Instant>,
@@ -127,11 +165,7 @@ struct Task {
 }
 
 impl Task {
-    async fn run(
-        mut self,
-        mut events: mpsc::Receiver<ClientEvent>,
-        mut orders: mpsc::Receiver<Action>,
-    ) {
+    async fn run(mut self, mut events: mpsc::Receiver<ClientEvent>) {
         let mut beat = interval(Duration::from_millis(500));
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -140,7 +174,7 @@ impl Task {
                     Some(event) => self.hear(event).await,
                     None => return,
                 },
-                order = orders.recv() => match order {
+                order = self.orders.recv() => match order {
                     Some(action) => self.perform(action),
                     None => return,
                 },
@@ -169,13 +203,18 @@ impl Task {
             tracing::warn!(%status, "the agent ended");
             self.child = None;
         }
-        if self.away_since.is_some_and(|since| since.elapsed() >= self.start_after) {
+        let stopping = self.hands.wishes.stopping.load(Ordering::Acquire);
+        let missing = self.away_since.is_some_and(|since| since.elapsed() >= self.start_after);
+        if missing && !stopping {
             self.away_since = Some(Instant::now());
             self.start_after = START_AGAIN_AFTER;
             match agent::spawn(&self.config.exe, &self.config.dir, &self.socket) {
                 Ok(child) => self.child = Some(child),
                 Err(error) => tracing::error!(%error, "agent cannot be started; nothing is healed"),
             }
+        }
+        for outcome in std::mem::take(&mut self.unlogged) {
+            self.outcome(outcome);
         }
         for action in std::mem::take(&mut self.waiting) {
             if action.not_after < clock::now() {
@@ -211,22 +250,34 @@ impl Task {
                 core.engine.healer.in_flight().iter().map(|action| action.id.clone()).collect();
             (in_flight, core.engine.healer.frozen().cloned())
         });
-        let Ok((in_flight, frozen)) = asked.await else { return };
+        let Ok((in_flight, frozen)) = asked.await else {
+            return tracing::error!("the loop could not be asked what is in flight");
+        };
+        // What the loop had ordered when it answered was sent before it answered. An order that is still
+        // on its way is handed over below; to ask about it would have it told as lost, and then run.
+        while let Ok(action) = self.orders.try_recv() {
+            self.waiting.push(action);
+        }
         for id in in_flight {
             if !self.waiting.iter().any(|action| action.id == id) {
                 note_away(self.hands.client.query(id), "say what became of an action");
             }
         }
         match (frozen, agent_frozen) {
-            (Some(freeze), None) => self.hands.freeze(&freeze.who, &freeze.reason).await,
-            (None, Some(freeze)) => {
-                // A freeze that the loop never heard of is a freeze all the same.
-                let command = Command::Freeze { reason: freeze.reason };
-                let entry = Entry::Command { now: clock::now(), by: freeze.who, command };
-                self.submit(entry);
-            }
+            (Some(freeze), None) => self.hands.freeze(&freeze.who, &freeze.reason),
+            (None, Some(freeze)) => self.agent_alone_is_frozen(freeze),
             _ => {}
         }
+    }
+
+    /// Either the agent missed a thaw, or the loop never heard of a freeze: that is a freeze all the same.
+    fn agent_alone_is_frozen(&self, freeze: Freeze) {
+        let wish = self.hands.wishes.thaw.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(who) = wish {
+            return self.hands.thaw(&who);
+        }
+        let command = Command::Freeze { reason: freeze.reason };
+        self.submit(Entry::Command { now: clock::now(), by: freeze.who, command });
     }
 
     fn message(&mut self, message: FromAgent) {
@@ -235,25 +286,33 @@ impl Task {
             FromAgent::Outcome(outcome) => {
                 let (result, detail) = (outcome.result.as_str(), &outcome.detail);
                 tracing::info!(action = %outcome.action, result, detail, "outcome");
-                self.submit(Entry::Outcome { now: clock::now(), outcome });
+                self.outcome(outcome);
             }
             FromAgent::Unknown(id) => self.not_run(id, "the order never reached the agent"),
-            FromAgent::Fault(report) => {
-                let mut faults = self.hands.faults.lock().unwrap_or_else(PoisonError::into_inner);
-                faults.insert(report.id.clone(), report);
-                while faults.len() > FAULTS_KEPT {
-                    faults.pop_first();
-                }
-            }
+            FromAgent::Fault(report) => self.fault(report),
+            FromAgent::UnknownFault(id) => self.fault(FaultReport {
+                id,
+                at: clock::now(),
+                state: FaultState::Refused,
+                injected_at: None,
+                effective_at: None,
+                undone_at: None,
+                detail: "the fault never reached the agent".to_owned(),
+            }),
             FromAgent::Refused { reason } => tracing::warn!(reason, "agent refused a message"),
             FromAgent::Log { level: Level::Warning, message, .. } => {
                 tracing::warn!("agent: {message}");
             }
             FromAgent::Log { message, .. } => tracing::info!("agent: {message}"),
-            FromAgent::Welcome(_)
-            | FromAgent::InProgress(_)
-            | FromAgent::UnknownFault(_)
-            | FromAgent::Frozen(_) => {}
+            FromAgent::Welcome(_) | FromAgent::InProgress(_) | FromAgent::Frozen(_) => {}
+        }
+    }
+
+    fn fault(&self, report: FaultReport) {
+        let mut faults = self.hands.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.insert(report.id.clone(), report);
+        while faults.len() > FAULTS_KEPT {
+            faults.pop_first();
         }
     }
 
@@ -276,10 +335,17 @@ impl Task {
         }
     }
 
-    fn not_run(&self, action: ActionId, why: &str) {
-        let at = clock::now();
-        let outcome = Outcome { action, at, result: OutcomeResult::NotRun, detail: why.to_owned() };
-        self.submit(Entry::Outcome { now: at, outcome });
+    fn not_run(&mut self, action: ActionId, why: &str) {
+        let (at, result) = (clock::now(), OutcomeResult::NotRun);
+        self.outcome(Outcome { action, at, result, detail: why.to_owned() });
+    }
+
+    /// Logs an outcome, later if it has to be.
+    fn outcome(&mut self, outcome: Outcome) {
+        let taken = self.submit(Entry::Outcome { now: clock::now(), outcome: outcome.clone() });
+        if !taken && self.unlogged.len() < UNLOGGED_MAX {
+            self.unlogged.push_back(outcome);
+        }
     }
 
     fn submit(&self, entry: Entry) -> bool {

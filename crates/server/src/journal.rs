@@ -142,12 +142,44 @@ impl Journal {
         Ok(differing)
     }
 
+    /// The highest numbers in use: of an event, an incident, a plan. Zero where there is none.
+    pub fn last_numbers(&self) -> Result<(u64, u64, u64), Error> {
+        let query = "select ifnull(max(seq), 0), ifnull(max(incident), 0), \
+                     ifnull(max(json_extract(body, '$.plan.id')), 0) from events";
+        let number = |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(|n| n as u64);
+        self.lock()
+            .query_row(query, [], |row| Ok((number(row, 0)?, number(row, 1)?, number(row, 2)?)))
+            .map_err(sql("read"))
+    }
+
     /// Events after `seq`, oldest first, as their JSON lines.
     pub fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<String>, Error> {
         self.bodies(
             "select body from events where seq > ?1 order by seq limit ?2",
             params![seq as i64, limit as i64],
         )
+    }
+
+    /// Like `events_after`, with their numbers.
+    pub fn numbered_after(&self, seq: u64, limit: usize) -> Result<Vec<(u64, String)>, Error> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("select seq, body from events where seq > ?1 order by seq limit ?2")
+            .map_err(sql("read"))?;
+        let rows = statement
+            .query_map(params![seq as i64, limit as i64], |row| {
+                Ok((row.get::<_, i64>(0)? as u64, row.get(1)?))
+            })
+            .map_err(sql("read"))?;
+        rows.collect::<Result<Vec<_>, _>>().map_err(sql("read"))
+    }
+
+    /// Number of the newest event; 0 when there is none.
+    pub fn newest_event(&self) -> Result<u64, Error> {
+        self.lock()
+            .query_row("select coalesce(max(seq), 0) from events", [], |row| row.get::<_, i64>(0))
+            .map(|seq| seq as u64)
+            .map_err(sql("read"))
     }
 
     /// Events that concern an incident, oldest first.

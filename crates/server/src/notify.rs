@@ -4,22 +4,31 @@
 //! What is owed stands in the journal, written with the event; it is tried with growing pauses and given up
 //! after a day. Receivers may get a notification twice, never not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{EventKind, IncidentReason};
+use engine::{Event, EventKind, IncidentReason};
 use model::{Incident, IncidentState, Symptom};
 use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::config::Receiver;
 use crate::journal::{Journal, Owed};
+use crate::probes;
 
 const ATTEMPTS_MAX: u32 = 100;
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(900);
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Which events people are notified of.
+pub fn notifies(event: &Event) -> bool {
+    match &event.kind {
+        EventKind::Incident { reason, .. } => *reason != IncidentReason::Updated,
+        _ => false,
+    }
+}
 
 /// Delivers what is owed until it is aborted.
 pub async fn run(
@@ -31,20 +40,24 @@ pub async fn run(
 ) {
     let mut pause = PAUSE_MIN;
     loop {
-        let owed = match journal.owed() {
-            Ok(owed) => owed,
-            Err(error) => {
-                tracing::error!("cannot read what is owed: {:#}", anyhow::Error::new(error));
-                Vec::new()
-            }
-        };
-        let mut all_settled = true;
-        // One after another: receivers see an incident's events in order.
+        // One after another, and nothing after a failure: a receiver sees events in their order.
+        let mut failing: BTreeSet<String> = BTreeSet::new();
+        let owed = journal.owed().unwrap_or_else(|error| {
+            tracing::error!("cannot read what is owed: {:#}", anyhow::Error::new(error));
+            failing.extend(receivers.iter().map(|receiver| receiver.name.clone()));
+            Vec::new()
+        });
         for owed in owed {
-            all_settled &= deliver(&receivers, &journal, &client, &external_url, owed).await;
+            if failing.contains(&owed.receiver) {
+                continue;
+            }
+            let receiver = owed.receiver.clone();
+            if !deliver(&receivers, &journal, &client, &external_url, owed).await {
+                failing.insert(receiver);
+            }
         }
-        pause = if all_settled { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
-        let wait = if all_settled { PAUSE_MAX } else { pause };
+        let wait = if failing.is_empty() { PAUSE_MAX } else { pause };
+        pause = if failing.is_empty() { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
         let _ = tokio::time::timeout(wait, rung.notified()).await;
     }
 }
@@ -58,7 +71,13 @@ async fn deliver(
     owed: Owed,
 ) -> bool {
     let receiver = receivers.iter().find(|receiver| receiver.name == owed.receiver);
-    let event = journal.event(owed.event_seq).ok().flatten();
+    let event = match journal.event(owed.event_seq) {
+        Ok(event) => event,
+        Err(error) => {
+            tracing::error!("cannot read an event: {:#}", anyhow::Error::new(error));
+            return false;
+        }
+    };
     let settled = match (receiver, event.map(|event| event.kind)) {
         (Some(receiver), Some(EventKind::Incident { reason, incident })) => {
             let message = message(&receiver.name, reason, &incident, external_url);
@@ -93,7 +112,7 @@ async fn post(
     if let Some(token) = &receiver.webhook.token {
         request = request.bearer_auth(token);
     }
-    let response = request.send().await.map_err(|error| error.without_url().to_string())?;
+    let response = request.send().await.map_err(probes::reason)?;
     match response.status() {
         status if status.is_success() => Ok(()),
         status => Err(format!("answered {status}")),

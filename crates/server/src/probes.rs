@@ -66,14 +66,13 @@ async fn ask(probe: &Probe, client: &reqwest::Client) -> Result<(), String> {
     let Some(http) = &probe.http else {
         return Err("the probe has nothing to ask".to_owned());
     };
-    let mut response =
-        client.get(&http.url).send().await.map_err(|error| reason(&error.without_url()))?;
+    let mut response = client.get(&http.url).send().await.map_err(reason)?;
     let status = response.status().as_u16();
     if status != http.status {
         return Err(format!("answered {status}, expected {}", http.status));
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error.without_url()))? {
+    while let Some(chunk) = response.chunk().await.map_err(reason)? {
         body.extend_from_slice(&chunk[..chunk.len().min(BODY_BYTES_MAX - body.len())]);
         if body.len() >= BODY_BYTES_MAX {
             break;
@@ -87,9 +86,11 @@ async fn ask(probe: &Probe, client: &reqwest::Client) -> Result<(), String> {
     }
 }
 
-/// The innermost cause: `connection refused` says more than `error sending request`.
-fn reason(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
+/// The innermost cause, without the address, which may hold secrets: `connection refused` says more than
+/// `error sending request`.
+pub(crate) fn reason(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
     while let Some(source) = cause.source() {
         cause = source;
     }

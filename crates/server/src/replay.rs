@@ -23,6 +23,9 @@ pub struct Report {
     pub differing: u64,
     /// Journal lines that the replay did not produce.
     pub missing: u64,
+    /// Events newer than the journal's last: a server that runs is about to write them, one that was
+    /// killed will when it starts.
+    pub unwritten: u64,
     /// The first difference, for a person.
     pub first_difference: Option<String>,
 }
@@ -42,10 +45,12 @@ pub fn replay(data: &Path) -> Result<Report> {
     }
     let journal = Journal::open(&journal_path)?;
     let prefix = journal.meta("action_id_prefix", "")?;
+    // Read before the log: whatever is journalled by now is in the log by now.
+    let newest = journal.newest_event()?;
     let mut reader = Reader::open(&log, 1).with_context(|| format!("in {}", log.display()))?;
     let mut core = Core::new(Config::default(), &prefix);
     let mut report = Report::default();
-    let mut recorded = Recorded { journal: &journal, page: BTreeMap::new(), after: 0 };
+    let mut recorded = Recorded { journal: &journal, page: BTreeMap::new(), after: 0, newest };
     for record in reader.by_ref() {
         let record = record?;
         if report.entries == 0 && record.seq != 1 {
@@ -62,6 +67,10 @@ pub fn replay(data: &Path) -> Result<Report> {
             report.events += 1;
             if let EventKind::Incident { reason: engine::IncidentReason::Opened, .. } = event.kind {
                 report.incidents += 1;
+            }
+            if event.seq > newest {
+                report.unwritten += 1;
+                continue;
             }
             let body = serde_json::to_string(&event)?;
             let known = recorded.take(event.seq)?;
@@ -82,6 +91,7 @@ struct Recorded<'a> {
     journal: &'a Journal,
     page: BTreeMap<u64, String>,
     after: u64,
+    newest: u64,
 }
 
 impl Recorded<'_> {
@@ -94,11 +104,13 @@ impl Recorded<'_> {
 
     fn next_page(&mut self) -> Result<usize> {
         const PAGE: usize = 1_000;
-        let lines = self.journal.events_after(self.after, PAGE)?;
+        let lines = self.journal.numbered_after(self.after, PAGE)?;
         let count = lines.len();
-        for line in lines {
-            self.after += 1;
-            self.page.insert(self.after, line);
+        for (seq, line) in lines {
+            self.after = seq;
+            if seq <= self.newest {
+                self.page.insert(seq, line);
+            }
         }
         Ok(count)
     }

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use engine::Entry;
+use model::Action;
 use receivers::Intake;
 use serde::Serialize;
 use storage::Committer;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -23,13 +24,17 @@ use crate::config::Config;
 use crate::drills::Drills;
 use crate::driver::{self, Driver, Handle};
 use crate::ingest::Ingest;
+use crate::journal::Journal;
 use crate::state::DataFolder;
 use crate::{clock, hands, notify, probes};
 
-/// Telemetry that may wait to be durable; above it receivers shed load.
-const LOG_WAITING_BYTES_MAX: usize = 64 << 20;
+/// Telemetry that may wait to be durable and taken by the loop; above it receivers shed load. Decoded
+/// it needs several times as much memory.
+const LOG_WAITING_BYTES_MAX: usize = 32 << 20;
 const ORDERS_MAX: usize = 1_000;
 const TICK: Duration = Duration::from_secs(1);
+/// Requests that are open when the server stops get this long.
+const SERVING_ENDS_WITHIN: Duration = Duration::from_secs(15);
 
 /// Where a running server can be reached; also written to `listening.json` in the data folder.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -47,37 +52,10 @@ pub async fn run(
     ready: impl FnOnce(Listening),
 ) -> Result<()> {
     let started = clock::now();
+    let client = http_client()?;
     let folder = DataFolder::open(&config.storage.path)?;
-    let journal = Arc::new(folder.journal()?);
-    let id_prefix = journal.meta("action_id_prefix", &format!("{:08x}", random_u32()?))?;
-    let recovered = folder.recover(&journal, &id_prefix)?;
-    for note in &recovered.notes {
-        tracing::info!("recovery: {note}");
-    }
-    let listeners = Listeners::bind(&config).await?;
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("immune/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .context("cannot make an HTTP client")?;
-
-    let committer = Committer::spawn(recovered.log, LOG_WAITING_BYTES_MAX)?;
-    let (orders, orders_inbox) = mpsc::channel(ORDERS_MAX);
-    let notified = Arc::new(Notify::new());
-    let driver = Driver {
-        core: recovered.core,
-        position: recovered.position,
-        journal: journal.clone(),
-        folder: folder.clone(),
-        log_bytes_max: config.storage.log_size_max.0,
-        snapshot_every: config.storage.snapshot_every.0,
-        receivers: config.notify.iter().map(|receiver| receiver.name.clone()).collect(),
-        orders,
-        notified: notified.clone(),
-    };
-    let (handle, driver_thread) = driver::spawn(driver, committer)?;
-    let reload = Entry::Reload { now: clock::now(), config: Box::new(config.engine()) };
-    handle.ordered(reload).await?.ok();
+    let mut ground = Ground::recover(&config, &folder).await?;
+    let (handle, journal) = (ground.handle.clone(), ground.journal.clone());
 
     let hands = hands::start(
         hands::Config {
@@ -86,16 +64,17 @@ pub async fn run(
             targets: config.targets.clone(),
         },
         handle.clone(),
-        orders_inbox,
+        ground.orders,
     );
     let drills = Drills::new(handle.clone(), hands.clone(), journal.clone(), &config.targets);
     drills.resume()?;
     let probes = probes::spawn(&config.detect.probes, &client, &handle);
     let mut background = JoinSet::new();
     background.spawn(tick(handle.clone()));
-    let url = format!("http://{}", listeners.addresses.api);
+    let addresses = ground.listeners.addresses;
+    let url = format!("http://{}", addresses.api);
     let receivers = config.notify.clone();
-    background.spawn(notify::run(receivers, journal.clone(), notified, client, url));
+    background.spawn(notify::run(receivers, journal.clone(), ground.notified, client, url));
 
     let tokens = config.api.tokens.clone();
     let may_ingest = move |secret: Option<&str>| api::may_ingest(&tokens, secret);
@@ -108,22 +87,75 @@ pub async fn run(
         drills,
         hands: hands.clone(),
         started,
-        listen: listeners.addresses.api,
+        listen: addresses.api,
         config,
     });
-    let addresses = listeners.addresses;
-    let (stop, serving) = listeners.serve(shared, intake);
-    announce(&folder, addresses)?;
+    let (stop, serving) = ground.listeners.serve(shared, intake);
+    folder.announce(&serde_json::to_string_pretty(&addresses)?)?;
     ready(addresses);
 
-    shutdown.await;
-    tracing::info!("stopping");
+    tokio::select! {
+        () = shutdown => tracing::info!("stopping"),
+        // Without the loop nothing is watched; to end says so louder than to stay.
+        _ = &mut ground.loop_ended => tracing::error!("the loop ended; stopping"),
+    }
     stop.send_replace(true);
-    let _ = tokio::time::timeout(Duration::from_secs(15), serving.join_all()).await;
+    let _ = tokio::time::timeout(SERVING_ENDS_WITHIN, serving.join_all()).await;
     drop(probes);
-    hands.stop();
+    hands.stop().await;
     background.shutdown().await;
-    stop_loop(handle, driver_thread).await
+    stop_loop(handle, ground.loop_thread).await
+}
+
+/// What everything else stands on: the recovered loop with this run's configuration, and bound ports.
+struct Ground {
+    journal: Arc<Journal>,
+    listeners: Listeners,
+    handle: Handle,
+    loop_thread: std::thread::JoinHandle<()>,
+    loop_ended: oneshot::Receiver<()>,
+    orders: mpsc::Receiver<Action>,
+    notified: Arc<Notify>,
+}
+
+impl Ground {
+    async fn recover(config: &Config, folder: &DataFolder) -> Result<Ground> {
+        let journal = Arc::new(folder.journal()?);
+        let id_prefix = journal.meta("action_id_prefix", &format!("{:08x}", random_u32()?))?;
+        let receivers: Vec<String> = config.notify.iter().map(|r| r.name.clone()).collect();
+        let recovered = folder.recover(&journal, &id_prefix, &receivers)?;
+        for note in &recovered.notes {
+            tracing::info!("recovery: {note}");
+        }
+        let listeners = Listeners::bind(config).await?;
+        let committer = Committer::spawn(recovered.log, LOG_WAITING_BYTES_MAX)?;
+        let (orders, orders_inbox) = mpsc::channel(ORDERS_MAX);
+        let notified = Arc::new(Notify::new());
+        let driver = Driver {
+            core: recovered.core,
+            position: recovered.position,
+            journal: journal.clone(),
+            folder: folder.clone(),
+            log_bytes_max: config.storage.log_size_max.0,
+            snapshot_every: config.storage.snapshot_every.0,
+            receivers,
+            orders,
+            notified: notified.clone(),
+        };
+        let (handle, loop_thread, loop_ended) = driver::spawn(driver, committer)?;
+        let reload = Entry::Reload { now: clock::now(), config: Box::new(config.engine()) };
+        handle.ordered(reload).await?.ok();
+        let orders = orders_inbox;
+        Ok(Ground { journal, listeners, handle, loop_thread, loop_ended, orders, notified })
+    }
+}
+
+fn http_client() -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("immune/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .context("cannot make an HTTP client")
 }
 
 /// The beat of the loop.
@@ -179,7 +211,7 @@ impl Listeners {
         };
         let mut serving = JoinSet::new();
         let (api_end, grpc_end, http_end) = (until(), until(), until());
-        serving.spawn(async move { ended("API", api::serve(self.api, shared, api_end).await) });
+        serving.spawn(api::serve(self.api, shared, api_end));
         let grpc_intake = intake.clone();
         serving.spawn(async move {
             ended("OTLP/gRPC", receivers::serve_grpc(self.grpc, grpc_intake, grpc_end).await);
@@ -201,12 +233,6 @@ async fn bind(what: &str, address: SocketAddr, setting: &str) -> Result<TcpListe
     TcpListener::bind(address).await.with_context(|| {
         format!("{what} cannot listen on {address}; free the port, or change {setting}")
     })
-}
-
-fn announce(folder: &DataFolder, listening: Listening) -> Result<()> {
-    let text = serde_json::to_string_pretty(&listening)?;
-    let path = folder.path().join("listening.json");
-    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn random_u32() -> Result<u32> {

@@ -10,17 +10,19 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use engine::{Config, Core, Event};
+use model::{IncidentId, PlanId};
 use storage::{Log, Reader};
 
-use crate::entry;
 use crate::journal::Journal;
+use crate::{entry, notify};
 
 /// Snapshots kept: the newest, and one in case it is damaged.
 const SNAPSHOTS_KEPT: usize = 2;
 /// Events are journalled in portions of this many while replaying.
 const REPLAY_PORTION: usize = 1_000;
+const LISTENING: &str = "listening.json";
 
 #[derive(Clone, Debug)]
 pub struct DataFolder {
@@ -69,8 +71,18 @@ impl DataFolder {
     }
 
     /// Opens the log and rebuilds the state: newest usable snapshot, then every entry after it.
-    pub fn recover(&self, journal: &Journal, id_prefix: &str) -> Result<Recovered> {
+    ///
+    /// Events that the last run did not come to journal are journalled now, and `receivers` are owed
+    /// their notifications as if nothing had happened.
+    pub fn recover(
+        &self,
+        journal: &Journal,
+        id_prefix: &str,
+        receivers: &[String],
+    ) -> Result<Recovered> {
         let (log, found) = Log::open(&self.log(), storage::Config::default())?;
+        // The folder is ours now: what an earlier run announced holds no longer.
+        let _ = std::fs::remove_file(self.path.join(LISTENING));
         let mut notes = Vec::new();
         if let Some(torn) = found.torn {
             notes.push(format!(
@@ -88,22 +100,40 @@ impl DataFolder {
             .newest_snapshot(&mut notes)?
             .unwrap_or_else(|| (Core::new(Config::default(), id_prefix), 0));
         let from = position + 1;
+        if found.next_seq < from {
+            bail!(
+                "{} ends at entry {}, but a snapshot was taken after entry {position}: the log's end \
+                 is missing; put it back, or move {} away to begin anew",
+                self.log().display(),
+                found.next_seq - 1,
+                self.path.display()
+            );
+        }
         let mut reader = Reader::open(&self.log(), from)?;
         let mut events: Vec<Event> = Vec::new();
         let mut differing = 0;
         for record in reader.by_ref() {
             let record = record?;
+            if position == 0 && record.seq > 1 {
+                let (event, incident, plan) = journal.last_numbers()?;
+                core.engine.continue_after(event, IncidentId(incident), PlanId(plan));
+                notes.push(format!(
+                    "no snapshot can be used and the log begins at entry {}: what was known before \
+                     is only in the journal",
+                    record.seq
+                ));
+            }
             position = record.seq;
             match entry::decode(record.kind, &record.payload) {
                 Ok(entry) => events.extend(core.apply(entry).events),
                 Err(error) => notes.push(format!("log entry {}: {error}", record.seq)),
             }
             if events.len() >= REPLAY_PORTION {
-                differing += journal.append(&events, &[], |_| false)?;
+                differing += journal.append(&events, receivers, notify::notifies)?;
                 events.clear();
             }
         }
-        differing += journal.append(&events, &[], |_| false)?;
+        differing += journal.append(&events, receivers, notify::notifies)?;
         for (first, last) in reader.gaps() {
             notes.push(format!("log entries {first} to {last} are damaged and were passed over"));
         }
@@ -115,6 +145,15 @@ impl DataFolder {
             notes.push(format!("replayed {replayed} log entries"));
         }
         Ok(Recovered { core, position, log, notes })
+    }
+
+    /// Writes where the server can be reached, in one piece: whoever waits for the file may read it at once.
+    pub fn announce(&self, text: &str) -> Result<()> {
+        let path = self.path.join(LISTENING);
+        let part = self.path.join("listening.part");
+        std::fs::write(&part, text)
+            .and_then(|()| std::fs::rename(&part, &path))
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 
     fn newest_snapshot(&self, notes: &mut Vec<String>) -> Result<Option<(Core, u64)>> {

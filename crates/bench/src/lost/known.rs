@@ -39,6 +39,12 @@ pub struct Compared {
     looks: u64,
 }
 
+impl Compared {
+    pub fn is_whole(&self) -> bool {
+        self.gaps == 0 && self.changed == 0 && self.incidents_lost == 0
+    }
+}
+
 impl Known {
     /// Remembers everything that the server knows now.
     pub async fn note(&mut self, api: &Api) -> Result<()> {

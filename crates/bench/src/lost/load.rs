@@ -11,8 +11,9 @@ use model::Timestamp;
 use model::signal::Signal;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceResponse, metrics_service_client::MetricsServiceClient,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use prost::Message;
@@ -95,8 +96,7 @@ impl Load {
     }
 
     pub fn acknowledged(&self) -> u64 {
-        let acknowledged =
-            self.tally.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+        let acknowledged = self.tally.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
         acknowledged.iter().map(|numbers| numbers.count).sum()
     }
 

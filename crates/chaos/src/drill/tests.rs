@@ -249,3 +249,33 @@ fn an_incident_during_a_placebo_is_a_false_page() {
     assert_eq!(card.false_pages, 1);
     assert!(!card.passed);
 }
+
+#[test]
+fn an_incident_of_an_earlier_drill_that_opens_again_is_of_this_one() {
+    let mut world = World::new();
+    world.open_incident("storefront");
+    world.heal();
+    world.plans[0].target = "billing".into();
+    world.incidents[0].state = IncidentState::Resolved;
+    world.incidents[0].resolved = Some(world.at());
+    let mut drill = Drill::new(crate::parse(FILE).unwrap(), world.at(), 1);
+    world.run(&mut drill, 10);
+    assert_eq!(world.with_view(|view| drill.incidents(view).len()), 0);
+    world.fault.injected_at = Some(world.at());
+    world.fault.effective_at = Some(world.at());
+    world.request(world.now + 1, false);
+    world.run(&mut drill, 5);
+    world.incidents[0].state = IncidentState::Open;
+    world.incidents[0].resolved = None;
+    world.heal();
+    world.run(&mut drill, 30);
+    world.request(world.now, true);
+    world.incidents[0].state = IncidentState::Resolved;
+    world.incidents[0].resolved = Some(world.at());
+    world.fault.undone_at = Some(world.at());
+    world.fault.found_healed = true;
+    world.run(&mut drill, 2);
+    let card = world.with_view(|view| drill.scorecard(view));
+    assert_eq!(card.failures, Vec::<String>::new());
+    assert_eq!(card.incident, Some(IncidentId(1)));
+}

@@ -15,6 +15,8 @@ use crate::config::{Token, Tokens};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
+    /// May send telemetry, and nothing else.
+    Ingest,
     Read,
     Approve,
     Admin,
@@ -35,8 +37,9 @@ pub(super) async fn require(
         let bearer = bearer(request.headers()).ok_or(Error::Unauthenticated)?;
         let (name, held) = role_of(tokens, bearer).ok_or(Error::Unauthenticated)?;
         if held < role {
-            let message = format!("`{name}` may not do this: the role {role:?} is needed");
-            return Err(Error::Forbidden(message.to_lowercase()));
+            let role = role.as_str();
+            let message = format!("`{name}` may not do this: a token for `{role}` is needed");
+            return Err(Error::Forbidden(message));
         }
         name
     } else {
@@ -46,8 +49,20 @@ pub(super) async fn require(
     Ok(next.run(request).await)
 }
 
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Role::Ingest => "ingest",
+            Role::Read => "read",
+            Role::Approve => "approve",
+            Role::Admin => "admin",
+        }
+    }
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(token.trim())
 }
 
 /// The strongest role that a secret has, and whose it is.
@@ -56,6 +71,7 @@ fn role_of(tokens: &Tokens, secret: &str) -> Option<(String, Role)> {
         (&tokens.admin, Role::Admin),
         (&tokens.approve, Role::Approve),
         (&tokens.read, Role::Read),
+        (&tokens.ingest, Role::Ingest),
     ];
     let mut found = None;
     for (list, role) in lists {
@@ -92,11 +108,13 @@ pub(super) async fn guard_host(
     next: Next,
 ) -> Result<Response, Error> {
     let headers = request.headers();
-    let host = match headers.get(HOST) {
-        Some(host) => host.to_str().ok().map(str::to_owned),
-        None => request.uri().authority().map(|authority| authority.to_string()),
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok().map(str::to_owned),
+        (Some(_), Some(_)) => None,
+        (None, _) => request.uri().authority().map(|authority| authority.to_string()),
     };
-    let host = host.ok_or_else(|| Error::Invalid("a Host header is needed".to_owned()))?;
+    let host = host.ok_or_else(|| Error::Invalid("one Host header is needed".to_owned()))?;
     let name = host_name(&host)?;
     let open = app.config.api.tokens.any() && !app.listen.ip().is_loopback();
     if !open && !is_local(&name) && !app.config.api.hosts.contains(&name) {
@@ -144,7 +162,8 @@ mod tests {
         };
         assert_eq!(role_of(&tokens, "reading-secret-001").unwrap().1, Role::Read);
         assert_eq!(role_of(&tokens, "admin-secret-00001").unwrap().1, Role::Admin);
-        assert_eq!(role_of(&tokens, "ingest-secret-0001"), None);
+        assert_eq!(role_of(&tokens, "ingest-secret-0001").unwrap().1, Role::Ingest);
+        assert_eq!(role_of(&tokens, "ingest-secret-0002"), None);
         assert!(may_ingest(&tokens, Some("ingest-secret-0001")));
         assert!(!may_ingest(&tokens, Some("reading-secret-001")));
         assert!(!may_ingest(&tokens, None));

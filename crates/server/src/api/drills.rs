@@ -1,10 +1,10 @@
 //! Drills: start, watch, stop.
 
-use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use serde_json::{Value, json};
 
 use super::auth::Principal;
+use super::extract::{Json, Path, Text};
 use super::{App, Error};
 use crate::drills::{Record, StartError};
 
@@ -24,7 +24,7 @@ pub(super) async fn one(
 pub(super) async fn start(
     State(app): State<App>,
     Extension(Principal(by)): Extension<Principal>,
-    body: String,
+    Text(body): Text,
 ) -> Result<Json<Value>, Error> {
     let experiment = chaos::parse(&body).map_err(|error| Error::Invalid(error.to_string()))?;
     match app.drills.start(experiment, &by).await {

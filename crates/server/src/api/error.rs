@@ -1,9 +1,9 @@
 //! Errors of the API: one shape, `{"error": "…"}`, one place that picks the status.
 
-use axum::Json;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
+use super::extract::Json;
 use crate::{driver, journal};
 
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,9 @@ pub enum Error {
     NotFound(String),
     #[error("{0}")]
     Invalid(String),
+    /// The body or the path could not be read.
+    #[error("{message}")]
+    Unread { status: StatusCode, message: String },
     /// The request is fine, the state of things is not.
     #[error("{0}")]
     Conflict(String),
@@ -30,6 +33,7 @@ impl Error {
         match self {
             Error::NotFound(_) => StatusCode::NOT_FOUND,
             Error::Invalid(_) => StatusCode::BAD_REQUEST,
+            Error::Unread { status, .. } => *status,
             Error::Conflict(_) => StatusCode::CONFLICT,
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
             Error::Forbidden(_) => StatusCode::FORBIDDEN,

@@ -1,18 +1,21 @@
 //! Incidents and the journal.
 
-use axum::Json;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Extension, State};
 use engine::Command;
 use model::{Incident, IncidentId, IncidentState};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use super::auth::Principal;
+use super::extract::{Json, Path, Query};
 use super::{App, Error};
+use crate::driver;
+use crate::journal::{self, Journal};
 
 const EVENTS_MAX: usize = 1_000;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     /// `open`, `mitigated`, `resolved`; absent: all.
     state: Option<IncidentState>,
@@ -38,7 +41,7 @@ pub(super) async fn one(
         app.handle.ask(move |core| core.engine.diagnoser.incident(IncidentId(id)).cloned()).await?;
     let incident = match held {
         Some(incident) => Some(incident),
-        None => app.journal.last_incident(id)?,
+        None => journal(&app, move |journal| journal.last_incident(id)).await?,
     };
     incident.map(Json).ok_or_else(|| Error::NotFound(format!("there is no incident {id}")))
 }
@@ -47,10 +50,11 @@ pub(super) async fn events(
     State(app): State<App>,
     Path(id): Path<u64>,
 ) -> Result<Json<Vec<Box<RawValue>>>, Error> {
-    raw(app.journal.events_of(id, EVENTS_MAX)?)
+    raw(journal(&app, move |journal| journal.events_of(id, EVENTS_MAX)).await?)
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
     #[serde(default)]
     after: u64,
@@ -61,7 +65,17 @@ pub(super) async fn all_events(
     State(app): State<App>,
     Query(query): Query<EventsQuery>,
 ) -> Result<Json<Vec<Box<RawValue>>>, Error> {
-    raw(app.journal.events_after(query.after, EVENTS_MAX)?)
+    raw(journal(&app, move |journal| journal.events_after(query.after, EVENTS_MAX)).await?)
+}
+
+/// Asks the journal where waiting for the disk holds nobody else up.
+async fn journal<T: Send + 'static>(
+    app: &App,
+    question: impl FnOnce(&Journal) -> Result<T, journal::Error> + Send + 'static,
+) -> Result<T, Error> {
+    let journal = app.journal.clone();
+    let asked = tokio::task::spawn_blocking(move || question(&journal));
+    Ok(asked.await.map_err(|_| driver::Error::Stopped)??)
 }
 
 fn raw(lines: Vec<String>) -> Result<Json<Vec<Box<RawValue>>>, Error> {

@@ -9,6 +9,8 @@ mod drills;
 
 mod error;
 
+mod extract;
+
 mod incidents;
 
 mod metrics;
@@ -20,8 +22,9 @@ mod status;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use model::human::HumanDuration;
 use receivers::Counters;
 use tokio::net::TcpListener;
 
@@ -36,6 +39,9 @@ use crate::journal::Journal;
 
 /// Largest request body: an experiment file.
 const BODY_BYTES_MAX: usize = 1 << 20;
+const CONNECTIONS_MAX: u32 = 256;
+/// A connection on which nothing arrives for this long is closed.
+const IDLE_TIMEOUT: HumanDuration = HumanDuration::from_secs(60);
 
 /// What the routes share.
 pub struct Shared {
@@ -90,15 +96,17 @@ pub fn router(shared: App) -> Router {
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::wrong_method)
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn(extract::refuse_large))
         .layer(from_fn_with_state(shared.clone(), auth::guard_host))
         .with_state(shared)
 }
 
 /// Serves until `shutdown` resolves; open requests are finished.
-pub async fn serve(
-    listener: TcpListener,
-    shared: App,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(shared)).with_graceful_shutdown(shutdown).await
+pub async fn serve(listener: TcpListener, shared: App, shutdown: impl Future<Output = ()>) {
+    let limits = receivers::config::Limits {
+        connections: CONNECTIONS_MAX,
+        idle_timeout: IDLE_TIMEOUT,
+        ..receivers::config::Limits::default()
+    };
+    receivers::serve_routes(listener, router(shared), &limits, shutdown).await;
 }

@@ -1,13 +1,13 @@
 //! Plans, and the hand on the brake.
 
-use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use engine::Command;
 use model::{Plan, PlanId};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth::Principal;
+use super::extract::{Json, Path};
 use super::incidents::command;
 use super::{App, Error};
 
@@ -40,6 +40,8 @@ pub(super) async fn deny(
     command(&app, &by, Command::Deny { plan: PlanId(id) }).await
 }
 
+const REASON_CHARS_MAX: usize = 500;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Freeze {
@@ -53,7 +55,11 @@ pub(super) async fn freeze(
     Extension(Principal(by)): Extension<Principal>,
     Json(freeze): Json<Freeze>,
 ) -> Result<Json<Value>, Error> {
-    app.hands.freeze(&by, &freeze.reason).await;
+    if freeze.reason.chars().count() > REASON_CHARS_MAX {
+        let message = format!("give the reason in at most {REASON_CHARS_MAX} characters");
+        return Err(Error::Invalid(message));
+    }
+    app.hands.freeze(&by, &freeze.reason);
     command(&app, &by, Command::Freeze { reason: freeze.reason }).await
 }
 
@@ -62,6 +68,6 @@ pub(super) async fn thaw(
     Extension(Principal(by)): Extension<Principal>,
 ) -> Result<Json<Value>, Error> {
     let done = command(&app, &by, Command::Thaw).await?;
-    app.hands.thaw(&by).await;
+    app.hands.thaw(&by);
     Ok(done)
 }

@@ -1,7 +1,6 @@
 //! How things are: Immune itself, objectives, topology; and the few things an admin may tell it.
 
-use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use engine::{Command, Entry};
 use model::symptom::ObjectiveState;
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::auth::Principal;
+use super::extract::{Json, Path};
 use super::incidents::command;
 use super::{App, Error};
 use crate::clock;
@@ -139,19 +139,33 @@ fn default_environment() -> String {
 }
 
 const SUMMARY_CHARS_MAX: usize = 500;
+const NAME_BYTES_MAX: usize = 255;
+/// Clocks differ a little; a change announced for later is none yet.
+const AHEAD_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 
 pub(super) async fn change(
     State(app): State<App>,
     Extension(Principal(by)): Extension<Principal>,
     Json(new): Json<NewChange>,
 ) -> Result<Json<Value>, Error> {
-    if new.service.is_empty() || new.summary.chars().count() > SUMMARY_CHARS_MAX {
-        let message = "name a service, and sum the change up in at most 500 characters";
-        return Err(Error::Invalid(message.to_owned()));
+    let named = |name: &str| !name.is_empty() && name.len() <= NAME_BYTES_MAX;
+    if !named(&new.service) || !named(&new.environment) {
+        let message = format!("name service and environment in 1 to {NAME_BYTES_MAX} bytes");
+        return Err(Error::Invalid(message));
+    }
+    if new.summary.chars().count() > SUMMARY_CHARS_MAX {
+        let message = format!("sum the change up in at most {SUMMARY_CHARS_MAX} characters");
+        return Err(Error::Invalid(message));
+    }
+    let now = clock::now();
+    let at = new.at.unwrap_or(now);
+    if at > now + AHEAD_MAX {
+        let message = format!("`at` is {at}, but it is {now}; tell of a change once it is made");
+        return Err(Error::Invalid(message));
     }
     let scope = Scope { environment: new.environment, ..Scope::default() };
     let change = Change {
-        at: new.at.unwrap_or_else(clock::now),
+        at,
         kind: new.kind,
         entity: Entity::service(&scope, &new.service),
         summary: new.summary,

@@ -9,7 +9,7 @@ use clap::Args;
 use super::text;
 use crate::config;
 
-/// Checks or prints a configuration.
+/// Checks a configuration.
 #[derive(Args)]
 pub(super) struct CheckConfig {
     /// Configuration file
@@ -30,14 +30,19 @@ impl CheckConfig {
             }
         }
     }
+}
 
-    pub(super) fn print(self) -> Result<ExitCode> {
-        let mut config = config::load(Some(&self.file))?;
-        let tokens = &mut config.api.tokens;
-        let lists = [&mut tokens.ingest, &mut tokens.read, &mut tokens.approve, &mut tokens.admin];
-        for token in lists.into_iter().flatten() {
-            token.secret = "(hidden)".to_owned();
-        }
+/// Prints a configuration with all defaults filled in and all secrets covered.
+#[derive(Args)]
+pub(super) struct PrintConfig {
+    /// Configuration file; without one, the defaults
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl PrintConfig {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let config = config::load(self.file.as_deref())?.without_secrets();
         text::line(serde_saphyr::to_string(&config)?.trim_end());
         Ok(ExitCode::SUCCESS)
     }

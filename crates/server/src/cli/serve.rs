@@ -103,6 +103,10 @@ impl Replay {
                 "{} entries, {} steps, {} events, {} incidents: {verdict}",
                 report.entries, report.ticks, report.events, report.incidents
             ));
+            if report.unwritten > 0 {
+                let unwritten = report.unwritten;
+                text::line(&format!("{unwritten} events at the end are not in the journal yet"));
+            }
         }
         Ok(if report.identical() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -1,10 +1,11 @@
 //! Reading the configuration file. Every complaint says file, line and column, what is wrong and what to do.
 
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::Config;
-use super::locate::locate;
+use super::locate::Places;
 
 /// A configuration larger than this is a mistake.
 const FILE_BYTES_MAX: usize = 4 << 20;
@@ -48,12 +49,23 @@ pub fn load(path: Option<&Path>) -> Result<Config, LoadError> {
     let Some(path) = path else { return Ok(Config::default()) };
     let fail =
         |message: String| LoadError { file: path.to_owned(), complaints: vec![(None, message)] };
-    let size = std::fs::metadata(path).map_err(|error| fail(format!("cannot be read: {error}")))?;
-    if size.len() > FILE_BYTES_MAX as u64 {
+    let mut bytes = Vec::new();
+    // Devices and pipes have no size that could be looked at before.
+    std::fs::File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| fail(format!("cannot be read: {error}")))?;
+    if bytes.len() > FILE_BYTES_MAX {
         return Err(fail("is larger than the 4 MiB allowed".to_owned()));
     }
-    let text =
-        std::fs::read_to_string(path).map_err(|error| fail(format!("cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let good = String::from_utf8_lossy(good);
+        let line = good.matches('\n').count() + 1;
+        let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let message = "is not UTF-8 text; save the file as UTF-8".to_owned();
+        let complaints = vec![(Some((line as u32, column as u32)), message)];
+        LoadError { file: path.to_owned(), complaints }
+    })?;
     parse(path, &text, |name| std::env::var(name).ok())
 }
 
@@ -65,7 +77,7 @@ pub fn parse(
 ) -> Result<Config, LoadError> {
     let fail = |complaints| LoadError { file: file.to_owned(), complaints };
     let text = fill_in(text, environment)
-        .map_err(|(line, message)| fail(vec![(Some((line, 1)), message)]))?;
+        .map_err(|(place, message)| fail(vec![(Some(place), message)]))?;
     if text.trim().is_empty() {
         return Ok(Config::default());
     }
@@ -77,35 +89,59 @@ pub fn parse(
     if problems.is_empty() {
         return Ok(config);
     }
-    let complaint = |p: Problem| (locate(&text, &p.path), format!("{}: {}", p.path, p.message));
+    let places = Places::of(&text);
+    let complaint = |p: Problem| (places.find(&p.path), format!("{}: {}", p.path, p.message));
     Err(fail(problems.into_iter().map(complaint).collect()))
 }
+
+/// What the parser says to programmers, beside what people can do something with.
+const PLAIN: &[(&str, &str)] = &[
+    (", set DuplicateKeyPolicy in Options if acceptable", "; remove one of the two"),
+    (
+        "multiple YAML documents detected; use from_str_multiple or from_str_multiple_with_options",
+        "a second document begins here; remove the `---`",
+    ),
+    ("expected mapping start", "expected a map: `name: value`, one a line"),
+    ("expected sequence start", "expected a list: `- item`, one a line"),
+    ("expected string scalar", "expected text"),
+    ("invalid socket address syntax", "not an address; write for example 127.0.0.1:7700"),
+    ("invalid u32", "expected a whole number, 0 to 4294967295"),
+    ("invalid u64", "expected a whole number, 0 or more"),
+    ("invalid u16", "expected a whole number, 0 to 65535"),
+];
 
 /// The first line of the parser's message, without the place (which is told in front).
 fn plain(error: &serde_saphyr::Error) -> String {
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
-    match first.split_once(": ") {
-        Some((place, rest)) if place.starts_with("line ") => rest.to_owned(),
-        _ => first.to_owned(),
+    let first = match first.split_once(": ") {
+        Some((place, rest)) if place.starts_with("line ") => rest,
+        _ => first,
+    };
+    if first.starts_with("budget breached") {
+        return "is too large once its aliases are written out".to_owned();
     }
+    let said = |text: String, (from, to): &(&str, &str)| text.replace(from, to);
+    PLAIN.iter().fold(first.to_owned(), said)
 }
 
-/// Replaces `${env:NAME}` and `${env:NAME:-default}`. Comments are left alone.
+/// Replaces `${env:NAME}` and `${env:NAME:-default}`. Lines that are comments are left alone. The error
+/// has line, column and what is wrong.
 fn fill_in(
     text: &str,
     environment: impl Fn(&str) -> Option<String>,
-) -> Result<String, (u32, String)> {
+) -> Result<String, ((u32, u32), String)> {
     let mut filled = String::with_capacity(text.len());
     for (index, line) in text.split_inclusive('\n').enumerate() {
         let mut rest = line;
         while !rest.trim_start().starts_with('#')
             && let Some(start) = rest.find("${env:")
         {
-            let line_number = index as u32 + 1;
+            let before = &line[..line.len() - rest.len() + start];
+            let place = (index as u32 + 1, before.chars().count() as u32 + 1);
             let Some(length) = rest[start..].find('}') else {
-                return Err((line_number, "`${env:` is not closed by `}`".to_owned()));
+                return Err((place, "`${env:` is not closed by `}`".to_owned()));
             };
             let inside = &rest[start + 6..start + length];
             let (name, default) = match inside.split_once(":-") {
@@ -113,12 +149,16 @@ fn fill_in(
                 None => (inside, None),
             };
             let value = environment(name).or_else(|| default.map(str::to_owned));
-            let Some(value) = value.filter(|value| !value.contains(['\n', '\r'])) else {
+            let Some(value) = value else {
                 let message = format!(
                     "environment variable {name} is not set; set it, or write ${{env:{name}:-default}}"
                 );
-                return Err((line_number, message));
+                return Err((place, message));
             };
+            if value.contains(['\n', '\r']) {
+                let message = format!("environment variable {name} holds more than one line");
+                return Err((place, message));
+            }
             filled.push_str(&rest[..start]);
             filled.push_str(&value);
             rest = &rest[start + length + 1..];
@@ -150,7 +190,7 @@ mod tests {
     fn environment_is_filled_in_but_not_in_comments() {
         assert_eq!(complaint("api: {listen: \"127.0.0.1:${env:PORT}\"}"), "good");
         assert_eq!(complaint("# ${env:NOPE}\napi: {listen: \"127.0.0.1:${env:X:-7}\"}"), "good");
-        assert!(complaint("api: {listen: \"${env:NOPE}\"}").starts_with("immune.yaml:1:1: env"));
+        assert!(complaint("api: {listen: \"${env:NOPE}\"}").starts_with("immune.yaml:1:16: env"));
     }
 
     #[test]

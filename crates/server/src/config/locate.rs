@@ -1,27 +1,37 @@
 //! Finds the line and column of a value by its path, such as `detect.slos[2].objective`.
+//!
+//! The text is read once, however many places are asked for.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-/// Line and column of the value at `path`, or of the nearest thing around it that is there.
-pub(super) fn locate(text: &str, path: &str) -> Option<(u32, u32)> {
-    let root: Spanned<Node> = serde_saphyr::from_str(text).ok()?;
-    let mut here = &root;
-    for step in steps(path) {
-        let next = match (&here.value, step) {
-            (Node::Map(entries), Step::Key(key)) => {
-                entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
-            }
-            (Node::List(items), Step::Index(index)) => items.get(index),
-            _ => None,
-        };
-        let Some(next) = next else { break };
-        here = next;
+/// The places of all values of a text.
+pub(super) struct Places(Option<Spanned<Node>>);
+
+impl Places {
+    pub(super) fn of(text: &str) -> Places {
+        Places(serde_saphyr::from_str(text).ok())
     }
-    let place = here.referenced;
-    Some((place.line() as u32, place.column() as u32))
+
+    /// Line and column of the value at `path`, or of the nearest thing around it that is there.
+    pub(super) fn find(&self, path: &str) -> Option<(u32, u32)> {
+        let mut here = self.0.as_ref()?;
+        for step in steps(path) {
+            let next = match (&here.value, step) {
+                (Node::Map(entries), Step::Key(key)) => {
+                    entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
+                }
+                (Node::List(items), Step::Index(index)) => items.get(index),
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            here = next;
+        }
+        let place = here.referenced;
+        Some((place.line() as u32, place.column() as u32))
+    }
 }
 
 enum Step<'a> {

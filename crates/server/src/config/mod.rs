@@ -7,6 +7,9 @@ mod load;
 
 mod locate;
 
+mod problems;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -121,7 +124,7 @@ pub struct Receiver {
 }
 
 /// An endpoint that takes Alertmanager's webhook, version 4.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
     pub url: String,
@@ -130,7 +133,40 @@ pub struct Webhook {
     pub token: Option<String>,
 }
 
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The address of a webhook is often a secret itself.
+        f.debug_struct("Webhook").finish_non_exhaustive()
+    }
+}
+
 impl Config {
+    /// The same with every secret covered, to be shown.
+    pub fn without_secrets(mut self) -> Config {
+        const HIDDEN: &str = "(hidden)";
+        let tokens = &mut self.api.tokens;
+        let lists = [&mut tokens.ingest, &mut tokens.read, &mut tokens.approve, &mut tokens.admin];
+        for token in lists.into_iter().flatten() {
+            token.secret = HIDDEN.to_owned();
+        }
+        for receiver in &mut self.notify {
+            let webhook = &mut receiver.webhook;
+            webhook.token = webhook.token.take().map(|_| HIDDEN.to_owned());
+            webhook.url = match reqwest::Url::parse(&webhook.url) {
+                Ok(url) => format!("{}/{HIDDEN}", url.origin().ascii_serialization()),
+                Err(_) => HIDDEN.to_owned(),
+            };
+        }
+        for target in &mut self.targets {
+            let commands = target.commands.values_mut().map(|command| &mut command.environment);
+            let start = target.restart.iter_mut().map(|restart| &mut restart.start.environment);
+            for value in start.chain(commands).flat_map(BTreeMap::values_mut) {
+                *value = HIDDEN.to_owned();
+            }
+        }
+        self
+    }
+
     /// What the loop is told.
     pub fn engine(&self) -> engine::Config {
         engine::Config {
@@ -145,77 +181,6 @@ impl Config {
 
     fn remedy_targets(&self) -> Vec<remediate::Target> {
         self.targets.iter().map(remedy_target).collect()
-    }
-
-    /// Everything that types cannot check.
-    pub fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut add = |part: &str, path: String, message: String| {
-            let path = match (part, path.starts_with('[')) {
-                ("", _) => path,
-                (part, true) => format!("{part}{path}"),
-                (part, false) => format!("{part}.{path}"),
-            };
-            problems.push(Problem { path, message });
-        };
-        for problem in self.detect.validate() {
-            add("detect", problem.path, problem.message);
-        }
-        for problem in agent::validate(&self.targets) {
-            add("", problem.path, problem.message);
-        }
-        for problem in self.healing.validate(&self.remedy_targets()) {
-            add("healing", problem.path, problem.message);
-        }
-        self.own_problems(&mut add);
-        problems
-    }
-
-    fn own_problems(&self, add: &mut impl FnMut(&str, String, String)) {
-        let tokens = &self.api.tokens;
-        let lists = [
-            ("ingest", &tokens.ingest),
-            ("read", &tokens.read),
-            ("approve", &tokens.approve),
-            ("admin", &tokens.admin),
-        ];
-        for (kind, list) in lists {
-            for (index, token) in list.iter().enumerate() {
-                if token.secret.len() < 16 {
-                    let path = format!("api.tokens.{kind}[{index}].secret");
-                    add("", path, "a token needs at least 16 characters".to_owned());
-                }
-            }
-        }
-        if !tokens.any() {
-            let listen = [
-                ("api.listen", self.api.listen),
-                ("receivers.otlp.grpc", self.receivers.otlp.grpc),
-                ("receivers.otlp.http", self.receivers.otlp.http),
-            ];
-            for (path, address) in listen.iter().filter(|(_, a)| !a.ip().is_loopback()) {
-                let message = format!(
-                    "{address} can be reached from outside, and no tokens are configured; \
-                     listen on 127.0.0.1, or add api.tokens"
-                );
-                add("", (*path).to_owned(), message);
-            }
-        } else if tokens.admin.is_empty() {
-            let message = "tokens are configured, but nobody is admin; add api.tokens.admin";
-            add("", "api.tokens".to_owned(), message.to_owned());
-        }
-        for (index, receiver) in self.notify.iter().enumerate() {
-            let url = reqwest::Url::parse(&receiver.webhook.url);
-            if !url.is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-                let path = format!("notify[{index}].webhook.url");
-                add("", path, "write an http:// or https:// address".to_owned());
-            }
-            let twice = self.notify[..index].iter().any(|other| other.name == receiver.name);
-            if twice {
-                let path = format!("notify[{index}].name");
-                add("", path, format!("`{}` is used twice", receiver.name));
-            }
-        }
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 /// Sessions per second that a seed may draw.
 const RATE_MIN: u64 = 3;
 const RATE_MAX: u64 = 8;
-/// Seconds of healthy traffic that a seed may draw, before the drill's own check of the steady state.
+/// Seconds of healthy traffic that a seed may draw, before the drill's own check of the steady
+/// state.
 const HEALTHY_SECONDS_MIN: u64 = 10;
 const HEALTHY_SECONDS_MAX: u64 = 30;
 
@@ -47,9 +48,7 @@ impl Chances {
     pub(super) fn draw(&mut self) -> Draw {
         self.drills += 1;
         match &mut self.source {
-            None => {
-                Draw { victim: 2 - self.drills % 2, healthy_for: Duration::from_secs(15) }
-            }
+            None => Draw { victim: 2 - self.drills % 2, healthy_for: Duration::from_secs(15) },
             Some(source) => Draw {
                 victim: source.between(1, 2),
                 healthy_for: Duration::from_secs(
@@ -60,8 +59,8 @@ impl Chances {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014): small, and
-/// the same everywhere.
+/// SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014): small,
+/// and the same everywhere.
 struct SplitMix(u64);
 
 impl SplitMix {

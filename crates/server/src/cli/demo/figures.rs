@@ -1,7 +1,7 @@
 //! What the drills came to: the checks that a person reads, and the figures that a machine reads.
 //!
-//! Actions are not only counted from Immune's own plans: how often each part really started is counted
-//! in its own log.
+//! Actions are not only counted from Immune's own plans: how often each part really started is
+//! counted in its own log.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -179,8 +179,8 @@ pub(super) fn starts(part: &Part) -> Result<u64> {
     Ok(count)
 }
 
-/// Actions on what no drill had hurt, and actions that came twice. Of both counts, plans' and parts' logs',
-/// the worse is taken.
+/// Actions on what no drill had hurt, and actions that came twice. Of both counts, plans' and
+/// parts' logs', the worse is taken.
 fn actions(played: &[Played], evidence: &Evidence<'_>) -> (u64, u64) {
     let (mut strayed, mut repeated) = (0, 0);
     let mut healed = vec![0_u64; played.len()];
@@ -216,9 +216,9 @@ fn actions(played: &[Played], evidence: &Evidence<'_>) -> (u64, u64) {
 
 /// Not between the fault and the end of a drill.
 fn healthy_at(played: &[Played], at: Timestamp) -> bool {
-    !played.iter().any(|p| {
-        p.card.injected_at.is_some_and(|injected| injected <= at) && at <= p.finished
-    })
+    !played
+        .iter()
+        .any(|p| p.card.injected_at.is_some_and(|injected| injected <= at) && at <= p.finished)
 }
 
 fn healthy_seconds(played: &Played) -> f64 {

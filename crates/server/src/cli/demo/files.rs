@@ -1,4 +1,5 @@
-//! Writes the two files that people may read and copy: the server's configuration and the experiment.
+//! Writes the two files that people may read and copy: the server's configuration and the
+//! experiment.
 
 use std::fmt::Write;
 
@@ -99,7 +100,9 @@ fn target(text: &mut String, part: &Part, explain: bool) -> Result<()> {
     for (name, value) in &part.environment {
         if explain && name == "OTEL_BSP_SCHEDULE_DELAY" {
             text.push_str("          # Milliseconds: spans each second, for a snappy demo. The\n");
-            text.push_str("          # default of OpenTelemetry is 5000; Immune needs no change.\n");
+            text.push_str(
+                "          # default of OpenTelemetry is 5000; Immune needs no change.\n",
+            );
         }
         let _ = writeln!(text, "          {name}: {}", quoted(value)?);
     }
@@ -164,7 +167,8 @@ mod tests {
 
     #[test]
     fn the_configuration_is_accepted_without_complaint() {
-        for dir in ["/tmp/demo", "/tmp/with space", "/tmp/#odd: 'quoted' \"name\"", "/tmp/ümläut"] {
+        for dir in ["/tmp/demo", "/tmp/with space", "/tmp/#odd: 'quoted' \"name\"", "/tmp/ümläut"]
+        {
             let text = configuration(&layout(dir)).unwrap();
             let config = config::parse(Path::new("immune.yaml"), &text, |_| None).unwrap();
             assert_eq!(config.storage.path, Path::new(dir).join("immune"));

@@ -1,4 +1,5 @@
-//! The work folder: one demo at a time, and nothing in it is ever deleted that the demo did not make.
+//! The work folder: one demo at a time, and nothing in it is ever deleted that the demo did not
+//! make.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -68,7 +69,8 @@ impl Folder {
 }
 
 fn refuse_foreign(dir: &Path) -> Result<()> {
-    let mut entries = fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
+    let mut entries =
+        fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
     if entries.next().is_some() {
         bail!(
             "{} holds things that no demo made; choose an empty or a new folder with --dir",

@@ -1,5 +1,5 @@
-//! Which processes make up the demo, where they listen and where they write: the one source of command
-//! lines, for the demo's own start and for the restart that Immune is allowed.
+//! Which processes make up the demo, where they listen and where they write: the one source of
+//! command lines, for the demo's own start and for the restart that Immune is allowed.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};

@@ -1,9 +1,9 @@
-//! The demo's processes: started apart from the terminal, and all stopped at the end, those too that
-//! Immune's agent started later or that a killed demo left behind.
+//! The demo's processes: started apart from the terminal, and all stopped at the end, those too
+//! that Immune's agent started later or that a killed demo left behind.
 //!
-//! Invariants: a process is ours only when its program is `immune` or `shop` and its command line names
-//! our work folder; signals go through a pidfd, so that they reach that very process or none; what
-//! could start others is stopped before what it could start.
+//! Invariants: a process is ours only when its program is `immune` or `shop` and its command line
+//! names our work folder; signals go through a pidfd, so that they reach that very process or
+//! none; what could start others is stopped before what it could start.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -23,8 +23,8 @@ const KILL_WAIT: Duration = Duration::from_secs(5);
 /// Looks for more of the same kind before giving up: the agent may just have started one.
 const ROUNDS_MAX: usize = 5;
 
-/// What a process is to the demo, in the order in which they are stopped: first nobody asks any more, then
-/// nobody restarts any more, then the shop closes.
+/// What a process is to the demo, in the order in which they are stopped: first nobody asks any
+/// more, then nobody restarts any more, then the shop closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     Users,
@@ -70,8 +70,9 @@ impl Processes {
         Ok(Processes { host, dir: dir.to_owned(), children: Vec::new() })
     }
 
-    /// Starts a program in a process group of its own, so that Ctrl-C in the terminal reaches the demo
-    /// alone, which then stops the others in order. `environment` is all it gets; `None` inherits.
+    /// Starts a program in a process group of its own, so that Ctrl-C in the terminal reaches the
+    /// demo alone, which then stops the others in order. `environment` is all it gets; `None`
+    /// inherits.
     pub(super) fn start(
         &mut self,
         name: &str,
@@ -149,7 +150,8 @@ impl Processes {
         }
     }
 
-    /// Reads every process's command line: the truth, whoever started it and whatever was noted down.
+    /// Reads every process's command line: the truth, whoever started it and whatever was noted
+    /// down.
     fn running(&self) -> Vec<Ours> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         let own = std::process::id();
@@ -206,19 +208,19 @@ mod tests {
 
     fn role(line: &str) -> Option<Role> {
         let line: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        recognise(&line, Path::new("/home/a/.demo")).map(|(role, _)| role)
+        recognise(&line, Path::new("/srv/a/.demo")).map(|(role, _)| role)
     }
 
     #[test]
     fn only_programs_of_the_demo_that_name_its_folder_are_ours() {
-        assert_eq!(role("/x/immune run -c /home/a/.demo/immune.yaml"), Some(Role::Server));
-        assert_eq!(role("immune agent --dir /home/a/.demo/immune/agent"), Some(Role::Agent));
-        assert_eq!(role("/x/shop users --log /home/a/.demo/users.jsonl"), Some(Role::Users));
-        assert_eq!(role("/x/shop payment --data /home/a/.demo/data"), Some(Role::Shop));
-        assert_eq!(role("/x/shop payment --data /home/a/.demo2/data"), None);
-        assert_eq!(role("tail -f /home/a/.demo/logs/gateway.log"), None);
-        assert_eq!(role("immune demo --dir /home/a/.demo"), None);
-        assert_eq!(role("immune replay /home/a/.demo/immune"), None);
+        assert_eq!(role("/x/immune run -c /srv/a/.demo/immune.yaml"), Some(Role::Server));
+        assert_eq!(role("immune agent --dir /srv/a/.demo/immune/agent"), Some(Role::Agent));
+        assert_eq!(role("/x/shop users --log /srv/a/.demo/users.jsonl"), Some(Role::Users));
+        assert_eq!(role("/x/shop payment --data /srv/a/.demo/data"), Some(Role::Shop));
+        assert_eq!(role("/x/shop payment --data /srv/a/.demo2/data"), None);
+        assert_eq!(role("tail -f /srv/a/.demo/logs/gateway.log"), None);
+        assert_eq!(role("immune demo --dir /srv/a/.demo"), None);
+        assert_eq!(role("immune replay /srv/a/.demo/immune"), None);
         assert_eq!(role("shop"), None);
     }
 
@@ -226,11 +228,11 @@ mod tests {
     fn what_was_started_is_seen_and_stopped_even_when_it_ignores_sigterm() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().canonicalize().unwrap();
-        // A script called `shop`; its interpreter's command line names the script, so it is linked.
+        // A shell that is called `shop`, and that never forks: a fork would be seen as well.
         let shell = dir.join("shop");
         std::os::unix::fs::symlink("/bin/sh", &shell).unwrap();
         let script = dir.join("part");
-        fs::write(&script, "trap '' TERM\necho up\nwhile :; do sleep 1; done\n").unwrap();
+        fs::write(&script, "trap '' TERM\necho up\nwhile :; do :; done\n").unwrap();
         let mut processes = Processes::new(&dir).unwrap();
         let log = dir.join("log");
         let line = [shell, script, dir.clone()].map(|path| path.to_string_lossy().into_owned());

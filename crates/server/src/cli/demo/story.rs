@@ -1,12 +1,13 @@
-//! Turns what is seen of a drill, its incidents and plans into lines, each told once, in order of time.
+//! Turns what is seen of a drill, its incidents and plans into lines, each told once, in order of
+//! time.
 //!
 //! Nothing is told that was not read from the users' log, the server's API or the drill's record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use model::plan::Attempt;
-use model::{CauseKind, Incident, Plan, PlanState, Timestamp};
+use model::{CauseKind, Incident, IncidentId, Plan, PlanState, Timestamp};
 
 use super::teller::{Teller, Voice};
 use super::users::UsersLog;
@@ -21,6 +22,8 @@ const WELL_FOR: std::time::Duration = std::time::Duration::from_secs(10);
 #[derive(Default)]
 pub(super) struct Story {
     told: BTreeSet<String>,
+    /// When incidents that were told to be over ended.
+    over: BTreeMap<IncidentId, Timestamp>,
     waiting: Vec<Line>,
 }
 
@@ -39,8 +42,8 @@ impl Story {
         if let Some(effective) = record.fault.effective_at {
             let pid = record.victim.as_ref().map_or(String::new(), |p| format!(", pid {}", p.pid));
             let text = format!(
-                "{target} is killed (SIGKILL{pid}). A look at the process table, apart from \
-                 whoever killed it, confirms that it is gone."
+                "{target} is killed (SIGKILL{pid}). A second look, at the process table, confirms \
+                 that it is gone."
             );
             self.once(&format!("drill {id} effect"), effective, Voice::Fault, &text);
         }
@@ -69,7 +72,8 @@ impl Story {
         }
     }
 
-    /// What is new about incidents and plans; `harmed` is when users first felt it, as far as is known.
+    /// What is new about incidents and plans; `harmed` is when users first felt it, as far as is
+    /// known.
     pub(super) fn incidents(
         &mut self,
         incidents: &[Incident],
@@ -77,10 +81,12 @@ impl Story {
         harmed: Option<Timestamp>,
     ) {
         for incident in incidents {
+            let own = || plans.iter().filter(|plan| plan.incident == incident.id);
             self.incident(incident, harmed);
-            for plan in plans.iter().filter(|plan| plan.incident == incident.id) {
-                self.plan(plan);
-            }
+            // A plan rests on a cause: what is seen with it was known when it was made.
+            let known = own().map(|plan| plan.created).max().unwrap_or_else(clock::now);
+            self.cause(incident, known);
+            own().for_each(|plan| self.plan(plan));
             self.end(incident);
         }
     }
@@ -99,16 +105,39 @@ impl Story {
 
     fn incident(&mut self, incident: &Incident, harmed: Option<Timestamp>) {
         let id = incident.id;
-        let text = format!("Incident {id} is open: {}.", incident.title.trim_end_matches('.'));
+        let ended = self.over.get(&id).copied();
+        if ended.is_some() && incident.resolved.is_some() {
+            return;
+        }
+        let from = ended.unwrap_or(Timestamp::ZERO);
+        let symptom = incident.symptoms.iter().find(|symptom| symptom.detected > from);
+        let (again, at) = match (ended, symptom) {
+            (None, _) => ("", incident.opened),
+            (Some(_), symptom) => (" again", symptom.map_or_else(clock::now, |s| s.detected)),
+        };
+        let title = incident.title.trim_end_matches('.');
+        let text = format!("Incident {id} is open{again}: {title}.");
         let mut points = Vec::new();
-        if let Some(symptom) = incident.symptoms.first() {
+        if let Some(symptom) = symptom {
             points.push(("·", symptom.summary.clone()));
         }
-        if let Some(harmed) = harmed.filter(|harmed| *harmed <= incident.opened) {
-            let after = seconds(harmed, incident.opened);
+        if let Some(harmed) = harmed.filter(|harmed| *harmed <= at) {
+            let after = seconds(harmed, at);
             points.push(("·", format!("noticed {after} after the first user was hurt")));
         }
-        self.add(&format!("incident {id}"), incident.opened, Voice::Immune, &text, points);
+        self.add(&format!("incident {id} {}", from.0), at, Voice::Immune, &text, points);
+        if !incident.needs_human.is_empty() {
+            let text = format!("A person is called: {}.", incident.needs_human);
+            self.once(&format!("human {id} {text}"), clock::now(), Voice::Immune, &text);
+        }
+    }
+
+    fn cause(&mut self, incident: &Incident, known: Timestamp) {
+        let id = incident.id;
+        let ended = self.over.get(&id).map_or(0, |at| at.0);
+        if ended > 0 && incident.resolved.is_some() {
+            return;
+        }
         if let Some(cause) = incident.causes.first()
             && cause.kind != CauseKind::Unknown
         {
@@ -117,12 +146,9 @@ impl Story {
             let text = format!("Why: {summary}. Confidence {sure:.0} %, because:");
             let sign = |supports: bool| if supports { "+" } else { "-" };
             let evidence = cause.evidence.iter().map(|e| (sign(e.supports), e.summary.clone()));
-            let key = format!("cause {id} {} {}", cause.kind.as_str(), cause.entity.key());
-            self.add(&key, clock::now(), Voice::Immune, &text, evidence.collect());
-        }
-        if !incident.needs_human.is_empty() {
-            let text = format!("A person is called: {}.", incident.needs_human);
-            self.once(&format!("human {id} {text}"), clock::now(), Voice::Immune, &text);
+            let (kind, entity) = (cause.kind.as_str(), cause.entity.key());
+            let key = format!("cause {id} {ended} {kind} {entity}");
+            self.add(&key, known, Voice::Immune, &text, evidence.collect());
         }
     }
 
@@ -130,7 +156,8 @@ impl Story {
         let id = incident.id;
         if let Some(at) = incident.mitigated {
             let text = format!(
-                "Users' figures are well again since {}, by telemetry too. Now that has to hold.",
+                "By telemetry too, users are well since {}. Once that has held, it counts as \
+                 healed.",
                 at.clock()
             );
             let key = format!("mitigated {id} {}", at.0);
@@ -138,10 +165,12 @@ impl Story {
         }
         if let Some(at) = incident.resolved {
             let text = format!(
-                "Incident {id} is resolved, {} after it was opened.",
+                "Incident {id} is resolved, {} after it was first opened.",
                 seconds(incident.opened, at)
             );
-            self.once(&format!("resolved {id} {}", at.0), at, Voice::Immune, &text);
+            if self.once(&format!("resolved {id} {}", at.0), at, Voice::Immune, &text) {
+                self.over.insert(id, at);
+            }
         }
     }
 
@@ -172,7 +201,8 @@ impl Story {
         let action = &attempt.action.id;
         let passed = plan.verdicts.iter().filter(|verdict| verdict.passed).count();
         let text = format!(
-            "Plan {} is carried out, attempt {number}: {} {}. Guardrails: {passed} of {} pass.",
+            "Plan {} goes ahead, attempt {number}: {} {}. Guardrails, of which each must pass: \
+             {passed} of {}.",
             plan.id,
             plan.kind,
             plan.target,
@@ -191,10 +221,11 @@ impl Story {
         }
     }
 
-    fn once(&mut self, key: &str, at: Timestamp, voice: Voice, text: &str) {
-        self.add(key, at, voice, text, Vec::new());
+    fn once(&mut self, key: &str, at: Timestamp, voice: Voice, text: &str) -> bool {
+        self.add(key, at, voice, text, Vec::new())
     }
 
+    /// False when it was told already.
     fn add(
         &mut self,
         key: &str,
@@ -202,10 +233,12 @@ impl Story {
         voice: Voice,
         text: &str,
         points: Vec<(&'static str, String)>,
-    ) {
-        if self.told.len() < LINES_MAX && self.told.insert(key.to_owned()) {
+    ) -> bool {
+        let new = self.told.len() < LINES_MAX && self.told.insert(key.to_owned());
+        if new {
             self.waiting.push(Line { at, voice, text: text.to_owned(), points });
         }
+        new
     }
 }
 

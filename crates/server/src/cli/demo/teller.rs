@@ -1,6 +1,8 @@
-//! Tells the story: time, a word for who speaks, and text that is wrapped; colours only on a terminal.
+//! Tells the story: time, a word for who speaks, and text that is wrapped; colours only on a
+//! terminal.
 //!
-//! Unlike other commands, a closed pipe must not end the program at once: processes have to be stopped.
+//! Unlike other commands, a closed pipe must not end the program at once: processes have to be
+//! stopped.
 
 use std::io::{IsTerminal, Write};
 
@@ -50,7 +52,7 @@ impl Teller {
     /// Something that happened at a time, which is not always now.
     pub(super) fn at(&self, at: Timestamp, voice: Voice, text: &str) -> Result<()> {
         let (word, code) = match voice {
-            Voice::Demo => ("", "0"),
+            Voice::Demo => ("demo", "2"),
             Voice::Fault => ("fault", "31"),
             Voice::Users => ("users", "36"),
             Voice::Immune => ("immune", "32"),
@@ -86,7 +88,7 @@ impl Teller {
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
-        match self.colours && code != "0" {
+        match self.colours {
             true => format!("\x1b[{code}m{text}\x1b[0m"),
             false => text.to_owned(),
         }

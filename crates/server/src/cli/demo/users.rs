@@ -1,4 +1,5 @@
-//! What users felt, read from their own log while it grows: whole lines, each one request that ended.
+//! What users felt, read from their own log while it grows: whole lines, each one request that
+//! ended.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -10,7 +11,8 @@ use serde::Deserialize;
 
 /// Read at most this much in one look.
 const READ_BYTES_MAX: u64 = 8 << 20;
-/// Requests that are kept; the oldest go first. A day at the highest rate of the demo has fewer failures.
+/// Requests that are kept; the oldest go first. A day at the highest rate of the demo has fewer
+/// failures.
 const REQUESTS_MAX: usize = 500_000;
 
 pub(super) struct UsersLog {
@@ -68,7 +70,9 @@ impl UsersLog {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error).context(format!("cannot read {}", self.path.display())),
+            Err(error) => {
+                return Err(error).context(format!("cannot read {}", self.path.display()));
+            }
         };
         file.seek(SeekFrom::Start(self.offset))?;
         let mut bytes = Vec::new();
@@ -119,7 +123,8 @@ mod tests {
     fn line(start: u64, end: u64, ok: bool) -> String {
         let status = if ok { 201 } else { 502 };
         format!(
-            "{{\"start_unix_ns\":{start},\"end_unix_ns\":{end},\"session\":\"s\",\"journey\":\"buy\",\
+            "{{\"start_unix_ns\":{start},\"end_unix_ns\":{end},\"session\":\"s\",\
+             \"journey\":\"buy\",\
              \"step\":\"checkout\",\"method\":\"POST\",\"path\":\"/api/checkout\",\
              \"status\":{status},\"error\":null,\"ok\":{ok}}}\n"
         )

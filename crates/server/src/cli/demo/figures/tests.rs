@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use model::experiment::{Decision, Healed, Scorecard};
 use model::plan::{Attempt, Outcome, OutcomeResult};
 use model::{
-    Action, ActionId, ActionKind, CauseKind, Entity, IncidentId, Mode, Plan, PlanId, PlanState, Scope,
-    Timestamp,
+    Action, ActionId, ActionKind, CauseKind, Entity, IncidentId, Mode, Plan, PlanId, PlanState,
+    Scope, Timestamp,
 };
 
 use super::*;
@@ -48,7 +48,7 @@ fn restart(target: &str, second: u64, result: OutcomeResult) -> Plan {
         target: target.to_owned(),
         entity: entity.clone(),
         kind: ActionKind::Restart,
-        expect: model::plan::Expectation::NotRunning,
+        expect: model::plan::Expectation::NoProcess,
         not_after: at(second + 30),
     };
     let outcome = Outcome { action: id, at: at(second + 1), result, detail: String::new() };

@@ -1,0 +1,106 @@
+//! The drill: orders is killed under load, and everything that follows is measured.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use model::Incident;
+use model::experiment::{Experiment, Healed, Scorecard};
+use model::human::HumanDuration;
+use rand::RngExt;
+use rand::rngs::StdRng;
+use serde_json::json;
+use server::clock;
+use server::drills::Record;
+
+use super::Kind;
+use super::score::{Run, Times};
+use super::stage::Stage;
+use super::{arrival, system};
+use crate::figures::{rounded, seconds};
+
+/// Sessions per second, drawn for each run.
+const RATES: std::ops::Range<f64> = 2.0..6.0;
+
+pub async fn orders_killed(
+    stage: &mut Stage,
+    number: usize,
+    generator: &mut StdRng,
+) -> Result<Run> {
+    stage.quiet().await?;
+    let since = clock::now();
+    let rate = rounded(generator.random_range(RATES));
+    let (record, card) = drill(stage, "orders-killed.yaml", rate, generator).await?;
+    stage.quiet().await?;
+    let incidents = stage.charge_incidents().await?;
+    let name = format!("run-{number}.json");
+    stage.keep(&name, &json!({ "record": record, "incidents": incidents }))?;
+    let own = incidents.iter().find(|incident| Some(incident.id) == card.incident);
+    let mut problems = card.failures.clone();
+    for other in incidents.iter().filter(|incident| Some(incident.id) != card.incident) {
+        problems.push(format!("another page: {}", other.title));
+    }
+    Ok(Run {
+        number,
+        kind: Kind::OrdersKilled,
+        rate,
+        took_effect: card.took_effect == Some(true),
+        pages: incidents.len(),
+        other_pages: incidents.len() - usize::from(own.is_some()),
+        detected: card.detected_at.is_some(),
+        cause_first: card.cause_first == Some(true),
+        cause: card.cause.clone(),
+        right_decision: card.decision_right == Some(true),
+        restarted: card.acted_at.is_some(),
+        verified: card.verified_at.is_some(),
+        recovered: card.healed == Some(Healed::ByAction),
+        undone: card.undone_at.is_some(),
+        actions: stage.actions_since(since).await?,
+        harmed_requests: card.harmed_requests,
+        times: times(stage, &card, own)?,
+        broken: false,
+        problems,
+    })
+}
+
+/// Runs an experiment of the system's folder, its onset delayed by chance.
+pub async fn drill(
+    stage: &Stage,
+    file: &str,
+    rate: f64,
+    generator: &mut StdRng,
+) -> Result<(Record, Scorecard)> {
+    stage.users.set_rate(rate)?;
+    let mut experiment = read(&system::sources().join("experiments").join(file))?;
+    let delay_ms = generator.random_range(0..15_000);
+    let held_for = experiment.steady_state.held_for.0;
+    experiment.steady_state.held_for =
+        HumanDuration(held_for + std::time::Duration::from_millis(delay_ms));
+    experiment.client_log = Some(stage.users.log().display().to_string());
+    let record = stage.drill(&experiment).await?;
+    let card = record.scorecard.clone().context("the drill has no scorecard")?;
+    Ok((record, card))
+}
+
+fn read(path: &Path) -> Result<Experiment> {
+    let file = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {file}"))?;
+    chaos::parse(&text).with_context(|| format!("{file}"))
+}
+
+fn times(stage: &Stage, card: &Scorecard, own: Option<&Incident>) -> Result<Times> {
+    let Some(killed) = card.effective_at.or(card.injected_at) else { return Ok(Times::default()) };
+    let injected = card.injected_at.unwrap_or(killed);
+    let arrived = arrival::first_failed_span(&stage.data(), injected)?;
+    let opened = card.detected_at;
+    let between = |from, to| Some(seconds(from?, to?));
+    let onset = own.map(|incident| incident.onset);
+    Ok(Times {
+        detect_s: between(arrived, opened),
+        detect_from_onset_s: between(onset, opened),
+        client_s: between(card.first_harm_at, opened),
+        signal_s: between(card.first_harm_at, arrived),
+        acted_s: between(opened, card.acted_at),
+        recovered_s: between(Some(injected), card.last_harm_at),
+        verified_s: between(Some(injected), card.verified_at),
+    })
+}

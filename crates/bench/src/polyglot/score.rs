@@ -1,0 +1,216 @@
+//! What the runs come to.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Kind;
+use crate::figures::{count, quantile};
+
+/// One run. For an innocent event everything is "other": it has no page of its own.
+#[derive(Debug, Serialize)]
+pub struct Run {
+    pub number: usize,
+    #[serde(serialize_with = "name")]
+    pub kind: Kind,
+    /// Users' sessions per second.
+    pub rate: f64,
+    pub took_effect: bool,
+    pub detected: bool,
+    pub cause_first: bool,
+    /// The first cause as it was named.
+    pub cause: Option<String>,
+    pub right_decision: bool,
+    pub restarted: bool,
+    pub verified: bool,
+    /// By an action, by the users' own log.
+    pub recovered: bool,
+    pub undone: bool,
+    pub pages: usize,
+    pub other_pages: usize,
+    pub actions: usize,
+    pub harmed_requests: u64,
+    pub times: Times,
+    /// It could not be brought to its end; `problems` says why.
+    pub broken: bool,
+    pub problems: Vec<String>,
+}
+
+/// Seconds; `None` where one end did not happen.
+#[derive(Debug, Default, Serialize)]
+pub struct Times {
+    /// From the arrival of the first failed server span to the opening of the incident.
+    pub detect_s: Option<f64>,
+    /// From the end of the first failed request, as telemetry tells it, to the opening.
+    pub detect_from_onset_s: Option<f64>,
+    /// From the end of the client's first harmed request to the opening.
+    pub client_s: Option<f64>,
+    /// From there to the arrival of the first failed span: time that no detector can save.
+    pub signal_s: Option<f64>,
+    /// From the opening to the order.
+    pub acted_s: Option<f64>,
+    /// From the kill to the end of the client's last harmed request.
+    pub recovered_s: Option<f64>,
+    /// From the kill to the end of verification.
+    pub verified_s: Option<f64>,
+}
+
+impl Run {
+    pub fn new(number: usize, kind: Kind, rate: f64) -> Run {
+        Run {
+            number,
+            kind,
+            rate,
+            took_effect: false,
+            detected: false,
+            cause_first: false,
+            cause: None,
+            right_decision: false,
+            restarted: false,
+            verified: false,
+            recovered: false,
+            undone: false,
+            pages: 0,
+            other_pages: 0,
+            actions: 0,
+            harmed_requests: 0,
+            times: Times::default(),
+            broken: false,
+            problems: Vec::new(),
+        }
+    }
+
+    /// Did everything go as it should have?
+    pub fn is_good(&self) -> bool {
+        let healed = self.detected
+            && self.cause_first
+            && self.right_decision
+            && self.verified
+            && self.recovered
+            && self.undone;
+        let left_alone = self.actions == 0;
+        let right = if self.kind.is_innocent() { left_alone } else { healed };
+        right && self.took_effect && self.other_pages == 0 && !self.broken
+    }
+
+    /// A run that could not be brought to its end. It counts, and for nothing good.
+    pub fn broken(number: usize, kind: Kind, error: &anyhow::Error) -> Run {
+        let problems = vec![format!("broke: {error:#}")];
+        Run { broken: true, problems, ..Run::new(number, kind, 0.0) }
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let yes = |value: bool| if value { "yes" } else { "NO" };
+        let seconds = |value: Option<f64>| value.map_or("-".to_owned(), |s| format!("{s:.1} s"));
+        write!(
+            f,
+            "run {}, {}: took effect {}",
+            self.number,
+            self.kind.as_str(),
+            yes(self.took_effect)
+        )?;
+        if self.kind.is_innocent() {
+            write!(f, ", pages {}, actions {}", self.pages, self.actions)?;
+            write!(f, ", harmed requests {}", self.harmed_requests)?;
+        } else {
+            let times = &self.times;
+            write!(f, ", detected {} from the signal", seconds(times.detect_s))?;
+            write!(f, " ({} from the first harmed request)", seconds(times.client_s))?;
+            write!(f, ", cause first {}", yes(self.cause_first))?;
+            write!(f, ", right decision {}", yes(self.right_decision))?;
+            write!(f, ", restarted {}", yes(self.restarted))?;
+            write!(f, ", verified {}", yes(self.verified))?;
+            write!(f, ", users recovered {}", yes(self.recovered))?;
+            write!(f, " after {}", seconds(times.recovered_s))?;
+            write!(f, ", other pages {}", self.other_pages)?;
+        }
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+/// The keys that docs rely on, and each run as it went.
+pub fn figures(runs: &[Run]) -> Value {
+    let of = |kind: Kind| runs.iter().filter(|run| run.kind == kind).collect::<Vec<_>>();
+    let kinds = |innocent: bool| {
+        Kind::ALL.into_iter().filter(move |k| k.is_innocent() == innocent && !of(*k).is_empty())
+    };
+    let drills: Vec<Value> = kinds(false).map(|kind| drill(kind, &of(kind))).collect();
+    let innocents: Vec<Value> = kinds(true).map(|kind| innocent(kind, &of(kind))).collect();
+    let innocent_runs: Vec<&Run> = runs.iter().filter(|run| run.kind.is_innocent()).collect();
+    json!({
+        "runs": runs.len(),
+        "drills": drills,
+        "innocents": innocents,
+        "innocent_runs": innocent_runs.len(),
+        "innocent_pages": innocent_runs.iter().map(|run| run.pages).sum::<usize>(),
+        "all_runs": runs,
+    })
+}
+
+fn drill(kind: Kind, runs: &[&Run]) -> Value {
+    let mut figures = json!({
+        "name": kind.as_str(),
+        "runs": runs.len(),
+        "took_effect": count(runs, |run| run.took_effect),
+        "detected": count(runs, |run| run.detected),
+        "cause_first": count(runs, |run| run.cause_first),
+        "right_decision": count(runs, |run| run.right_decision),
+        "restarted": count(runs, |run| run.restarted),
+        "verified": count(runs, |run| run.verified),
+        "recovered": count(runs, |run| run.recovered),
+        "undone": count(runs, |run| run.undone),
+        "broken": count(runs, |run| run.broken),
+        "other_pages": runs.iter().map(|run| run.other_pages).sum::<usize>(),
+    });
+    let mut times = |name: &str, of: fn(&Times) -> Option<f64>| {
+        let values: Vec<f64> = runs.iter().filter_map(|run| of(&run.times)).collect();
+        figures[format!("{name}_p50_s")] = json!(quantile(&values, 0.5));
+        figures[format!("{name}_p95_s")] = json!(quantile(&values, 0.95));
+    };
+    times("detect", |times| times.detect_s);
+    times("detect_from_onset", |times| times.detect_from_onset_s);
+    times("client", |times| times.client_s);
+    times("signal", |times| times.signal_s);
+    times("acted", |times| times.acted_s);
+    times("recovered", |times| times.recovered_s);
+    times("verified", |times| times.verified_s);
+    figures
+}
+
+fn innocent(kind: Kind, runs: &[&Run]) -> Value {
+    json!({
+        "name": kind.as_str(),
+        "runs": runs.len(),
+        "took_effect": count(runs, |run| run.took_effect),
+        "broken": count(runs, |run| run.broken),
+        "pages": runs.iter().map(|run| run.pages).sum::<usize>(),
+        "actions": runs.iter().map(|run| run.actions).sum::<usize>(),
+        "harmed_requests": runs.iter().map(|run| run.harmed_requests).sum::<u64>(),
+    })
+}
+
+fn name<S: serde::Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drills_and_innocent_events_are_counted_apart() {
+        let mut killed = Run::new(1, Kind::OrdersKilled, 3.0);
+        (killed.detected, killed.pages) = (true, 1);
+        killed.times.detect_s = Some(2.5);
+        let mut surge = Run::new(2, Kind::Surge, 3.0);
+        surge.pages = 2;
+        let figures = figures(&[killed, surge]);
+        assert_eq!(figures["drills"][0]["detected"], 1);
+        assert_eq!(figures["drills"][0]["detect_p95_s"], 2.5);
+        assert_eq!(figures["drills"][0]["client_p50_s"], Value::Null);
+        assert_eq!((&figures["innocent_runs"], &figures["innocent_pages"]), (&json!(1), &json!(2)));
+    }
+}

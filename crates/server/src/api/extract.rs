@@ -1,0 +1,102 @@
+//! axum's extractors with our errors: what cannot be read is told in the one shape that all errors have.
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::Error;
+
+/// A JSON body, in and out.
+pub(super) struct Json<T>(pub T);
+
+/// The variable parts of a path.
+pub(super) struct Path<T>(pub T);
+
+/// What follows the question mark.
+pub(super) struct Query<T>(pub T);
+
+/// A body of text, whatever its content type says.
+pub(super) struct Text(pub String);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        match axum::Json::from_request(request, state).await {
+            Ok(axum::Json(value)) => Ok(Json(value)),
+            Err(rejection) => Err(unread(rejection.status(), rejection.body_text())),
+        }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+impl<S, T> FromRequestParts<S> for Path<T>
+where
+    S: Send + Sync,
+    T: serde::de::DeserializeOwned + Send,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Path(value)),
+            Err(rejection) => Err(unread(rejection.status(), rejection.body_text())),
+        }
+    }
+}
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(value)) => Ok(Query(value)),
+            Err(rejection) => Err(unread(rejection.status(), rejection.body_text())),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Text {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        match String::from_request(request, state).await {
+            Ok(text) => Ok(Text(text)),
+            Err(rejection) => Err(unread(rejection.status(), rejection.body_text())),
+        }
+    }
+}
+
+/// Refuses a body that is announced as too large before any of it is awaited.
+pub(super) async fn refuse_large(request: Request, next: Next) -> Result<Response, Error> {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|n| n.to_str().ok());
+    let bytes: Option<u64> = announced.and_then(|bytes| bytes.parse().ok());
+    if bytes.is_some_and(|bytes| bytes > super::BODY_BYTES_MAX as u64) {
+        return Err(unread(StatusCode::PAYLOAD_TOO_LARGE, String::new()));
+    }
+    Ok(next.run(request).await)
+}
+
+/// JSON that reads but does not fit is as bad as JSON that does not read: 400 for both.
+fn unread(status: StatusCode, message: String) -> Error {
+    match status {
+        StatusCode::UNPROCESSABLE_ENTITY => Error::Invalid(message),
+        StatusCode::PAYLOAD_TOO_LARGE => Error::Unread {
+            status,
+            message: format!(
+                "the body is larger than the {} KiB allowed",
+                super::BODY_BYTES_MAX >> 10
+            ),
+        },
+        status => Error::Unread { status, message },
+    }
+}

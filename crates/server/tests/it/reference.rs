@@ -1,0 +1,39 @@
+//! What is generated and committed under `docs/reference` is fresh. `BLESS=1` writes it anew.
+
+use std::path::Path;
+
+use crate::lab::immune;
+
+fn fresh(name: &str, arguments: &[&str]) {
+    let output = immune().args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let now = String::from_utf8(output.stdout).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference").join(name);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &now).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == now,
+        "docs/reference/{name} is stale; run BLESS=1 cargo test -p server --test it reference"
+    );
+}
+
+#[test]
+fn the_configuration_schema_is_fresh() {
+    fresh("config.schema.json", &["schema", "config"]);
+}
+
+#[test]
+fn the_experiment_schema_is_fresh() {
+    fresh("experiment.schema.json", &["schema", "experiment"]);
+}
+
+#[test]
+fn the_default_configuration_is_fresh_and_means_what_an_empty_file_means() {
+    fresh("immune.default.yaml", &["print-config"]);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
+    let printed = server::config::load(Some(&folder.join("immune.default.yaml"))).unwrap();
+    assert_eq!(printed, server::config::Config::default());
+}
