@@ -236,7 +236,8 @@ impl Drill {
         Some(format!("{outside} has a symptom and lies outside the blast radius"))
     }
 
-    /// An incident was opened, healed and resolved, nothing else is open, and every plan has its verdict.
+    /// An incident was opened, healed and resolved, nothing else is open, and every plan has its
+    /// verdict.
     fn nothing_left(&self, view: &View<'_>) -> bool {
         let incidents = self.incidents(view);
         let own = |plan: &Plan| incidents.iter().any(|incident| incident.id == plan.incident);

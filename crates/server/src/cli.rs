@@ -1,7 +1,7 @@
 //! The `immune` command line: one definition per command, each in its own file.
 //!
-//! Every command prints for people by default and JSON with `--json`; errors go to stderr, say what was wrong
-//! and what to do, and end with status 1 (2: wrong use).
+//! Every command prints for people by default and JSON with `--json`; errors go to stderr, say what
+//! was wrong and what to do, and end with status 1 (2: wrong use).
 
 mod client;
 

@@ -1,7 +1,8 @@
-//! Runs drills: one at a time, each a `chaos::Drill` that looks once a second and orders through the agent.
+//! Runs drills: one at a time, each a `chaos::Drill` that looks once a second and orders through
+//! the agent.
 //!
-//! The record stands in the journal's `drills` table and is taken up again after a restart. Nothing of it goes
-//! into the input log: the loop cannot know that it is being drilled.
+//! The record stands in the journal's `drills` table and is taken up again after a restart. Nothing
+//! of it goes into the input log: the loop cannot know that it is being drilled.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -55,8 +56,11 @@ pub struct Drills {
     hands: Hands,
     journal: Arc<Journal>,
     targets: Arc<BTreeMap<String, agent::Target>>,
-    running: Arc<Mutex<Option<(u64, oneshot::Sender<String>)>>>,
+    running: Arc<Mutex<Option<Running>>>,
 }
+
+/// Number of the drill that runs, and how to stop it.
+type Running = (u64, oneshot::Sender<String>);
 
 impl Drills {
     pub fn new(
@@ -79,7 +83,8 @@ impl Drills {
     pub fn resume(&self) -> Result<(), journal::Error> {
         for (_, body) in self.journal.drills(true, LIST_MAX)? {
             let record: Record = serde_json::from_str(&body)?;
-            // Nothing else may be drilled until this is over; it cannot be stopped any more than it is.
+            // Nothing else may be drilled until this is over; it cannot be stopped any more than it
+            // is.
             let (stop, _) = oneshot::channel();
             *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some((record.id, stop));
             tokio::spawn(self.clone().abort(record));

@@ -1,8 +1,8 @@
 //! The driver: the one thread that owns the loop.
 //!
-//! It takes entries in log order, after they are durable, journals what the loop says, and only then lets
-//! it be done. While the journal cannot be written nothing is ordered; what was said is kept and written
-//! when it can be again.
+//! It takes entries in log order, after they are durable, journals what the loop says, and only
+//! then lets it be done. While the journal cannot be written nothing is ordered; what was said is
+//! kept and written when it can be again.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -69,8 +69,8 @@ pub struct Handle {
     sender: SyncSender<Message>,
 }
 
-/// Starts the thread. Entries given to the handle are applied from now on. The last of the three resolves
-/// when the thread has ended, for whatever reason.
+/// Starts the thread. Entries given to the handle are applied from now on. The last of the three
+/// resolves when the thread has ended, for whatever reason.
 pub fn spawn(
     driver: Driver,
     committer: Committer,

@@ -1,7 +1,7 @@
 //! How entries of the loop are written into the input log.
 //!
-//! Telemetry is kept as the bytes that came (`[version, signal, encoding, arrival:u64 LE, body…]`), ticks as
-//! eight bytes, all others as JSON with the name of their variant.
+//! Telemetry is kept as the bytes that came (`[version, signal, encoding, arrival:u64 LE, body…]`),
+//! ticks as eight bytes, all others as JSON with the name of their variant.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::Entry;

@@ -1,8 +1,8 @@
 //! The server's side of the local agent: starts it, hands it orders, logs what it reports.
 //!
-//! An order is handed over once. Whenever a connection begins, the agent is asked about every action that
-//! the loop believes to be in flight; an order that never arrived is told to the loop as not run, and never
-//! handed over again. Process reports are logged when they say something new.
+//! An order is handed over once. Whenever a connection begins, the agent is asked about every
+//! action that the loop believes to be in flight; an order that never arrived is told to the loop
+//! as not run, and never handed over again. Process reports are logged when they say something new.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -34,7 +34,8 @@ const REPORT_AGAIN: Duration = Duration::from_secs(60);
 const FAULTS_KEPT: usize = 1_000;
 /// Outcomes that wait for the log; more than the guardrails let be in flight.
 const UNLOGGED_MAX: usize = 1_000;
-/// An agent that was told to stop gets this long to end what is under way before the server goes on.
+/// An agent that was told to stop gets this long to end what is under way before the server goes
+/// on.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Access to the agent for the API and the drills; cheap to clone.
@@ -58,7 +59,8 @@ impl Hands {
         self.client.connected()
     }
 
-    /// Tells the executor itself to refuse actions. When it is away it is told at its next connection.
+    /// Tells the executor itself to refuse actions. When it is away it is told at its next
+    /// connection.
     pub fn freeze(&self, who: &str, reason: &str) {
         self.wish_thaw(None);
         let freeze = Freeze { who: who.to_owned(), reason: reason.to_owned() };
@@ -93,7 +95,8 @@ impl Hands {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// Tells the agent to undo every fault, finish what is under way, and end; waits a while for it.
+    /// Tells the agent to undo every fault, finish what is under way, and end; waits a while for
+    /// it.
     pub async fn stop(&self) {
         self.wishes.stopping.store(true, Ordering::Release);
         if !self.connected() {
@@ -186,7 +189,8 @@ impl Task {
     fn perform(&mut self, action: Action) {
         match self.hands.client.perform(action.clone()) {
             Ok(()) => {
-                tracing::info!(action = %action.id, target = %action.target, "ordered {}", action.kind)
+                let Action { id, target, kind, .. } = &action;
+                tracing::info!(action = %id, %target, "ordered {kind}");
             }
             Err(error) => {
                 tracing::warn!(action = %action.id, %error, "order waits for the agent");
@@ -253,8 +257,9 @@ impl Task {
         let Ok((in_flight, frozen)) = asked.await else {
             return tracing::error!("the loop could not be asked what is in flight");
         };
-        // What the loop had ordered when it answered was sent before it answered. An order that is still
-        // on its way is handed over below; to ask about it would have it told as lost, and then run.
+        // What the loop had ordered when it answered was sent before it answered. An order that is
+        // still on its way is handed over below; to ask about it would have it told as lost, and
+        // then run.
         while let Ok(action) = self.orders.try_recv() {
             self.waiting.push(action);
         }
@@ -270,7 +275,8 @@ impl Task {
         }
     }
 
-    /// Either the agent missed a thaw, or the loop never heard of a freeze: that is a freeze all the same.
+    /// Either the agent missed a thaw, or the loop never heard of a freeze: that is a freeze all
+    /// the same.
     fn agent_alone_is_frozen(&self, freeze: Freeze) {
         let wish = self.hands.wishes.thaw.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(who) = wish {

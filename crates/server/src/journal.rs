@@ -1,7 +1,9 @@
-//! The journal: an append-only table of events, the drills, and the notifications that are still owed.
+//! The journal: an append-only table of events, the drills, and the notifications that are still
+//! owed.
 //!
-//! SQLite in WAL mode with `synchronous=FULL`: when `append` returns, the events survive a power cut.
-//! Events are numbered by the loop, so appending the same one again (after a restart) changes nothing.
+//! SQLite in WAL mode with `synchronous=FULL`: when `append` returns, the events survive a power
+//! cut. Events are numbered by the loop, so appending the same one again (after a restart) changes
+//! nothing.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
@@ -97,8 +99,9 @@ impl Journal {
             .map_err(sql("read"))
     }
 
-    /// Appends events and owes `receivers` a notification for those that `notifies` picks. Events that
-    /// are there already are left as they are; returns how many of those differ from what is there.
+    /// Appends events and owes `receivers` a notification for those that `notifies` picks. Events
+    /// that are there already are left as they are; returns how many of those differ from what is
+    /// there.
     pub fn append(
         &self,
         events: &[Event],
@@ -240,7 +243,8 @@ impl Journal {
         rows.collect::<Result<Vec<Owed>, _>>().map_err(sql("read"))
     }
 
-    /// Notes an attempt; `settled` says how it ended for good (`delivered`, or why it was given up).
+    /// Notes an attempt; `settled` says how it ended for good (`delivered`, or why it was given
+    /// up).
     pub fn attempted(&self, owed: &Owed, settled: Option<&str>) -> Result<(), Error> {
         self.lock()
             .execute(

@@ -1,10 +1,11 @@
 //! The server: everything with I/O around the loop, and the `immune` command line.
 //!
-//! Data flows one way: receivers → input log (`ingest`, `storage`) → `driver` (owns the loop) → journal →
-//! hands and notifications. The API asks the driver, and gives it commands through the same input log.
+//! Data flows one way: receivers → input log (`ingest`, `storage`) → `driver` (owns the loop) →
+//! journal → hands and notifications. The API asks the driver, and gives it commands through the
+//! same input log.
 //!
-//! Invariants: nothing is acknowledged before it is durable; effects are journalled before they are done;
-//! only `clock` reads the time; only `driver` touches the loop.
+//! Invariants: nothing is acknowledged before it is durable; effects are journalled before they are
+//! done; only `clock` reads the time; only `driver` touches the loop.
 
 pub mod clock;
 

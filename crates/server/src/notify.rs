@@ -1,8 +1,8 @@
 //! Notifications: one POST per receiver and incident event, in the shape of Alertmanager's webhook,
 //! version 4, so that whatever takes those takes ours.
 //!
-//! What is owed stands in the journal, written with the event; it is tried with growing pauses and given up
-//! after a day. Receivers may get a notification twice, never not at all.
+//! What is owed stands in the journal, written with the event; it is tried with growing pauses and
+//! given up after a day. Receivers may get a notification twice, never not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Probes: asks what users would ask, on a fixed beat, and logs the answers as inputs of the loop.
 //!
-//! Each probe runs in its own task, at most one question at a time; it only judges whether the answer is as
-//! configured. Whether that hurts users is `detect`'s business.
+//! Each probe runs in its own task, at most one question at a time; it only judges whether the
+//! answer is as configured. Whether that hurts users is `detect`'s business.
 
 use std::time::Duration;
 
@@ -86,8 +86,8 @@ async fn ask(probe: &Probe, client: &reqwest::Client) -> Result<(), String> {
     }
 }
 
-/// The innermost cause, without the address, which may hold secrets: `connection refused` says more than
-/// `error sending request`.
+/// The innermost cause, without the address, which may hold secrets: `connection refused` says more
+/// than `error sending request`.
 pub(crate) fn reason(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut cause: &dyn std::error::Error = &error;

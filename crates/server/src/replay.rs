@@ -1,5 +1,5 @@
-//! `immune replay`: runs a data folder's input log through a new loop and compares what it says with the
-//! journal, byte for byte.
+//! `immune replay`: runs a data folder's input log through a new loop and compares what it says
+//! with the journal, byte for byte.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,8 +23,8 @@ pub struct Report {
     pub differing: u64,
     /// Journal lines that the replay did not produce.
     pub missing: u64,
-    /// Events newer than the journal's last: a server that runs is about to write them, one that was
-    /// killed will when it starts.
+    /// Events newer than the journal's last: a server that runs is about to write them, one that
+    /// was killed will when it starts.
     pub unwritten: u64,
     /// The first difference, for a person.
     pub first_difference: Option<String>,

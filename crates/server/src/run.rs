@@ -1,7 +1,8 @@
-//! `immune run`: puts the parts together, in the order in which they need each other, and takes them apart.
+//! `immune run`: puts the parts together, in the order in which they need each other, and takes
+//! them apart.
 //!
-//! recover → loop → configuration → agent → probes, notifications, drills → API → receivers. Receivers
-//! come last, so that nothing arrives before all is ready; they go first at the end.
+//! recover → loop → configuration → agent → probes, notifications, drills → API → receivers.
+//! Receivers come last, so that nothing arrives before all is ready; they go first at the end.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -28,8 +29,8 @@ use crate::journal::Journal;
 use crate::state::DataFolder;
 use crate::{clock, hands, notify, probes};
 
-/// Telemetry that may wait to be durable and taken by the loop; above it receivers shed load. Decoded
-/// it needs several times as much memory.
+/// Telemetry that may wait to be durable and taken by the loop; above it receivers shed load.
+/// Decoded it needs several times as much memory.
 const LOG_WAITING_BYTES_MAX: usize = 32 << 20;
 const ORDERS_MAX: usize = 1_000;
 const TICK: Duration = Duration::from_secs(1);
@@ -107,7 +108,8 @@ pub async fn run(
     stop_loop(handle, ground.loop_thread).await
 }
 
-/// What everything else stands on: the recovered loop with this run's configuration, and bound ports.
+/// What everything else stands on: the recovered loop with this run's configuration, and bound
+/// ports.
 struct Ground {
     journal: Arc<Journal>,
     listeners: Listeners,

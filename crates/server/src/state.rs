@@ -1,4 +1,5 @@
-//! The data folder: input log, journal and snapshots, and how the loop's state is recovered from them.
+//! The data folder: input log, journal and snapshots, and how the loop's state is recovered from
+//! them.
 //!
 //! ```text
 //! immune-data/log/         input log segments        immune-data/journal.db   events, drills
@@ -22,6 +23,8 @@ use crate::{entry, notify};
 const SNAPSHOTS_KEPT: usize = 2;
 /// Events are journalled in portions of this many while replaying.
 const REPLAY_PORTION: usize = 1_000;
+/// Complaints about single entries that are told; a damaged log may hold millions.
+const NOTES_MAX: usize = 100;
 const LISTENING: &str = "listening.json";
 
 #[derive(Clone, Debug)]
@@ -72,8 +75,8 @@ impl DataFolder {
 
     /// Opens the log and rebuilds the state: newest usable snapshot, then every entry after it.
     ///
-    /// Events that the last run did not come to journal are journalled now, and `receivers` are owed
-    /// their notifications as if nothing had happened.
+    /// Events that the last run did not come to journal are journalled now, and `receivers` are
+    /// owed their notifications as if nothing had happened.
     pub fn recover(
         &self,
         journal: &Journal,
@@ -96,58 +99,25 @@ impl DataFolder {
         if let Some(path) = found.damaged {
             notes.push(format!("{} is damaged; what can be read of it is used", path.display()));
         }
-        let (mut core, mut position) = self
+        let (mut core, position) = self
             .newest_snapshot(&mut notes)?
             .unwrap_or_else(|| (Core::new(Config::default(), id_prefix), 0));
-        let from = position + 1;
-        if found.next_seq < from {
+        if found.next_seq <= position {
             bail!(
-                "{} ends at entry {}, but a snapshot was taken after entry {position}: the log's end \
-                 is missing; put it back, or move {} away to begin anew",
+                "{} ends at entry {}, but a snapshot was taken after entry {position}: the log's \
+                 end is missing; put it back, or move {} away to begin anew",
                 self.log().display(),
                 found.next_seq - 1,
                 self.path.display()
             );
         }
-        let mut reader = Reader::open(&self.log(), from)?;
-        let mut events: Vec<Event> = Vec::new();
-        let mut differing = 0;
-        for record in reader.by_ref() {
-            let record = record?;
-            if position == 0 && record.seq > 1 {
-                let (event, incident, plan) = journal.last_numbers()?;
-                core.engine.continue_after(event, IncidentId(incident), PlanId(plan));
-                notes.push(format!(
-                    "no snapshot can be used and the log begins at entry {}: what was known before \
-                     is only in the journal",
-                    record.seq
-                ));
-            }
-            position = record.seq;
-            match entry::decode(record.kind, &record.payload) {
-                Ok(entry) => events.extend(core.apply(entry).events),
-                Err(error) => notes.push(format!("log entry {}: {error}", record.seq)),
-            }
-            if events.len() >= REPLAY_PORTION {
-                differing += journal.append(&events, receivers, notify::notifies)?;
-                events.clear();
-            }
-        }
-        differing += journal.append(&events, receivers, notify::notifies)?;
-        for (first, last) in reader.gaps() {
-            notes.push(format!("log entries {first} to {last} are damaged and were passed over"));
-        }
-        if differing > 0 {
-            notes.push(format!("{differing} journal lines differ from their replay"));
-        }
-        let replayed = (position + 1).saturating_sub(from);
-        if replayed > 0 {
-            notes.push(format!("replayed {replayed} log entries"));
-        }
+        let replay = Replay { journal, receivers, notes: &mut notes };
+        let position = replay.run(&mut core, Reader::open(&self.log(), position + 1)?, position)?;
         Ok(Recovered { core, position, log, notes })
     }
 
-    /// Writes where the server can be reached, in one piece: whoever waits for the file may read it at once.
+    /// Writes where the server can be reached, in one piece: whoever waits for the file may read it
+    /// at once.
     pub fn announce(&self, text: &str) -> Result<()> {
         let path = self.path.join(LISTENING);
         let part = self.path.join("listening.part");
@@ -197,5 +167,52 @@ impl DataFolder {
             std::fs::remove_file(all.remove(0).1)?;
         }
         Ok(all.first().map_or(0, |(oldest, _)| *oldest))
+    }
+}
+
+/// Applies what a snapshot does not cover yet.
+struct Replay<'a> {
+    journal: &'a Journal,
+    receivers: &'a [String],
+    notes: &'a mut Vec<String>,
+}
+
+impl Replay<'_> {
+    /// Returns the number of the last entry.
+    fn run(self, core: &mut Core, mut reader: Reader, snapshot: u64) -> Result<u64> {
+        let mut position = snapshot;
+        let mut events: Vec<Event> = Vec::new();
+        let mut differing = 0;
+        for record in reader.by_ref() {
+            let record = record?;
+            position = record.seq;
+            match entry::decode(record.kind, &record.payload) {
+                Ok(entry) => events.extend(core.apply(entry).events),
+                Err(error) if self.notes.len() < NOTES_MAX => {
+                    self.notes.push(format!("log entry {}: {error}", record.seq));
+                }
+                Err(_) => {}
+            }
+            if events.len() >= REPLAY_PORTION {
+                differing += self.write(&events)?;
+                events.clear();
+            }
+        }
+        differing += self.write(&events)?;
+        for (first, last) in reader.gaps() {
+            let note = format!("log entries {first} to {last} are damaged and were passed over");
+            self.notes.push(note);
+        }
+        if differing > 0 {
+            self.notes.push(format!("{differing} journal lines differ from their replay"));
+        }
+        if position > snapshot {
+            self.notes.push(format!("replayed {} log entries", position - snapshot));
+        }
+        Ok(position)
+    }
+
+    fn write(&self, events: &[Event]) -> Result<usize> {
+        Ok(self.journal.append(events, self.receivers, notify::notifies)?)
     }
 }

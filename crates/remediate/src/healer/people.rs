@@ -107,7 +107,7 @@ impl Healer {
         out: &mut Proposals,
     ) {
         for incident in incidents.values().filter(|incident| pages(incident)) {
-            let is_due = now >= incident.opened + self.config.call_human_after.0;
+            let is_due = now >= hurting_since(incident) + self.config.call_human_after.0;
             if is_due && let Some(why) = self.without_remedy(incident) {
                 self.call(incident.id, Call::Cause, why, out);
             }
@@ -186,3 +186,9 @@ pub(super) fn pages(incident: &Incident) -> bool {
 
 #[cfg(test)]
 mod tests;
+
+/// When the trouble at hand was noticed: an incident that opened again is as new as its symptoms.
+fn hurting_since(incident: &Incident) -> Timestamp {
+    let firing = incident.firing.iter().filter_map(|at| incident.symptoms.get(*at as usize));
+    firing.map(|symptom| symptom.detected).min().unwrap_or(incident.opened).max(incident.opened)
+}

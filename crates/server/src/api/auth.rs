@@ -1,7 +1,8 @@
 //! Who may ask what. Tokens are compared in constant time; a page from elsewhere cannot ask at all.
 //!
-//! Without tokens the API listens on loopback only and everybody there is admin. `guard_host` keeps web
-//! pages out in both cases: DNS rebinding by the `Host` header, cross-site requests by `Origin`.
+//! Without tokens the API listens on loopback only and everybody there is admin. `guard_host` keeps
+//! web pages out in both cases: DNS rebinding by the `Host` header, cross-site requests by
+//! `Origin`.
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};

@@ -1,4 +1,5 @@
-//! axum's extractors with our errors: what cannot be read is told in the one shape that all errors have.
+//! axum's extractors with our errors: what cannot be read is told in the one shape that all errors
+//! have.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;

@@ -103,10 +103,9 @@ fn telemetry(app: &App, text: &mut String) {
         for (reason, value) in counts.refused.iter().filter(|(_, value)| *value > 0) {
             let (signal, transport) = (counts.signal.as_str(), counts.transport.as_str());
             let reason = reason.as_str();
-            let _ = writeln!(
-                text,
-                "{name}{{signal=\"{signal}\",transport=\"{transport}\",reason=\"{reason}\"}} {value}"
-            );
+            let labels =
+                format!("signal=\"{signal}\",transport=\"{transport}\",reason=\"{reason}\"");
+            let _ = writeln!(text, "{name}{{{labels}}} {value}");
         }
     }
 }

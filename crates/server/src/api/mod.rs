@@ -1,7 +1,7 @@
 //! The HTTP API, version 1, and health. One port; loopback only until tokens are configured.
 //!
-//! Reading asks the loop between two entries; writing goes through the input log as a command. `auth`
-//! guards every route but health.
+//! Reading asks the loop between two entries; writing goes through the input log as a command.
+//! `auth` guards every route but health.
 
 mod auth;
 

@@ -1,4 +1,5 @@
-//! An incident in words: one exact paragraph for a tired person, then the evidence, plans and timeline.
+//! An incident in words: one exact paragraph for a tired person, then the evidence, plans and
+//! timeline.
 
 use std::fmt::Write;
 

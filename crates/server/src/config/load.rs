@@ -1,4 +1,5 @@
-//! Reading the configuration file. Every complaint says file, line and column, what is wrong and what to do.
+//! Reading the configuration file. Every complaint says file, line and column, what is wrong and
+//! what to do.
 
 use std::fmt;
 use std::io::Read;
@@ -126,8 +127,8 @@ fn plain(error: &serde_saphyr::Error) -> String {
     PLAIN.iter().fold(first.to_owned(), said)
 }
 
-/// Replaces `${env:NAME}` and `${env:NAME:-default}`. Lines that are comments are left alone. The error
-/// has line, column and what is wrong.
+/// Replaces `${env:NAME}` and `${env:NAME:-default}`. Lines that are comments are left alone. The
+/// error has line, column and what is wrong.
 fn fill_in(
     text: &str,
     environment: impl Fn(&str) -> Option<String>,
@@ -151,7 +152,8 @@ fn fill_in(
             let value = environment(name).or_else(|| default.map(str::to_owned));
             let Some(value) = value else {
                 let message = format!(
-                    "environment variable {name} is not set; set it, or write ${{env:{name}:-default}}"
+                    "environment variable {name} is not set; set it, or write \
+                     ${{env:{name}:-default}}"
                 );
                 return Err((place, message));
             };

@@ -1,7 +1,7 @@
 //! `immune.yaml`: one file, composed of what each part owns.
 //!
-//! `load` reads it (with `${env:NAME:-default}` filled in) and says what is wrong as `file:line:column`;
-//! `schema` prints its JSON schema.
+//! `load` reads it (with `${env:NAME:-default}` filled in) and says what is wrong as
+//! `file:line:column`; `schema` prints its JSON schema.
 
 mod load;
 
@@ -84,7 +84,8 @@ impl Default for Api {
     }
 }
 
-/// Bearer tokens. With any of them configured, every request needs one. `admin` may all, `approve` may also read.
+/// Bearer tokens. With any of them configured, every request needs one. `admin` may all, `approve`
+/// may also read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tokens {

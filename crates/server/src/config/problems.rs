@@ -1,5 +1,5 @@
-//! What is wrong with a configuration beyond its types: what each part says of its own section, and what
-//! only the whole can tell.
+//! What is wrong with a configuration beyond its types: what each part says of its own section, and
+//! what only the whole can tell.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

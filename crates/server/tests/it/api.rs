@@ -6,7 +6,8 @@ use crate::http::{self, Response};
 use crate::lab::Lab;
 use crate::wait::until;
 
-/// Every route with the role that it needs, a body that it takes, and what it answers on an empty server.
+/// Every route with the role that it needs, a body that it takes, and what it answers on an empty
+/// server.
 const ROUTES: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("read", "GET", "/api/v1/status", None, 200),
     ("read", "GET", "/api/v1/objectives", None, 200),
@@ -128,8 +129,8 @@ fn what_cannot_be_read_is_refused_in_bounded_memory() {
         assert!(error.contains("1024 KiB"), "{error}");
     }
     let promised = format!(
-        "POST {change} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         content-length: 99999999999\r\n\r\n{{",
+        "POST {change} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: 99999999999\r\n\r\n{{",
         lab.api()
     );
     assert_eq!(http::raw(lab.api(), promised.as_bytes()).unwrap().status, 413);

@@ -1,7 +1,7 @@
 //! `immune check-config`: every fixture says in its first lines what is to be said about it.
 //!
-//! `*.good.yaml` passes; `*.bad.yaml` begins with `# expect: LINE:COLUMN: MESSAGE`, one line for each
-//! complaint. `BLESS=1` writes what is said now; read the difference before you commit it.
+//! `*.good.yaml` passes; `*.bad.yaml` begins with `# expect: LINE:COLUMN: MESSAGE`, one line for
+//! each complaint. `BLESS=1` writes what is said now; read the difference before you commit it.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -1,4 +1,5 @@
-//! SIGKILL of the server and of the agent at the worst moments: nothing is forgotten, nothing runs twice.
+//! SIGKILL of the server and of the agent at the worst moments: nothing is forgotten, nothing runs
+//! twice.
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::lab::Lab;
-use crate::traffic::Traffic;
+use crate::traffic::{CLIENT_LOG, Traffic};
 use crate::wait::{all_of, until};
 
 fn experiment(lab: &Lab) -> Value {
@@ -18,7 +18,7 @@ fn experiment(lab: &Lab) -> Value {
         "deadline": "2m",
         "observe": "80s",
         "expect": { "decision": "heal", "cause": { "kind": "crash", "entity": "orders" } },
-        "client_log": lab.dir.path().join("client.jsonl"),
+        "client_log": lab.dir.path().join(CLIENT_LOG),
     })
 }
 
@@ -177,7 +177,7 @@ fn a_drill_that_would_go_too_far_is_refused() {
     lab.start_target();
     lab.start_with_agent();
     let good = experiment(&lab);
-    std::fs::write(lab.dir.path().join("client.jsonl"), "").unwrap();
+    std::fs::write(lab.dir.path().join(CLIENT_LOG), "").unwrap();
     let refused = |status: u16, why: &str, change: &dyn Fn(&mut Value)| {
         let mut experiment = good.clone();
         change(&mut experiment);

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::lab::{Lab, immune};
 use crate::traffic::Traffic;
+use crate::wait::until;
 
 /// Asserts that these lines are in the story, in this order.
 pub fn assert_in_order(story: &[String], wanted: &[&str]) {
@@ -62,7 +63,7 @@ fn a_crash_is_detected_explained_healed_verified_and_replays_identically() {
     // While it runs, and after it ended.
     replays(&lab);
     lab.stop_server();
-    assert!(lab.agents().is_empty(), "an orderly end takes the agent along");
+    until("the agent goes along", || lab.agents().is_empty().then_some(()));
     assert!(lab.target_answers(), "and leaves the target alone");
     replays(&lab);
 }

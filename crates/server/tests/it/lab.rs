@@ -1,5 +1,5 @@
-//! A server in a folder of its own, with a real process that it may restart. Whatever was started is
-//! killed when the lab is dropped, the agent and the target included.
+//! A server in a folder of its own, with a real process that it may restart. Whatever was started
+//! is killed when the lab is dropped, the agent and the target included.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,10 @@
 //! The real `immune` program, from outside: real processes, real signals, real files.
 //!
-//! Each test has a server of its own on free ports with its own data folder (`lab`), users who ask a real
-//! process and tell of it as OTLP (`traffic`), and waits for states, never for times. Nothing here reaches
-//! into the server: what it shows is what a user of the program would see.
+//! Each test has a server of its own on free ports with its own data folder (`lab`), users who ask
+//! a real process and tell of it as OTLP (`traffic`), and waits for states, never for times.
+//! Nothing here reaches into the server: what it shows is what a user of the program would see.
+
+#![allow(clippy::unwrap_used, reason = "this is all test code, helpers included")]
 
 mod wait;
 

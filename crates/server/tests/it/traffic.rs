@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -19,13 +18,14 @@ use crate::http;
 use crate::lab::Lab;
 use crate::wait::{pause, unix_nanos, until};
 
+/// In the lab's folder.
+pub const CLIENT_LOG: &str = "client.jsonl";
 const BEAT: Duration = Duration::from_millis(250);
 const REQUESTS_PER_BEAT: usize = 5;
 
 pub struct Traffic {
     stop: Arc<AtomicBool>,
     good: Arc<AtomicU64>,
-    pub log: PathBuf,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -42,12 +42,11 @@ impl Traffic {
     }
 
     pub fn with_token(lab: &Lab, token: Option<&str>) -> Traffic {
-        let log = lab.dir.path().join("client.jsonl");
         let mut users = Users {
             target: lab.target,
             otlp: lab.otlp.clone(),
             bearer: token.map(|token| format!("Bearer {token}")),
-            log: File::create(&log).unwrap(),
+            log: File::create(lab.dir.path().join(CLIENT_LOG)).unwrap(),
             next_id: 1,
         };
         let (stop, good) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
@@ -58,7 +57,7 @@ impl Traffic {
                 pause(BEAT);
             }
         });
-        Traffic { stop, good, log, thread: Some(thread) }
+        Traffic { stop, good, thread: Some(thread) }
     }
 
     /// Waits for this many more requests that went well and were taken by the server.
