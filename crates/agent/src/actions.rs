@@ -98,9 +98,7 @@ fn standing(
             Some(holder.identity)
         }
         Found::Nothing => bench.watch.last(target).filter(|last| host.runs(last)),
-        Found::Hidden => {
-            return Err(format!("something {} that the agent may not look into", target.process));
-        }
+        Found::Hidden(why) => return Err(why),
     };
     if let Expectation::Gone(identity) | Expectation::Running(identity) = &action.expect
         && identity.host != host.name

@@ -24,7 +24,7 @@ use crate::frames::FrameReader;
 use crate::protocol::{
     FaultId, Freeze, FromAgent, Hello, Injection, ToAgent, Welcome, decode, encode,
 };
-use crate::{launch, store};
+use crate::{launch, socket, store};
 
 /// Events that wait for the server; a server that does not read them stops reading the agent.
 const EVENTS_MAX: usize = 1_024;
@@ -180,7 +180,7 @@ impl Task {
     async fn run(mut self) {
         let mut back_off = BACK_OFF_FIRST;
         loop {
-            let end = match UnixStream::connect(&self.socket).await {
+            let end = match socket::connect(&self.socket).await {
                 Ok(stream) => self.talk(stream).await,
                 Err(error) => End::Lost(error.to_string()),
             };

@@ -9,12 +9,27 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use model::Timestamp;
 use rustix::event::Timespec;
+use rustix::time::{ClockId, clock_gettime};
 
 /// The wall clock. A clock before 1970 reads as 1970.
 #[allow(clippy::disallowed_methods, reason = "the one place of this crate that reads this clock")]
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Both clocks at one moment: what files are dated by, and what the kernel dates processes by. Only
+/// ages can be compared between the two, for the wall clock is set now and then.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    pub wall: Timestamp,
+    pub since_boot: Duration,
+}
+
+pub fn moment() -> Moment {
+    let since_boot = clock_gettime(ClockId::Boottime);
+    let since_boot = Duration::try_from(since_boot).unwrap_or_default();
+    Moment { wall: now(), since_boot }
 }
 
 /// The monotonic clock.

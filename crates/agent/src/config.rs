@@ -154,7 +154,7 @@ impl fmt::Display for ProcessMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ProcessMatch::ListensOn(address) => write!(f, "listens on {address}"),
-            ProcessMatch::PidFile(path) => write!(f, "pid file {}", path.display()),
+            ProcessMatch::PidFile(path) => write!(f, "is named by pid file {}", path.display()),
         }
     }
 }

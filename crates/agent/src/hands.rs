@@ -34,6 +34,8 @@ use crate::store;
 pub const EVENTS_MAX: usize = 256;
 /// Actions under way at once; more are refused.
 pub const ACTIONS_AT_ONCE: usize = 8;
+/// An order that holds longer than this from now was dated by another clock.
+const NOT_AFTER_AHEAD_MAX: Duration = Duration::from_secs(600);
 /// Outcomes and fault reports kept for a server that is away.
 const UNTOLD_MAX: usize = 1_000;
 pub const LEASE_DEFAULT: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@
 //!
 //! Reading order: `config` (targets), `protocol`, `process` (who runs), `watch` (reports),
 //! `ledger`, `bench`, `lifecycle` (stop and start), `actions`, `faults`, `hands` (the thread of
-//! decisions), `link` (the socket), `run`, `client`.
+//! decisions), `socket`, `link` (its connections), `run`, `client`.
 
 pub mod actions;
 pub mod bench;
@@ -32,6 +32,7 @@ mod outbox;
 pub mod process;
 pub mod protocol;
 mod run;
+mod socket;
 mod store;
 mod watch;
 

@@ -89,22 +89,30 @@ pub fn start(bench: &Bench, target: &Target) -> Result<String, String> {
         Ready::Ended(status) => {
             Err(format!("the start command ended with {status} before it was ready{}", quote()))
         }
-        Ready::Late { ended } => {
-            let (within, process) = (restart.ready_within, &target.process);
+        Ready::Late { ended, hidden } => {
+            let within = restart.ready_within;
+            let why = hidden.unwrap_or_else(|| format!("nothing {}", target.process));
             let then = match ended {
                 true => "the start command had ended with 0".to_owned(),
                 false => stop_again(bench, restart, &mut child, pid),
             };
             bench.children.adopt(child);
-            Err(format!("not ready within {within} (nothing {process}); {then}{}", quote()))
+            Err(format!("not ready within {within} ({why}); {then}{}", quote()))
         }
     }
 }
 
 enum Ready {
-    Runs { pid: u32, status: Option<ExitStatus> },
+    Runs {
+        pid: u32,
+        status: Option<ExitStatus>,
+    },
     Ended(ExitStatus),
-    Late { ended: bool },
+    /// `hidden` says why something that may be the target was not recognised.
+    Late {
+        ended: bool,
+        hidden: Option<String>,
+    },
 }
 
 fn wait_ready(
@@ -118,15 +126,19 @@ fn wait_ready(
         // The status first: a command that put the target into the background has it listed by
         // then.
         let status = child.try_wait().ok().flatten();
-        if let Ok(Found::Process(holder)) = find(&bench.host, &target.process) {
-            return Ready::Runs { pid: holder.identity.pid, status };
-        }
+        let hidden = match find(&bench.host, &target.process) {
+            Ok(Found::Process(holder)) => {
+                return Ready::Runs { pid: holder.identity.pid, status };
+            }
+            Ok(Found::Hidden(why)) => Some(why),
+            Ok(Found::Nothing) | Err(_) => None,
+        };
         match status {
             Some(status) if !status.success() => return Ready::Ended(status),
             _ => {}
         }
         if clock::monotonic().saturating_duration_since(begun) >= restart.ready_within.0 {
-            return Ready::Late { ended: status.is_some() };
+            return Ready::Late { ended: status.is_some(), hidden };
         }
         clock::pause(LOOK_EVERY);
     }

@@ -20,6 +20,7 @@ use crate::frames::FrameReader;
 use crate::hands::Event;
 use crate::outbox::Connection;
 use crate::protocol::{FrameError, FromAgent, ToAgent, decode, encode};
+use crate::socket;
 
 /// Connections at once: the server, one that takes its place, and a few strays.
 const CONNECTIONS_MAX: usize = 8;
@@ -33,14 +34,14 @@ const BAD_FRAMES_MAX: usize = 16;
 /// Listens, for this user only; the socket's folder must be private already. A socket that a dead
 /// agent left is replaced, one that is in use is not.
 pub fn listen(path: &Path) -> io::Result<UnixListener> {
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => {
+    match socket::probe(path) {
+        Ok(()) => {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another agent listens on it"));
         }
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)?,
         Err(_) => {}
     }
-    let listener = UnixListener::bind(path)?;
+    let listener = socket::bind(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }

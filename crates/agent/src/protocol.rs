@@ -18,6 +18,8 @@ use crate::config::Target;
 pub const VERSION: u32 = 1;
 /// Bytes of a frame with its line feed.
 pub const FRAME_MAX: usize = 1024 * 1024;
+/// Processes that one `Report` tells of, so that it fits into a frame however long their names.
+pub const REPORT_MAX: usize = 200;
 /// Bytes of a name given by the server: an action's id, a fault's id, who freezes.
 pub const NAME_MAX: usize = 256;
 
@@ -86,7 +88,8 @@ pub struct Freeze {
 pub enum FromAgent {
     /// Answer to `Hello`. Reports of unfinished faults and outcomes not yet told follow.
     Welcome(Welcome),
-    /// Every second: what runs. A target whose process cannot be told is left out.
+    /// Every second: what runs, in as many frames as it takes. A target whose process cannot be
+    /// told is left out.
     Report {
         at: Timestamp,
         processes: Vec<ProcessReport>,

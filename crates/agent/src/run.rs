@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::tick::ProcessReport;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
@@ -14,7 +15,7 @@ use crate::hands::{EVENTS_MAX, Event, Hands, Settings};
 use crate::ledger::{Ledger, LedgerError};
 use crate::outbox::Outbox;
 use crate::process::Host;
-use crate::protocol::{FromAgent, Level};
+use crate::protocol::{FromAgent, Level, REPORT_MAX};
 use crate::watch::Watch;
 use crate::{clock, link, store};
 
@@ -163,7 +164,17 @@ fn report(
         for text in look.messages {
             let _ = events.blocking_send(Event::Message { level: Level::Warning, text });
         }
-        let _ = outbox.send(FromAgent::Report { at, processes: look.reports });
+        for processes in frames(look.reports) {
+            let _ = outbox.send(FromAgent::Report { at, processes });
+        }
+    }
+}
+
+/// Parts that fit into a frame each; at least one, for it also says that the agent lives.
+fn frames(reports: Vec<ProcessReport>) -> Vec<Vec<ProcessReport>> {
+    match reports.is_empty() {
+        true => vec![reports],
+        false => reports.chunks(REPORT_MAX).map(<[_]>::to_vec).collect(),
     }
 }
 

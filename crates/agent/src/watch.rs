@@ -209,10 +209,7 @@ impl Sighting {
                 None
             }
             Ok(Found::Nothing) => None,
-            Ok(Found::Hidden) => Some(format!(
-                "something {} that this agent may not look into; run it as the same user",
-                self.process
-            )),
+            Ok(Found::Hidden(why)) => Some(why),
             Err(error) => Some(format!("cannot look for what {}: {error}", self.process)),
         };
         let runs = self.last.as_ref().filter(|last| host.runs(last)).cloned();
@@ -294,6 +291,25 @@ mod tests {
         assert!(matches!(&running, ProcessState::Running(_)), "{running:?}");
         drop(listener);
         assert_eq!(state(&watch, &target, 2), running);
+    }
+
+    #[test]
+    fn a_pid_file_that_everyone_may_write_is_left_out_with_advice_said_once() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (watch, _) = Watch::open(Host::this().unwrap(), &dir.path().join("p.json"));
+        let pid_file = dir.path().join("pid");
+        fs::write(&pid_file, std::process::id().to_string()).unwrap();
+        let mode = |mode| fs::set_permissions(&pid_file, fs::Permissions::from_mode(mode)).unwrap();
+        let target = target(ProcessMatch::PidFile(pid_file.clone()));
+        mode(0o666);
+        let look = watch.look([&target].into_iter(), Timestamp::from_secs(1));
+        assert_eq!(look.reports, []);
+        let [message] = &look.messages[..] else { panic!("{:?}", look.messages) };
+        assert!(message.contains("every user may write it") && message.contains("chmod o-w"));
+        assert!(watch.look([&target].into_iter(), Timestamp::from_secs(2)).messages.is_empty());
+        mode(0o644);
+        assert!(matches!(state(&watch, &target, 3), ProcessState::Running(_)));
     }
 
     #[test]

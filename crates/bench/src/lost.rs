@@ -37,7 +37,7 @@ use known::Known;
 use load::Load;
 
 /// How often the state is saved: often, so that cuts hit it.
-const SNAPSHOT_EVERY: &str = "2s";
+const SNAPSHOT_EVERY: &str = "5s";
 
 #[derive(Args)]
 pub struct Lost {

@@ -15,14 +15,11 @@ pub(crate) fn score(drill: &Drill, view: &View<'_>) -> Scorecard {
     let harmed = view.client.map(|client| client.harmed(begun, view.now)).unwrap_or_default();
     let incidents = drill.incidents(view);
     let own = own_incident(drill, &incidents);
-    let plans: Vec<&Plan> = match own {
-        Some(own) => {
-            let of_drill = |plan: &&Plan| plan.incident == own.id && plan.created >= drill.from();
-            view.plans.iter().copied().filter(of_drill).collect()
-        }
-        None => Vec::new(),
-    };
-    let decision = decide(own, &plans);
+    let since_steady: Vec<&Plan> =
+        view.plans.iter().copied().filter(|plan| is_since(plan, drill.from())).collect();
+    let decision = decide(own, &incidents, &since_steady);
+    let is_own = |plan: &&Plan| own.is_none_or(|own| plan.incident == own.id);
+    let plans: Vec<&Plan> = since_steady.iter().copied().filter(is_own).collect();
     let mut card = Scorecard {
         title: experiment.title.clone(),
         fault: experiment.fault.as_ref().map_or("placebo", |fault| fault.as_str()).to_owned(),
@@ -40,7 +37,7 @@ pub(crate) fn score(drill: &Drill, view: &View<'_>) -> Scorecard {
         cause_first: cause_first(drill, own),
         decision_expected: Some(experiment.expect.decision),
         decision: Some(decision),
-        decision_right: Some(decision_right(drill, decision, &plans)),
+        decision_right: Some(decision_right(drill, decision, &since_steady)),
         acted_at: plans.iter().flat_map(|plan| &plan.attempts).map(|a| a.ordered).min(),
         verified_at: plans
             .iter()
@@ -85,12 +82,25 @@ fn cause_first(drill: &Drill, own: Option<&Incident>) -> Option<bool> {
     Some(first.kind == expected.kind && first.entity.to_string() == expected.entity)
 }
 
-fn decide(own: Option<&Incident>, plans: &[&Plan]) -> Decision {
-    let acted = plans.iter().any(|plan| !plan.attempts.is_empty());
-    match own {
-        _ if acted => Decision::Heal,
-        Some(incident) if !incident.needs_human.is_empty() => Decision::Escalate,
-        _ => Decision::LeaveAlone,
+/// Was it made, or did it act, since then?
+fn is_since(plan: &Plan, from: Timestamp) -> bool {
+    plan.created >= from || plan.attempts.iter().any(|attempt| attempt.ordered >= from)
+}
+
+/// What Immune did since the steady state, about whatever incident: a drill without an incident of
+/// its own may still have moved it to act.
+fn decide(own: Option<&Incident>, incidents: &[&Incident], plans: &[&Plan]) -> Decision {
+    let calls = |incident: &Incident| !incident.needs_human.is_empty();
+    let called = match own {
+        Some(own) => calls(own),
+        None => incidents.iter().copied().any(calls),
+    };
+    if plans.iter().any(|plan| !plan.attempts.is_empty()) {
+        Decision::Heal
+    } else if called {
+        Decision::Escalate
+    } else {
+        Decision::LeaveAlone
     }
 }
 

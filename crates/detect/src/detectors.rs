@@ -1,7 +1,7 @@
 //! All inspections over all entities, one tick at a time.
 //!
 //! Bounds: `OBJECTIVES_MAX` objectives and `SERVICES_MAX` services; what comes beyond is counted in
-//! `refused`, never judged. What gave no sign for `FORGET_AFTER` is forgotten, with its symptoms:
+//! `left_out`, never judged. What gave no sign for `FORGET_AFTER` is forgotten, with its symptoms:
 //! nobody can tell any more whether users are hurt there.
 
 mod intake;
@@ -46,7 +46,7 @@ pub struct Detectors {
     incident_services: BTreeSet<Entity>,
     /// Symptoms that ended between ticks, by reload or relearning.
     ended: Vec<SymptomKey>,
-    refused: u64,
+    left_out: u64,
 }
 
 impl Detectors {
@@ -59,7 +59,7 @@ impl Detectors {
             probes: BTreeMap::new(),
             incident_services: BTreeSet::new(),
             ended: Vec::new(),
-            refused: 0,
+            left_out: 0,
         }
     }
 
@@ -86,6 +86,13 @@ impl Detectors {
             }
         }
         self.take_probes(tick);
+        for report in &tick.processes {
+            let now = self.now;
+            let owner = report.entity.owner();
+            if let Some(service) = owner.and_then(|owner| self.services.get_mut(&owner)) {
+                service.take_process(report, now);
+            }
+        }
         self.judge_services();
         let mut cleared: Vec<SymptomKey> = std::mem::take(&mut self.ended);
         cleared.extend(self.conclude());
@@ -104,9 +111,10 @@ impl Detectors {
     pub fn thresholds(&self) -> BTreeMap<SeriesKey, Vec<f64>> {
         let mut thresholds: BTreeMap<SeriesKey, Vec<f64>> = BTreeMap::new();
         for (entity, trackers) in &self.objectives {
-            let mut limits: Vec<f64> = trackers
-                .iter()
-                .filter_map(|tracker| tracker.definition.threshold_seconds)
+            let definitions = trackers.iter().map(|tracker| &tracker.definition);
+            let mut limits: Vec<f64> = definitions
+                .flat_map(|definition| [definition.threshold_seconds, definition.page_seconds])
+                .flatten()
                 .collect();
             limits.sort_by(f64::total_cmp);
             limits.dedup();
@@ -148,7 +156,7 @@ impl Detectors {
         let mut room = OBJECTIVES_MAX;
         for (entity, trackers) in &mut self.objectives {
             let mut wanted = definitions_for(entity, &config);
-            self.refused += wanted.len().saturating_sub(room) as u64;
+            self.left_out += wanted.len().saturating_sub(room) as u64;
             wanted.truncate(room);
             room -= wanted.len();
             let now = self.now;
@@ -192,10 +200,11 @@ impl Detectors {
         &self.config
     }
 
-    /// Objectives, services, operations and calls left out because of a bound, so far.
-    pub fn refused(&self) -> u64 {
-        let flows: u64 = self.services.values().map(|service| service.flows_refused).sum();
-        self.refused + flows
+    /// All that was left out because of a bound, so far: objectives, services, probes, and within
+    /// services operations, calls, callers, gauges and processes. Counted as often as it came.
+    pub fn left_out(&self) -> u64 {
+        let in_services: u64 = self.services.values().map(|service| service.left_out).sum();
+        self.left_out + in_services
     }
 
     /// How each objective's entity fares, sorted by source, then entity.
@@ -313,6 +322,7 @@ impl Detectors {
                 cleared.extend(end(&mut service.absent));
                 let flows = service.flows.values_mut();
                 cleared.extend(flows.filter_map(|flow| end(&mut flow.standing)));
+                self.left_out += service.left_out;
             }
             keep
         });

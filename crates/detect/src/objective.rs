@@ -1,14 +1,17 @@
 //! One objective of one entity: what was counted, both tiers' state, and the symptom while it
 //! fires.
 //!
-//! Either tier raises the one symptom of an objective. A page overrides a ticket. It ends as
-//! `firing` says. About 4 KB each, whatever the traffic.
+//! Either tier raises the one symptom of an objective. A page overrides a ticket; a learned latency
+//! limit makes tickets, and pages only of requests that users take for hanging. It ends as `firing`
+//! says, and is told of anew as `worsening` says. About 4 KB each, whatever the traffic.
 
 mod definition;
 
 mod firing;
 
 mod summary;
+
+mod worsening;
 
 use std::time::Duration;
 
@@ -19,12 +22,12 @@ use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use definition::{DEFAULT_AVAILABILITY, DEFAULT_LATENCY, Definition, definitions_for};
-use firing::{Firing, Tier};
+use firing::{Firing, Tier, Usual};
 use summary::summary;
 
 use crate::config::Config;
 use crate::inspections::burn_rate::{self, Budget};
-use crate::inspections::fast_burn::{Cusum, Increment, Odds};
+use crate::inspections::fast_burn::{Cusum, Increment, Odds, Run, Spread};
 use crate::inspections::latency::{self, Learner};
 use crate::rate::Rate;
 use crate::rings::Rings;
@@ -36,6 +39,7 @@ const LEARNING_REQUESTS: f64 = 20.0;
 const ERROR_KINDS_MAX: usize = 8;
 
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The level is kept at most so many times the alarm threshold.
 const LEVEL_CAP: f64 = 2.0;
@@ -61,6 +65,8 @@ pub struct Tracker {
     rate: Rate,
     rings: Rings,
     cusum: Cusum,
+    /// Of a learned limit: the same for requests slower than the limit of a page.
+    hanging: Cusum,
     /// Of the trouble that is or may be coming.
     error_kinds: Vec<(String, f64)>,
     exemplar: Option<Exemplar>,
@@ -81,6 +87,7 @@ impl Tracker {
             rate: Rate::default(),
             rings: Rings::new(now),
             cusum: Cusum::default(),
+            hanging: Cusum::default(),
             error_kinds: Vec::new(),
             exemplar: None,
             firing: None,
@@ -100,6 +107,7 @@ impl Tracker {
     pub fn take(&mut self, point: &RequestPoint, config: &Config, around: Surroundings) {
         let now = around.now;
         let mut increment = counted(point, now);
+        let mut hanging = None;
         if increment.total <= 0.0 {
             return;
         }
@@ -110,7 +118,11 @@ impl Tracker {
                 return;
             };
             match latency::increment(point, threshold, increment) {
-                Some(slow) if slow.total > 0.0 => increment = slow,
+                Some(slow) if slow.total > 0.0 => {
+                    let limit = self.definition.page_seconds;
+                    hanging = limit.and_then(|limit| latency::increment(point, limit, increment));
+                    increment = slow;
+                }
                 _ => return,
             }
         }
@@ -122,6 +134,9 @@ impl Tracker {
         let threshold = self.threshold(&odds, config);
         let was_calm = self.cusum.run().is_none();
         self.cusum.take(&increment, &odds, threshold * LEVEL_CAP);
+        if let Some(hanging) = hanging {
+            self.hanging.take(&hanging, &odds, threshold * LEVEL_CAP);
+        }
         if increment.bad > 0.0 {
             if was_calm && self.firing.is_none() {
                 self.error_kinds.clear();
@@ -129,15 +144,12 @@ impl Tracker {
             }
             self.note_errors(point);
         }
-        let end = increment.bucket_end().min(now);
-        if self.cusum.level() >= threshold / 2.0 && increment.bad > 0.0 {
-            self.last_bad = self.last_bad.max(Some(end));
-        }
         if let Some(firing) = &mut self.firing {
-            let (bad, good) = self.cusum.evidence(&increment);
-            let gain = bad * odds.bad + good * odds.good;
-            firing.take(&increment, gain, threshold / 2.0, 1.0 - self.definition.objective, now);
+            let evidence = self.cusum.evidence(&increment);
+            firing.take(&increment, evidence, self.rate.per_second(), &config.fast, now);
             self.last_bad = self.last_bad.max(Some(firing.last_bad()));
+        } else if self.cusum.level() >= threshold / 2.0 && increment.bad > 0.0 {
+            self.last_bad = self.last_bad.max(Some(increment.bucket_end().min(now)));
         }
     }
 
@@ -151,11 +163,13 @@ impl Tracker {
         {
             firing.relapse(now, now);
         }
-        firing.settle(allowed, config.clear_after.0, now);
+        firing.notice_worse(&self.rings, self.rate.per_second(), &config.fast, allowed, now);
+        firing.settle(config.clear_after.0, now);
         if firing.held(config.clear_after.0, now) {
             let key = firing.symptom.key();
             self.firing = None;
             self.cusum.reset();
+            self.hanging.reset();
             self.cleared_at = now;
             return Some(key);
         }
@@ -168,20 +182,12 @@ impl Tracker {
         if firing_severity == Some(Severity::Page) {
             return;
         }
-        let odds = Odds::of(self.definition.objective);
-        let spread_min = match self.definition.kind {
-            SymptomKind::LatencyBurn => latency::SPREAD_MIN,
-            _ => Duration::ZERO,
-        };
-        let alarm = if self.cusum.level() > 0.0 {
-            self.cusum.alarm(self.threshold(&odds, config), &config.fast, spread_min)
-        } else {
-            None
-        };
-        if let Some(run) = alarm {
-            let (onset, bad, total) = (run.onset, run.bad, run.total);
-            let symptom = self.symptom(Severity::Page, onset, now, bad, total);
-            self.fire(Tier::Fast, symptom, now);
+        if let Some((severity, run)) = self.sudden(config) {
+            if firing_severity.is_none_or(|standing| standing < severity) {
+                let (onset, bad, total) = (run.onset, run.bad, run.total);
+                let symptom = self.symptom(severity, onset, now, bad, total);
+                self.fire(Tier::Fast, symptom, now);
+            }
             return;
         }
         let budget = Budget {
@@ -195,7 +201,7 @@ impl Tracker {
         let Some((pair, long)) = burn_rate::judge(&self.rings, now, &budget, &config.burn) else {
             return;
         };
-        let severity = burn_rate::PAIRS[pair].severity;
+        let severity = burn_rate::PAIRS[pair].severity.min(self.severity_max());
         if firing_severity.is_some_and(|standing| standing >= severity) {
             return;
         }
@@ -205,9 +211,39 @@ impl Tracker {
         self.fire(Tier::Burn(pair), symptom, now);
     }
 
+    /// The fast tier's alarm.
+    fn sudden(&self, config: &Config) -> Option<(Severity, Run)> {
+        // Most objectives are calm most of the time.
+        if self.cusum.level() <= 0.0 {
+            return None;
+        }
+        let per_second = self.rate.per_second();
+        let limit = self.threshold(&Odds::of(self.definition.objective), config);
+        let spread = match self.definition.kind {
+            SymptomKind::LatencyBurn => Spread::AtLeast(latency::SPREAD_MIN),
+            _ => Spread::NoBurst,
+        };
+        let alarm = |cusum: &Cusum| cusum.alarm(limit, &config.fast, per_second, spread).cloned();
+        let run = alarm(&self.cusum)?;
+        let hangs = self.definition.learned && alarm(&self.hanging).is_some();
+        Some((if hangs { Severity::Page } else { self.severity_max() }, run))
+    }
+
+    /// What was learned is evidence, no promise: it makes tickets.
+    fn severity_max(&self) -> Severity {
+        if self.definition.learned { Severity::Ticket } else { Severity::Page }
+    }
+
     fn fire(&mut self, tier: Tier, symptom: Symptom, now: Timestamp) {
         self.last_bad = self.last_bad.max(Some(now));
-        self.firing = Some(Firing::new(tier, symptom, now));
+        let allowed = 1.0 - self.definition.objective;
+        let before = match tier {
+            Tier::Fast => self.rings.before(symptom.onset, HOUR).ratio(),
+            // Its onset is where its window begins; nothing is before it.
+            Tier::Burn(_) => None,
+        };
+        let usual = Usual::of(allowed, before, symptom.measured);
+        self.firing = Some(Firing::new(tier, symptom, usual, now));
     }
 
     fn threshold(&self, odds: &Odds, config: &Config) -> f64 {
@@ -223,16 +259,17 @@ impl Tracker {
             return;
         }
         self.learner.take(point, around.now);
-        let threshold = self.learner.threshold(&config.default_slo.latency);
-        if threshold.is_some() {
-            self.definition.threshold_seconds = threshold;
+        if let Some(limits) = self.learner.limits(&config.default_slo.latency) {
+            self.definition.threshold_seconds = Some(limits.slow);
+            self.definition.page_seconds = Some(limits.hanging);
             self.learner = Learner::default();
         }
     }
 
     /// Forgets a learned threshold, and with it a symptom that was judged by it (returned).
     pub fn relearn(&mut self, now: Timestamp) -> Option<SymptomKey> {
-        let definition = Definition { threshold_seconds: None, ..self.definition.clone() };
+        let definition =
+            Definition { threshold_seconds: None, page_seconds: None, ..self.definition.clone() };
         let ended = self.end();
         *self = Tracker::new(definition, self.entity.clone(), now);
         ended
@@ -314,7 +351,9 @@ impl Tracker {
         if symptom.exemplar.is_none() {
             symptom.exemplar.clone_from(&self.exemplar);
         }
-        symptom.summary = summary(symptom, &self.definition, firing.tier);
+        let last_minute = recent.ratio().unwrap_or(symptom.measured);
+        symptom.summary =
+            summary(symptom, &self.definition, firing.tier, firing.worse, last_minute);
     }
 
     /// How the entity fares by users' figures.

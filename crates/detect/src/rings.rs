@@ -69,6 +69,20 @@ impl Rings {
         self.ring_for(window).sum(window, not_before)
     }
 
+    /// The `window` that ended at `until`, without the slot in which that lies; as far as a ring
+    /// still reaches.
+    pub fn before(&self, until: Timestamp, window: Duration) -> Sum {
+        let newest = Timestamp::from_secs(self.rings[0].newest * self.rings[0].step_secs);
+        let reach = newest.since(until) + window;
+        let ring = self.ring_for(reach);
+        let not_before = Timestamp(until.as_nanos().saturating_sub(window.as_nanos() as u64));
+        let mut sum = ring.sum(reach, not_before);
+        let after = ring.sum(reach, until.floor_to(Duration::from_secs(ring.step_secs)));
+        sum.bad = (sum.bad - after.bad).max(0.0);
+        sum.total = (sum.total - after.total).max(0.0);
+        sum
+    }
+
     /// Start of the earliest slot within `window` that holds anything bad.
     pub fn first_bad(&self, window: Duration) -> Option<Timestamp> {
         let ring = self.ring_for(window);
@@ -156,6 +170,21 @@ mod tests {
             assert!((least..=most).contains(&sum.total), "{secs}: {}", sum.total);
             assert_eq!(sum.ratio(), Some(0.1));
         }
+    }
+
+    #[test]
+    fn the_time_before_a_moment_is_summed_without_what_came_since() {
+        let start = Timestamp::from_secs(1_000_000_800);
+        let mut rings = Rings::new(start);
+        for minute in 0..120 {
+            let now = start + Duration::from_secs(minute * 60);
+            rings.advance(now);
+            rings.add(now, if minute < 90 { 1.0 } else { 10.0 }, 10.0);
+        }
+        let onset = start + Duration::from_secs(90 * 60 + 20);
+        let before = rings.before(onset, Duration::from_secs(3600));
+        assert_eq!(before.ratio(), Some(0.1), "{before:?}");
+        assert!((500.0..=600.0).contains(&before.total), "{before:?}");
     }
 
     #[test]

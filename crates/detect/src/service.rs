@@ -1,12 +1,16 @@
 //! What is known of a service as a whole: when it was heard, what it completed, what waits in it,
-//! who calls it. The ground on which "stalled" and "absent traffic" stand.
+//! who calls it, which of its processes run. The ground on which "stalled" and "absent traffic" stand.
+
+mod processes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use model::tick::SeriesKey;
+use model::tick::{ProcessReport, SeriesKey};
 use model::{Entity, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use processes::Processes;
 
 use crate::inspections::stalled::Flow;
 use crate::rate::Rate;
@@ -20,6 +24,9 @@ const GAUGES_MAX: usize = 64;
 
 const CALLERS_MAX: usize = 64;
 
+/// The longest silence of a service fades with this memory: a week.
+const SILENCE_MEMORY_SECONDS: f64 = 7.0 * 86_400.0;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Service {
     /// Last arrival of anything.
@@ -32,13 +39,16 @@ pub struct Service {
     /// Requests that arrived in this tick.
     pub arrived: f64,
     pub rate: Rate,
+    /// Between two arrivals of requests; fades over weeks.
+    pub longest_silence_seconds: f64,
+    pub processes: Processes,
     gauges: BTreeMap<Entity, Gauge>,
     /// Services that call it; where there is one, its traffic is not users' own.
     pub callers: BTreeSet<Entity>,
     /// Its operations, and its calls to others.
     pub flows: BTreeMap<SeriesKey, Flow>,
-    /// Flows left out because of the bound.
-    pub flows_refused: u64,
+    /// Flows, callers, gauges and processes left out because of a bound.
+    pub left_out: u64,
     pub stalled: Option<Standing>,
     pub absent: Option<Standing>,
 }
@@ -66,10 +76,12 @@ impl Service {
             last_request_end: Timestamp::ZERO,
             arrived: 0.0,
             rate: Rate::default(),
+            longest_silence_seconds: 0.0,
+            processes: Processes::default(),
             gauges: BTreeMap::new(),
             callers: BTreeSet::new(),
             flows: BTreeMap::new(),
-            flows_refused: 0,
+            left_out: 0,
             stalled: None,
             absent: None,
         }
@@ -79,6 +91,8 @@ impl Service {
     pub fn pass(&mut self, elapsed: Duration) {
         let seconds = elapsed.as_secs_f64();
         self.rate.pass(seconds);
+        let keep = SILENCE_MEMORY_SECONDS / (SILENCE_MEMORY_SECONDS + seconds);
+        self.longest_silence_seconds *= keep;
         self.arrived = 0.0;
         for flow in self.flows.values_mut() {
             flow.pass(seconds);
@@ -99,6 +113,9 @@ impl Service {
             return;
         }
         self.first_request.get_or_insert(now);
+        if let Some(silence) = self.silent(now) {
+            self.longest_silence_seconds = self.longest_silence_seconds.max(silence.as_secs_f64());
+        }
         self.last_request = Some(now);
         self.last_request_end = self.last_request_end.max(end);
         self.arrived += count;
@@ -121,7 +138,7 @@ impl Service {
             flow.take(count, end, now);
             self.flows.insert(series.clone(), flow);
         } else {
-            self.flows_refused += 1;
+            self.left_out += 1;
         }
     }
 
@@ -132,6 +149,7 @@ impl Service {
             let oldest = self.gauges.iter().min_by_key(|(_, gauge)| gauge.at);
             if let Some(oldest) = oldest.map(|(entity, _)| entity.clone()) {
                 self.gauges.remove(&oldest);
+                self.left_out += 1;
             }
         }
         let gauge =
@@ -156,6 +174,14 @@ impl Service {
     pub fn add_caller(&mut self, caller: &Entity) {
         if self.callers.len() < CALLERS_MAX {
             self.callers.insert(caller.clone());
+        } else if !self.callers.contains(caller) {
+            self.left_out += 1;
+        }
+    }
+
+    pub fn take_process(&mut self, report: &ProcessReport, now: Timestamp) {
+        if !self.processes.take(&report.target, &report.state, now) {
+            self.left_out += 1;
         }
     }
 

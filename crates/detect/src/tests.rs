@@ -1,5 +1,6 @@
 //! Scenes for all inspections: services with an exporter that sends each 5 s, as stock SDKs do.
 
+mod absent;
 mod burning;
 mod configuration;
 mod missing;

@@ -3,8 +3,9 @@
 //! Each tick proposes afresh; what was once seen directly (a process gone, silence) is held with
 //! the evidence of its best moment, for a remedy must not unmake its cause. It is contradicted by
 //! one thing only: what went away is back for a minute and users are still hurt. Other causes are
-//! held for `HOLD`, so that a test that wavers at its limit does not make the first cause flicker.
-//! Once users are well, causes are frozen.
+//! held for `HOLD`, so that a test that wavers at its limit does not make the first cause flicker;
+//! those of a window that is over are kept. Once users are well, causes are frozen, and what was
+//! back for long when they began to be well stays contradicted.
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::causes;
 use crate::known::Known;
+use crate::leads::Window;
 use crate::score::{self, Candidate, Part};
 use crate::walk::Trouble;
 
@@ -21,6 +23,8 @@ use crate::walk::Trouble;
 const HOLD: Duration = Duration::from_secs(30);
 /// What is back for this long should have helped, if its absence was the cause.
 const BACK_IN_VAIN: Duration = Duration::from_secs(60);
+/// A recovery that began within this of the return is its doing: starting takes time.
+const HELPED_WITHIN: Duration = Duration::from_secs(120);
 const CAUSES_SHOWN: usize = 8;
 const HELD_MAX: usize = 64;
 
@@ -33,18 +37,21 @@ pub struct Held {
     /// Nothing that is hurt is known to fail by it.
     off_path: bool,
     confirmed: Timestamp,
+    /// Start of the window of evidence that proposed it.
+    window: Timestamp,
     /// When what went away was first seen to be back.
     back: Option<Timestamp>,
 }
 
 impl Held {
-    fn new(candidate: Candidate, now: Timestamp) -> Self {
+    fn new(candidate: Candidate, window: Window) -> Self {
         Held {
             node: candidate.node.clone(),
             depth: candidate.depth,
             off_path: candidate.has(Part::OffPath) || candidate.has(Part::CallsSucceed),
             cause: candidate.into_cause(),
-            confirmed: now,
+            confirmed: window.now,
+            window: window.onset,
             back: None,
         }
     }
@@ -58,17 +65,23 @@ impl Held {
     }
 }
 
-/// Looks for causes and merges them with what is held.
-pub fn gather(trouble: &Trouble, held: &mut Vec<Held>, confidence_min: f64) {
-    let now = trouble.window.now;
-    let fresh: Vec<Held> = causes::ALL
-        .iter()
-        .flat_map(|spec| (spec.propose)(trouble))
-        .map(|candidate| Held::new(candidate, now))
-        .collect();
+/// Looks for causes in each window, oldest first, and merges them with what is held.
+pub fn gather(troubles: &[Trouble], held: &mut Vec<Held>, confidence_min: f64) {
+    let Some(Window { onset: oldest, now, after }) = troubles.first().map(|one| one.window) else {
+        return;
+    };
+    let mut fresh: Vec<Held> = Vec::new();
+    for trouble in troubles {
+        let candidates = causes::ALL.iter().flat_map(|spec| (spec.propose)(trouble));
+        fresh.extend(candidates.map(|candidate| Held::new(candidate, trouble.window)));
+    }
     held.retain(|old| {
         let is_proven = old.is_direct() && old.cause.confidence >= confidence_min;
-        is_proven || now.since(old.confirmed) <= HOLD || fresh.iter().any(|new| new.same_as(old))
+        let is_of_before = after.is_some() && old.window < oldest;
+        is_proven
+            || is_of_before
+            || now.since(old.confirmed) <= HOLD
+            || fresh.iter().any(|new| new.same_as(old))
     });
     for new in fresh {
         if new.cause.kind == CauseKind::Silent {
@@ -99,22 +112,20 @@ fn supersedes(new: &Held, old: &Held, confidence_min: f64) -> bool {
     new.confirmed.since(old.confirmed) > HOLD
 }
 
-/// Ranks what is held. `hurting`: users are still hurt at `now`, so what is back in vain is
-/// contradicted.
+/// Ranks what is held. `well`: since when users are well again; while they are hurt, what is back
+/// in vain is contradicted.
 pub fn rank(
     known: &Known,
     held: &mut [Held],
     now: Timestamp,
-    hurting: bool,
+    well: Option<Timestamp>,
     confidence_min: f64,
 ) -> Vec<Cause> {
     for one in held.iter_mut() {
         one.back = one.back.or_else(|| back_since(known, one, now));
     }
     let mut ranked: Vec<Held> = held.to_vec();
-    if hurting {
-        ranked.iter_mut().for_each(|one| contradict(one, now));
-    }
+    ranked.iter_mut().for_each(|one| contradict(one, now, well));
     ranked.sort_by(order);
     let is_named = |one: &Held| one.cause.confidence >= confidence_min;
     let crashed: Vec<Entity> = ranked
@@ -166,8 +177,13 @@ fn back_since(known: &Known, held: &Held, now: Timestamp) -> Option<Timestamp> {
     }
 }
 
-fn contradict(held: &mut Held, now: Timestamp) {
-    let Some(back) = held.back.filter(|back| now.since(*back) >= BACK_IN_VAIN) else { return };
+fn contradict(held: &mut Held, now: Timestamp, well: Option<Timestamp>) {
+    let is_in_vain = |back: Timestamp| match well {
+        Some(well) => well.since(back) > HELPED_WITHIN,
+        None => now.since(back) >= BACK_IN_VAIN,
+    };
+    let Some(back) = held.back.filter(|back| is_in_vain(*back)) else { return };
+    let still = if well.is_some() { "remained" } else { "are still" };
     let (kind, what) = match held.cause.kind {
         CauseKind::Crash => (EvidenceKind::Process, "its process runs again"),
         _ => (EvidenceKind::Instance, "it is heard again"),
@@ -177,7 +193,7 @@ fn contradict(held: &mut Held, now: Timestamp) {
         kind,
         entity: held.cause.entity.clone(),
         at: back,
-        summary: format!("{what} since {} and users are still hurt", back.clock()),
+        summary: format!("{what} since {} and users {still} hurt", back.clock()),
         supports: false,
         trace_id: String::new(),
     });

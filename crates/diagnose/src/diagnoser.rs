@@ -1,9 +1,10 @@
 //! The step: ticks and symptoms in, incidents with causes out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use model::symptom::{Observed, SymptomKey};
-use model::{Entity, Incident, IncidentId, IncidentState, PlanId, Severity, Symptom};
+use model::{Entity, EntityKind, Incident, IncidentId, IncidentState, PlanId, Severity, Symptom};
 use model::{Tick, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use crate::config::Config;
 use crate::group;
 use crate::known::Known;
 use crate::leads::Window;
-use crate::record::Record;
+use crate::record::{self, Record};
 use crate::walk::Trouble;
 
 /// Incidents kept in all; beyond, the one that ended first is forgotten, and when none has ended,
@@ -30,8 +31,6 @@ pub struct Diagnosis {
     /// tenth.
     pub changed: Vec<IncidentId>,
     pub ended: Vec<IncidentId>,
-    /// Symptoms that found no place because of the bound on incidents.
-    pub left_out: u64,
 }
 
 /// Holds everything that diagnosis knows; saved whole in snapshots.
@@ -41,11 +40,22 @@ pub struct Diagnoser {
     known: Known,
     records: BTreeMap<IncidentId, Record>,
     last_id: u64,
+    /// Symptoms that fire on after a person closed their incident, as they were then.
+    set_aside: BTreeMap<SymptomKey, (Timestamp, Severity)>,
+    /// Symptoms that found no place because of the bound on incidents.
+    left_out: u64,
 }
 
 impl Diagnoser {
     pub fn new(config: Config) -> Self {
-        Diagnoser { config, known: Known::default(), records: BTreeMap::new(), last_id: 0 }
+        Diagnoser {
+            config,
+            known: Known::default(),
+            records: BTreeMap::new(),
+            last_id: 0,
+            set_aside: BTreeMap::new(),
+            left_out: 0,
+        }
     }
 
     /// Takes new settings; incidents keep their course.
@@ -62,6 +72,9 @@ impl Diagnoser {
         for record in self.records.values_mut().filter(|record| record.is_active()) {
             update_symptoms(record, &firing, observed, now);
         }
+        self.set_aside.retain(|key, then| {
+            firing.get(key).is_some_and(|symptom| !record::is_raised_anew(symptom, *then))
+        });
         let mut diagnosis = Diagnosis::default();
         let touched = self.place_new(&firing, now, &mut diagnosis);
         for id in was_active.union(&touched) {
@@ -85,8 +98,35 @@ impl Diagnoser {
         self.last_id = self.last_id.max(id.0);
     }
 
-    pub(crate) fn known(&self) -> &Known {
-        &self.known
+    /// How much was left out at some bound, ever: symptoms, series, edges, processes and the like.
+    pub fn left_out(&self) -> u64 {
+        self.left_out + self.known.left_out()
+    }
+
+    /// Services that were heard of or called, sorted.
+    pub fn services(&self) -> impl Iterator<Item = &Entity> {
+        let called = self.edges().flat_map(|(caller, callee)| [caller, callee]);
+        let all: BTreeSet<&Entity> = called
+            .chain(self.known.heard.keys())
+            .filter(|entity| entity.kind == EntityKind::Service)
+            .collect();
+        all.into_iter()
+    }
+
+    /// Who calls whom, sorted; addresses are resolved where it is known who answers there.
+    pub fn edges(&self) -> impl Iterator<Item = (&Entity, &Entity)> {
+        self.known.topology.edges()
+    }
+
+    pub(crate) fn close_record(&mut self, id: IncidentId, who: &str, at: Timestamp) -> bool {
+        let Some(record) = self.records.get_mut(&id).filter(|record| record.is_active()) else {
+            return false;
+        };
+        record.incident.state = IncidentState::Resolved;
+        record.incident.resolved = Some(at);
+        record.incident.firing.clear();
+        record.note(at, format!("closed by {who} without proof of recovery"));
+        true
     }
 
     pub fn incident(&self, id: IncidentId) -> Option<&Incident> {
@@ -143,6 +183,20 @@ impl Diagnoser {
         })
     }
 
+    /// Ends an active incident on a person's word, for a system that was removed while hurt. What
+    /// fires on is set aside until it clears or is raised anew. False when there is no such
+    /// incident, or it has ended.
+    pub fn close(&mut self, id: IncidentId, who: &str, at: Timestamp) -> bool {
+        let Some(record) = self.records.get_mut(&id).filter(|record| record.is_active()) else {
+            return false;
+        };
+        let set_aside = record.close(who, at);
+        record.tell(&self.known.topology, at, self.config.cause_confidence_min);
+        let as_it_is = |one: &Symptom| (one.key(), (one.detected, one.severity));
+        self.set_aside.extend(set_aside.iter().map(as_it_is));
+        true
+    }
+
     fn with(&mut self, id: IncidentId, act: impl FnOnce(&mut Record)) -> bool {
         self.records.get_mut(&id).map(act).is_some()
     }
@@ -164,7 +218,7 @@ impl Diagnoser {
             .collect();
         let mut waiting: Vec<&Symptom> = firing
             .iter()
-            .filter(|(key, _)| !placed.contains(key))
+            .filter(|(key, _)| !placed.contains(key) && !self.set_aside.contains_key(key))
             .map(|(_, symptom)| *symptom)
             .collect();
         waiting.sort_by_key(|symptom| (symptom.severity == Severity::Ticket, symptom.onset));
@@ -189,7 +243,7 @@ impl Diagnoser {
                     touched.insert(id);
                     diagnosis.opened.push(id);
                 }
-                None => diagnosis.left_out += 1,
+                None => self.left_out += 1,
             }
         }
         touched
@@ -238,7 +292,7 @@ fn update_symptoms(
     let keys: Vec<SymptomKey> = record.firing().map(Symptom::key).collect();
     for key in &keys {
         if let Some(symptom) = firing.get(key) {
-            record.refresh(symptom);
+            record.refresh(symptom, now);
         }
     }
     record.withdraw(firing, now);
@@ -255,17 +309,22 @@ fn follow(
     let confidence_min = config.cause_confidence_min;
     let has_ended_harm = record.settle(now);
     let is_hurting = record.incident.state == IncidentState::Open;
-    let is_late = now.since(record.last_raised) > config.late_evidence.0;
-    if is_hurting && !is_late || is_touched {
-        let trouble = trouble(record, known, now);
-        assess::gather(&trouble, &mut record.held, confidence_min);
-        let causes = assess::rank(known, &mut record.held, now, is_hurting, confidence_min);
-        if let Some(unknown) = unknown::cause(&trouble, 0.0) {
+    let well = record.incident.mitigated.filter(|_| !is_hurting);
+    let troubles = if is_hurting || is_touched {
+        troubles(record, known, now, config.late_evidence.0)
+    } else {
+        Vec::new()
+    };
+    assess::gather(&troubles, &mut record.held, confidence_min);
+    let causes = assess::rank(known, &mut record.held, now, well, confidence_min);
+    // Where it is not known what else, the newest trouble that leads anywhere says how far.
+    let leads_on = |trouble: &&Trouble| trouble.reached.len() > trouble.hurt.len();
+    if let Some(trouble) = troubles.iter().rev().find(leads_on).or(troubles.first()) {
+        if let Some(unknown) = unknown::cause(trouble, 0.0) {
             record.incident.causes = assess::with_unknown(causes, unknown, confidence_min);
         }
-        tell_changes(record, &trouble);
+        tell_changes(record, trouble);
     } else if is_hurting || has_ended_harm {
-        let causes = assess::rank(known, &mut record.held, now, is_hurting, confidence_min);
         let known_unknown =
             record.incident.causes.iter().find(|cause| cause.kind == model::CauseKind::Unknown);
         if let Some(unknown) = known_unknown.cloned() {
@@ -276,20 +335,28 @@ fn follow(
     record.tell(&known.topology, now, confidence_min)
 }
 
-/// Who is hurt now, and where that leads.
-fn trouble<'a>(record: &Record, known: &'a Known, now: Timestamp) -> Trouble<'a> {
-    let mut symptoms: Vec<&Symptom> = record.hurting().collect();
-    if symptoms.is_empty() {
-        symptoms = record.firing().collect();
-    }
-    let onset = symptoms.iter().map(|symptom| symptom.onset).min();
-    let onset = onset.unwrap_or(record.incident.onset);
-    let mut hurt: BTreeMap<Entity, BTreeSet<_>> = BTreeMap::new();
-    for symptom in symptoms {
-        hurt.entry(known.topology.node(&symptom.entity)).or_default().insert(symptom.kind);
+/// Who is hurt now, and where that leads: once for each stretch of time whose evidence counts,
+/// oldest first.
+fn troubles<'a>(
+    record: &mut Record,
+    known: &'a Known,
+    now: Timestamp,
+    late: Duration,
+) -> Vec<Trouble<'a>> {
+    let hurt = record.hurt(&known.topology);
+    let onset = record.incident.onset;
+    record.turns.look_for_crashes(known, &hurt, onset, (now, late));
+    let is_late = now.since(record.last_raised) > late;
+    let harmed_since = record.harmed_since().unwrap_or(onset);
+    let first = (!is_late).then_some(Window { onset: harmed_since, now, after: None });
+    let mut windows = record.turns.windows(onset, first, now, late);
+    if windows.is_empty() {
+        record.turns.look_for_failures(known, &hurt, onset, now);
+        windows = record.turns.windows(onset, first, now, late);
     }
     let first = (record.incident.onset, record.incident.opened);
-    Trouble::walk(known, Window { onset, now }, hurt, first)
+    let walk = |window| Trouble::walk(known, window, hurt.clone(), first);
+    windows.into_iter().map(walk).collect()
 }
 
 /// Puts changes on the failing path into the timeline, each once.

@@ -61,11 +61,6 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Share of failed requests, 0 where there were none.
-    pub fn error_ratio(&self) -> f64 {
-        if self.total > 0.0 { self.errors / self.total } else { 0.0 }
-    }
-
     pub fn mean_seconds(&self) -> Option<f64> {
         (self.total > 0.0).then(|| self.seconds / self.total)
     }
@@ -156,6 +151,11 @@ impl Figures {
     /// Has this service ever been seen to serve (within the retention)?
     pub fn knows_service(&self, service: &Entity) -> bool {
         self.series.contains_key(&SeriesKey::Service(service.clone()))
+    }
+
+    /// Points that found no room or were not believable, and series that made room.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     fn make_room(&mut self) {

@@ -105,6 +105,12 @@ impl Known {
         }
     }
 
+    /// How much was left out here at some bound, ever.
+    pub fn left_out(&self) -> u64 {
+        let parts = self.topology.left_out() + self.figures.left_out() + self.processes.left_out();
+        parts + self.left_out
+    }
+
     /// Instances of a service, those silent included.
     pub fn instances_of(&self, service: &Entity) -> impl Iterator<Item = (&Entity, &Instance)> {
         // Instances sort by scope, kind and service first, so those of one service stand together.

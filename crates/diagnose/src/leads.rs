@@ -44,6 +44,8 @@ pub struct Window {
     /// When the harm began.
     pub onset: Timestamp,
     pub now: Timestamp,
+    /// What was before this is not compared with: an earlier harm began here. None for the first.
+    pub after: Option<Timestamp>,
 }
 
 impl Window {
@@ -58,13 +60,19 @@ impl Window {
 
     /// The bucket just before onset is left out: deeper calls may have failed a little earlier.
     pub fn before(&self, known: &Known, keys: &[SeriesKey]) -> Sum {
-        known.figures.sum(keys, self.from() - BEFORE, self.from() - BUCKET)
+        known.figures.sum(keys, self.before_from(), self.from() - BUCKET)
     }
 
     /// Ratio of the two stretches' lengths, as far as figures can tell.
     fn growth(&self) -> f64 {
         let during = self.now.since(self.from()).as_secs_f64();
-        during / (BEFORE - BUCKET).as_secs_f64()
+        let before = (self.from() - BUCKET).since(self.before_from()).as_secs_f64();
+        if before > 0.0 { during / before } else { 0.0 }
+    }
+
+    fn before_from(&self) -> Timestamp {
+        let earliest = self.from() - BEFORE;
+        self.after.map_or(earliest, |after| earliest.max(after))
     }
 }
 
@@ -84,6 +92,10 @@ pub struct Lead {
     pub since: Timestamp,
     pub during: Sum,
     pub before: Sum,
+    /// How long before the harm `before` begins.
+    pub compared: Duration,
+    /// The caller itself does not finish requests: whether it makes these calls is not known.
+    pub caller_hangs: bool,
     /// Calls that were to be expected, for those missing or stopped.
     pub expected: f64,
     /// Failed requests that the caller served meanwhile.
@@ -180,6 +192,8 @@ fn lead(
         since: window.from(),
         during,
         before,
+        compared: window.from().since(window.before_from()),
+        caller_hangs: false,
         expected: 0.0,
         caller_errors: served.errors,
     }

@@ -2,8 +2,8 @@
 //! a person can check, or "unknown".
 //!
 //! Reading order: `known` (facts from ticks: `topology`, `figures`, `processes`), `record` and
-//! `group` (incidents), `leads` and `walk` (following the trouble), `causes` (one file per kind),
-//! `score`, `assess` (ranking that stays put), `wording`, `diagnoser` (the step).
+//! `group` (incidents), `leads` and `walk` (following the trouble), `turns` (since when), `causes`
+//! (one file per kind), `score`, `assess` (ranking that stays put), `wording`, `diagnoser` (the step).
 //!
 //! Invariants: no clock, randomness or I/O; the same ticks give the same incidents, byte for byte.
 //! Nothing here knows of experiments. Scopes never mix. Absence of data never ends an incident.
@@ -26,6 +26,8 @@ mod leads;
 
 mod walk;
 
+mod turns;
+
 mod failure;
 
 pub mod score;
@@ -37,8 +39,6 @@ mod assess;
 mod wording;
 
 mod diagnoser;
-
-mod view;
 
 pub use config::{Config, ConfigError};
 pub use diagnoser::{Diagnoser, Diagnosis};

@@ -74,6 +74,11 @@ impl Processes {
         }
     }
 
+    /// Reports of targets that found no room.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
     pub fn all(&self) -> impl Iterator<Item = &Target> {
         self.targets.values()
     }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assess::Held;
 use crate::topology::Topology;
+use crate::turns::{Hurt, Turns};
 use crate::wording;
 
 const SYMPTOMS_MAX: usize = 500;
@@ -32,6 +33,7 @@ pub struct Record {
     /// Last time that a symptom was raised or cleared.
     pub last_activity: Timestamp,
     pub last_raised: Timestamp,
+    pub turns: Turns,
     /// Changes that stand in the timeline already, by time and summary.
     pub changes_told: BTreeSet<(Timestamp, String)>,
     /// Firing symptoms that the detectors no longer mention, and since when.
@@ -78,6 +80,7 @@ impl Record {
             held: Vec::new(),
             last_activity: now,
             last_raised: now,
+            turns: Turns::default(),
             changes_told: BTreeSet::new(),
             unmentioned: BTreeMap::new(),
             told: Told::default(),
@@ -94,7 +97,7 @@ impl Record {
     }
 
     pub fn is_firing(&self, key: &SymptomKey) -> bool {
-        self.firing().any(|symptom| symptom.is(key))
+        self.firing().any(|symptom| is(symptom, key))
     }
 
     pub fn firing(&self) -> impl Iterator<Item = &Symptom> {
@@ -114,12 +117,16 @@ impl Record {
             self.incident.resolved = None;
             self.incident.mitigated = None;
             self.incident.state = IncidentState::Open;
+            self.incident.needs_human.clear();
             // What went wrong this time is looked for anew.
             self.held.clear();
+            self.turns.clear();
+        } else {
+            self.turns.add(self.incident.onset, symptom.onset);
         }
         let key = symptom.key();
         let symptoms = &mut self.incident.symptoms;
-        let at = match symptoms.iter().position(|known| known.is(&key)) {
+        let at = match symptoms.iter().position(|known| is(known, &key)) {
             Some(at) => {
                 symptoms[at] = symptom.clone();
                 at
@@ -139,17 +146,55 @@ impl Record {
         self.note(symptom.detected, format!("symptom raised: {}", describe(symptom)));
     }
 
-    /// Brings a firing symptom up to date.
-    pub fn refresh(&mut self, symptom: &Symptom) {
+    /// Brings a firing symptom up to date. One that got worse counts as raised anew.
+    pub fn refresh(&mut self, symptom: &Symptom, now: Timestamp) {
         let key = symptom.key();
         self.unmentioned.remove(&key);
-        if let Some(known) = self.incident.symptoms.iter_mut().find(|known| known.is(&key)) {
-            known.clone_from(symptom);
+        let Some(known) = self.incident.symptoms.iter_mut().find(|known| is(known, &key)) else {
+            return;
+        };
+        let is_worse = is_raised_anew(symptom, (known.detected, known.severity));
+        known.clone_from(symptom);
+        if is_worse {
+            self.turns.worsen(self.incident.onset, symptom);
+            self.last_activity = now;
+            self.note(symptom.detected, format!("symptom got worse: {}", describe(symptom)));
         }
     }
 
+    /// Who is hurt now, or was last.
+    pub fn hurt(&self, topology: &Topology) -> Hurt {
+        let mut hurt = Hurt::new();
+        let is_hurting = self.hurting().next().is_some();
+        let counts = |one: &&Symptom| !is_hurting || one.recovering_since.is_none();
+        for symptom in self.firing().filter(counts) {
+            hurt.entry(topology.node(&symptom.entity)).or_default().insert(symptom.kind);
+        }
+        hurt
+    }
+
+    /// Onset of what hurts users now, or did last.
+    pub fn harmed_since(&self) -> Option<Timestamp> {
+        let onset = self.hurting().map(|symptom| symptom.onset).min();
+        onset.or_else(|| self.firing().map(|symptom| symptom.onset).min())
+    }
+
+    /// Ends the incident although its symptoms may fire on; they are returned. The word of a
+    /// person, not of users' figures.
+    pub fn close(&mut self, who: &str, at: Timestamp) -> Vec<Symptom> {
+        let set_aside = self.firing().cloned().collect();
+        self.incident.firing.clear();
+        self.unmentioned.clear();
+        self.incident.state = IncidentState::Resolved;
+        self.incident.resolved = Some(at);
+        self.incident.needs_human.clear();
+        self.last_activity = at;
+        self.note(at, format!("closed by {who} without proof of recovery"));
+        set_aside
+    }
+
     pub fn clear(&mut self, key: &SymptomKey, at: Timestamp, now: Timestamp) {
-        let Some(index) = self.incident.symptoms.iter().position(|known| known.is(key)) else {
+        let Some(index) = self.incident.symptoms.iter().position(|known| is(known, key)) else {
             return;
         };
         let symptom = &mut self.incident.symptoms[index];
@@ -178,7 +223,7 @@ impl Record {
             self.note(now, text);
             self.unmentioned.remove(&key);
             let symptoms = &self.incident.symptoms;
-            self.incident.firing.retain(|at| !symptoms[*at as usize].is(&key));
+            self.incident.firing.retain(|at| !is(&symptoms[*at as usize], &key));
         }
     }
 
@@ -210,6 +255,9 @@ impl Record {
         if state == IncidentState::Resolved && before != IncidentState::Resolved {
             self.incident.resolved = Some(now);
             let held = self.incident.symptoms.iter().all(|one| one.recovering_since.is_some());
+            if held {
+                self.incident.needs_human.clear();
+            }
             let why = if held { "resolved: the recovery held" } else { "closed without proof" };
             self.note(now, why.to_owned());
         }
@@ -314,15 +362,14 @@ impl Record {
     }
 }
 
-/// Does a symptom have this key?
-trait Is {
-    fn is(&self, key: &SymptomKey) -> bool;
+/// Was this symptom raised again, or to a higher severity, since it was known like this?
+pub fn is_raised_anew(symptom: &Symptom, (detected, severity): (Timestamp, Severity)) -> bool {
+    symptom.detected > detected || symptom.severity > severity
 }
 
-impl Is for Symptom {
-    fn is(&self, key: &SymptomKey) -> bool {
-        self.kind == key.kind && self.source == key.source && self.entity == key.entity
-    }
+/// Does a symptom have this key?
+fn is(symptom: &Symptom, key: &SymptomKey) -> bool {
+    symptom.kind == key.kind && symptom.source == key.source && symptom.entity == key.entity
 }
 
 fn describe(symptom: &Symptom) -> String {

@@ -159,6 +159,13 @@ impl Candidate {
         self.lines.push((part, evidence));
     }
 
+    /// Lines of this part remain for the reader's sake only.
+    pub fn devalue(&mut self, part: Part) {
+        for (known, _) in self.lines.iter_mut().filter(|(known, _)| *known == part) {
+            *known = Part::Remark;
+        }
+    }
+
     pub fn has(&self, part: Part) -> bool {
         self.lines.iter().any(|(known, _)| *known == part)
     }

@@ -84,7 +84,11 @@ impl Topology {
         resolved.owner().unwrap_or(resolved)
     }
 
-    /// Callees of a node, each with the series that tell of the calls.
+    /// Edges and aliases that found no room.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
     /// All edges between nodes, sorted.
     pub fn edges(&self) -> impl Iterator<Item = (&Entity, &Entity)> {
         self.callees
@@ -92,6 +96,7 @@ impl Topology {
             .flat_map(|(caller, callees)| callees.keys().map(move |callee| (caller, callee)))
     }
 
+    /// Callees of a node, each with the series that tell of the calls.
     pub fn callees(&self, node: &Entity) -> impl Iterator<Item = (&Entity, &[SeriesKey])> {
         self.callees
             .get(node)

@@ -37,13 +37,18 @@ pub struct Reached {
     /// How it was reached; none for a node that is hurt itself and that nobody's failing calls lead
     /// to.
     pub leads: Vec<Lead>,
-    /// Nodes that it calls and whose calls got worse.
+    /// Nodes that it calls and whose calls surely got worse.
     pub onwards: Vec<Entity>,
 }
 
 impl Reached {
     pub fn is_deepest(&self) -> bool {
         self.onwards.is_empty()
+    }
+
+    /// All that leads here are calls of callers that hang themselves.
+    pub fn is_doubtful(&self) -> bool {
+        !self.leads.is_empty() && self.leads.iter().all(|lead| lead.caller_hangs)
     }
 
     /// The worst lead: failing before missing before slow, then most failures.
@@ -81,9 +86,16 @@ impl<'a> Trouble<'a> {
     /// Deepest nodes, those with failing calls first, then the furthest from the hurt.
     pub fn deepest(&self) -> Option<(&Entity, &Reached)> {
         self.reached.iter().min_by_key(|(node, reached)| {
+            let is_doubtful = reached.is_doubtful() && !self.hurt.contains_key(*node);
             let harm = reached.best_harm().map_or(4, |harm| harm as u8);
-            (!reached.is_deepest(), harm, u32::MAX - reached.depth, (*node).clone())
+            (!reached.is_deepest() || is_doubtful, harm, u32::MAX - reached.depth, (*node).clone())
         })
+    }
+
+    /// Calls of `node`, which hangs, that do not end either, or are not made.
+    pub fn hanging_calls(&self, node: &Entity) -> Vec<&Lead> {
+        let leads = self.reached.values().flat_map(|reached| &reached.leads);
+        leads.filter(|lead| lead.caller_hangs && lead.caller == *node).collect()
     }
 
     fn follow(&mut self, from: &Entity, lead: Lead, depth: u32, queue: &mut VecDeque<Entity>) {
@@ -95,10 +107,12 @@ impl<'a> Trouble<'a> {
             self.reached.insert(callee.clone(), Reached { depth, ..Reached::default() });
             queue.push_back(callee.clone());
         }
+        // A caller that hangs may hang by itself: only a callee that is hurt too leads on.
+        let leads_on = !lead.caller_hangs || self.hurt.contains_key(&callee);
         if let Some(reached) = self.reached.get_mut(&callee) {
             reached.leads.push(lead);
         }
-        if let Some(reached) = self.reached.get_mut(from) {
+        if let Some(reached) = self.reached.get_mut(from).filter(|_| leads_on) {
             reached.onwards.push(callee);
         }
     }
@@ -115,6 +129,7 @@ impl<'a> Trouble<'a> {
             found = callees
                 .iter()
                 .filter_map(|node| leads::missing(known, window, (caller, node), hangs))
+                .map(|lead| Lead { caller_hangs: self.is_stalled(caller), ..lead })
                 .collect();
         }
         if self.has(SymptomKind::LatencyBurn) || self.has(SymptomKind::Stalled) {
@@ -160,6 +175,10 @@ impl<'a> Trouble<'a> {
             }
             ring = next;
         }
+    }
+
+    fn is_stalled(&self, node: &Entity) -> bool {
+        self.hurt.get(node).is_some_and(|kinds| kinds.contains(&SymptomKind::Stalled))
     }
 
     fn has(&self, kind: SymptomKind) -> bool {

@@ -61,6 +61,10 @@ pub fn error_kinds(sum: &Sum) -> String {
 pub fn calls(lead: &Lead) -> String {
     let Lead { caller, callee, harm, during, before, expected, .. } = lead;
     let since = lead.since.clock();
+    let compared = match lead.compared.as_secs() {
+        seconds if seconds < 120 => format!("the {seconds} s before"),
+        seconds => format!("the {} min before", seconds / 60),
+    };
     let pair = format!("calls {caller} -> {callee}");
     match harm {
         Harm::Fails => {
@@ -72,20 +76,26 @@ pub fn calls(lead: &Lead) -> String {
                 "none seen".to_owned()
             };
             let during = format!("{} of {}", number(during.errors), number(during.total));
-            format!("{pair}: {during} failed since {since}{kinds}, {before} in the 10 min before")
+            format!("{pair}: {during} failed since {since}{kinds}, {before} in {compared}")
         }
+        Harm::Missing if lead.caller_hangs => format!(
+            "{pair}: {} ended since {since} where {} were to be expected by {compared}; \
+             {caller} itself does not finish requests, so whether it makes them is not known",
+            number(during.total),
+            number(*expected)
+        ),
         Harm::Missing => format!(
-            "{pair}: {} made since {since} where {} were to be expected by the 10 min before",
+            "{pair}: {} made since {since} where {} were to be expected by {compared}",
             number(during.total),
             number(*expected)
         ),
         Harm::Slow => format!(
-            "{pair}: {} on average since {since}, {} in the 10 min before",
+            "{pair}: {} on average since {since}, {} in {compared}",
             seconds(during.mean_seconds().unwrap_or(0.0)),
             seconds(before.mean_seconds().unwrap_or(0.0))
         ),
         Harm::Stopped => format!(
-            "{pair}: {} since {since}, {} in the 10 min before",
+            "{pair}: {} since {since}, {} in {compared}",
             number(during.total),
             number(before.total)
         ),

@@ -1,6 +1,7 @@
 //! `Core`: observer and engine together, driven by entries of the input log.
 
-use model::Tick;
+use model::Timestamp;
+use model::tick::Quality;
 use observe::Observer;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ pub struct Core {
     pub observer: Observer,
     pub engine: Engine,
     ticks: u64,
-    last_tick: Option<Tick>,
+    quality: Quality,
 }
 
 impl Core {
@@ -22,7 +23,7 @@ impl Core {
             observer: Observer::new(config.observe.clone()),
             engine: Engine::new(config, id_prefix),
             ticks: 0,
-            last_tick: None,
+            quality: Quality::default(),
         }
     }
 
@@ -36,6 +37,9 @@ impl Core {
                 reports.into_iter().for_each(|report| self.observer.process(report));
             }
             Entry::Change(change) => self.observer.change(change),
+            Entry::Renumber { event, incident, plan } => {
+                self.engine.continue_after(event, incident, plan);
+            }
             Entry::Tick { now } => return self.tick(now),
             Entry::Outcome { now, outcome } => {
                 return self.engine.step(Input::Outcome(now, outcome));
@@ -51,17 +55,25 @@ impl Core {
         Effects::default()
     }
 
-    fn tick(&mut self, now: model::Timestamp) -> Effects {
+    fn tick(&mut self, now: Timestamp) -> Effects {
         self.ticks += 1;
+        let mut effects = Effects::default();
+        if self.engine.is_set_back(now) {
+            self.observer = Observer::new(self.engine.config().observe.clone());
+            effects = self.engine.start_anew(now);
+        }
         self.observer.set_thresholds(self.engine.detectors.thresholds());
         let tick = self.observer.tick(self.ticks, now.max(self.engine.now()));
-        self.last_tick = Some(tick.clone());
-        self.engine.step(Input::Advance(tick))
+        self.quality.add(&tick.quality);
+        let stepped = self.engine.step(Input::Advance(tick));
+        effects.events.extend(stepped.events);
+        effects.orders.extend(stepped.orders);
+        effects
     }
 
-    /// The newest tick, for display.
-    pub fn last_tick(&self) -> Option<&Tick> {
-        self.last_tick.as_ref()
+    /// What could not be taken as it came, since the state was begun.
+    pub fn quality(&self) -> &Quality {
+        &self.quality
     }
 
     pub fn ticks(&self) -> u64 {

@@ -35,6 +35,12 @@ pub enum Entry {
         now: Timestamp,
         config: Box<Config>,
     },
+    /// The journal already holds lines up to these numbers that the loop does not know of.
+    Renumber {
+        event: u64,
+        incident: IncidentId,
+        plan: PlanId,
+    },
 }
 
 /// What a person, or a token in a person's name, may ask of the loop.
@@ -48,6 +54,10 @@ pub enum Command {
         plan: PlanId,
     },
     Acknowledge {
+        incident: IncidentId,
+    },
+    /// End an incident whose recovery cannot be proven, such as that of a system that was removed.
+    Close {
         incident: IncidentId,
     },
     Freeze {

@@ -47,6 +47,10 @@ pub enum EventKind {
         away_seconds: u64,
         until: Timestamp,
     },
+    /// The clock was set back; what was timed by the old one was begun anew.
+    ClockSetBack {
+        seconds: u64,
+    },
     /// Configuration was taken up; the hash is of its canonical text.
     Reload {
         engine_version: u32,
@@ -65,6 +69,7 @@ impl EventKind {
             EventKind::Remark { .. } => "remark",
             EventKind::Command { .. } => "command",
             EventKind::CatchingUp { .. } => "catching_up",
+            EventKind::ClockSetBack { .. } => "clock_set_back",
             EventKind::Reload { .. } => "reload",
         }
     }

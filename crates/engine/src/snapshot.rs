@@ -34,7 +34,7 @@ pub fn save(core: &Core, position: u64) -> Result<Vec<u8>, postcard::Error> {
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&crate::VERSION.to_le_bytes());
     bytes.extend_from_slice(&position.to_le_bytes());
-    bytes.extend_from_slice(&crc32c::crc32c(&state).to_le_bytes());
+    bytes.extend_from_slice(&checksum(position, &state).to_le_bytes());
     bytes.extend_from_slice(&state);
     Ok(bytes)
 }
@@ -50,7 +50,7 @@ pub fn load(bytes: &[u8]) -> Result<(Core, u64), Error> {
         return Err(Error::Version { format, engine });
     }
     let position = u64::from(u32_at(header, 12)) | u64::from(u32_at(header, 16)) << 32;
-    if crc32c::crc32c(state) != u32_at(header, 20) {
+    if checksum(position, state) != u32_at(header, 20) {
         return Err(Error::Damaged);
     }
     let core = postcard::from_bytes(state).map_err(|_| Error::Damaged)?;
@@ -60,6 +60,10 @@ pub fn load(bytes: &[u8]) -> Result<(Core, u64), Error> {
 /// Tells configurations apart in the journal.
 pub fn fingerprint(config: &crate::Config) -> u32 {
     serde_json::to_vec(config).map_or(0, |text| crc32c::crc32c(&text))
+}
+
+fn checksum(position: u64, state: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&position.to_le_bytes()), state)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

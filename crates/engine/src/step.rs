@@ -6,7 +6,8 @@ use detect::Detectors;
 use diagnose::Diagnoser;
 use model::symptom::{Observed, SymptomKey};
 use model::tick::{ProcessReport, Tick};
-use model::{Action, Incident, IncidentId, IncidentState, Outcome, Plan, PlanId, Timestamp};
+use model::{Action, Incident, IncidentId, IncidentState, Outcome, Plan, PlanId};
+use model::{Symptom, Timestamp};
 use remediate::{Healer, Proposals, StepInput};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,8 @@ pub struct Engine {
     now: Timestamp,
     calm_until: Timestamp,
     known_before_gap: BTreeSet<SymptomKey>,
+    /// First seen while catching up, and not yet let through.
+    withheld: BTreeSet<SymptomKey>,
     next_event: u64,
 }
 
@@ -61,6 +64,7 @@ impl Engine {
             now: Timestamp::ZERO,
             calm_until: Timestamp::ZERO,
             known_before_gap: BTreeSet::new(),
+            withheld: BTreeSet::new(),
             next_event: 1,
         }
     }
@@ -83,8 +87,7 @@ impl Engine {
         for report in &tick.processes {
             self.processes.insert(report.target.clone(), report.clone());
         }
-        let hurt = self.diagnoser.active().flat_map(|i| i.impact.services.clone()).collect();
-        self.detectors.set_incident_services(hurt);
+        self.detectors.set_incident_services(self.diagnoser.incident_services());
 
         let observed = self.detectors.step(tick); // symptoms
         self.observed = self.calm(observed);
@@ -129,12 +132,58 @@ impl Engine {
         self.event(now, kind, effects);
     }
 
-    /// While catching up only trouble that was known before goes on.
-    fn calm(&self, mut observed: Observed) -> Observed {
-        if self.now < self.calm_until {
-            observed.firing.retain(|symptom| self.known_before_gap.contains(&symptom.key()));
+    /// While catching up only trouble that was known before goes on. What was first seen meanwhile counts
+    /// afterwards only if it still hurts: a backlog tells of trouble that may long be over.
+    fn calm(&mut self, mut observed: Observed) -> Observed {
+        let calm = self.now < self.calm_until;
+        let firing: BTreeSet<SymptomKey> = observed.firing.iter().map(Symptom::key).collect();
+        self.withheld.retain(|key| firing.contains(key));
+        if calm {
+            let new = firing.difference(&self.known_before_gap).cloned();
+            self.withheld.extend(new);
         }
+        let withheld = &mut self.withheld;
+        observed.firing.retain(|symptom| {
+            let key = symptom.key();
+            let still_hurts = !calm && symptom.recovering_since.is_none();
+            !withheld.contains(&key) || (still_hurts && withheld.remove(&key))
+        });
         observed
+    }
+
+    /// True when the clock was set back by more than a late step explains.
+    pub(crate) fn is_set_back(&self, now: Timestamp) -> bool {
+        self.config.catch_up.is_gap(self.now.since(now))
+    }
+
+    /// Begins anew at an earlier time: nothing that was timed by the wrong clock can be trusted. Open
+    /// incidents end without proof, numbers go on, a freeze stays.
+    pub(crate) fn start_anew(&mut self, now: Timestamp) -> Effects {
+        let mut effects = Effects::default();
+        let seconds = self.now.since(now).as_secs();
+        self.event(now, EventKind::ClockSetBack { seconds }, &mut effects);
+        let open: Vec<IncidentId> = self.diagnoser.active().map(|incident| incident.id).collect();
+        for id in open {
+            self.diagnoser.close(id, "the clock, which was set back", now);
+            let Some(incident) = self.diagnoser.incident(id).cloned() else { continue };
+            let (reason, incident) = (IncidentReason::Resolved, Box::new(incident));
+            self.event(now, EventKind::Incident { reason, incident }, &mut effects);
+        }
+        let last_incident = self.diagnoser.incidents().map(|incident| incident.id).max();
+        let last_plan = self.healer.plans().map(|plan| plan.id).max();
+        let mut anew = Engine::new(self.config.clone(), self.healer.id_prefix());
+        anew.continue_after(
+            self.next_event - 1,
+            last_incident.unwrap_or_default(),
+            last_plan.unwrap_or_default(),
+        );
+        if let Some(freeze) = self.healer.frozen() {
+            anew.healer.freeze(&freeze.who, &freeze.reason, now);
+        }
+        anew.now = now;
+        anew.calm_until = now + self.config.catch_up.calm.0;
+        *self = anew;
+        effects
     }
 
     fn outcome(&mut self, now: Timestamp, outcome: &Outcome) -> Effects {
@@ -162,6 +211,13 @@ impl Engine {
                 match self.diagnoser.acknowledge(*incident, &by, now) {
                     true => Ok(Proposals::default()),
                     false => Err(format!("there is no incident {incident}")),
+                }
+            }
+            Command::Close { incident } => {
+                incidents.push((vec![*incident], IncidentReason::Resolved));
+                match self.diagnoser.close(*incident, &by, now) {
+                    true => Ok(Proposals::default()),
+                    false => Err(format!("there is no open incident {incident}")),
                 }
             }
             Command::Relearn { objective } => match self.detectors.relearn(objective, now) {
@@ -251,6 +307,11 @@ impl Engine {
         self.next_event = self.next_event.max(event + 1);
         self.diagnoser.continue_after(incident);
         self.healer.continue_after(plan);
+    }
+
+    /// Number of the newest event; 0 before the first.
+    pub fn last_event(&self) -> u64 {
+        self.next_event - 1
     }
 
     /// What the detectors said last.

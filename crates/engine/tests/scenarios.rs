@@ -17,26 +17,42 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
+/// Runs one file; what differs, in words. Blesses it when asked to.
+fn run(file: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    let report = match scenario::check(&text) {
+        Ok(report) => report,
+        Err(error) => return Some(format!("{name}: {error}")),
+    };
+    if report.passed() {
+        return None;
+    }
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(file, report.bless(&text)).unwrap();
+    }
+    Some(format!("{name}: {}\n{}", report.title, report.difference.join("\n")))
+}
+
 #[test]
 fn every_scenario_comes_out_as_expected() {
     let files = files();
     assert!(files.len() >= 12, "scenarios are missing: {}", files.len());
-    let mut failures = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let report = match scenario::check(&text) {
-            Ok(report) => report,
-            Err(error) => panic!("{}: {error}", file.display()),
-        };
-        if report.passed() {
-            continue;
+    // Each is alone with its world, so that all cores can be used.
+    let lanes = std::thread::available_parallelism().map_or(2, |cores| cores.get());
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let lane = || {
+        let mut failures = Vec::new();
+        while let Some(file) = files.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+            failures.extend(run(file));
         }
-        if std::env::var_os("BLESS").is_some() {
-            std::fs::write(&file, report.bless(&text)).unwrap();
-        }
-        let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        failures.push(format!("{name}: {}\n{}", report.title, report.difference.join("\n")));
-    }
+        failures
+    };
+    let mut failures: Vec<String> = std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+        lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect()
+    });
+    failures.sort();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
@@ -79,9 +95,40 @@ fn mistakes_are_told_by_line() {
         ("config\n  healing: {mood: auto}\ntopology a -> b\nrun 1m\nexpect silence", 1, "mood"),
         ("topology a -> b\nexpect silence", 1, "run"),
         ("topology a -> b\nrun 9d", 2, "7d"),
+        ("topology a -> b\nat 5m crash c\nrun 9m\nexpect silence", 2, "`c`"),
+        ("topology a -> b\nat 9m crash b\nrun 9m\nexpect silence", 2, "after the end"),
+        ("topology a -> b\nat 1m probe p fail\nrun 9m\nexpect silence", 2, "probe `p`"),
+        ("topology a -> b\ntarget c\nrun 9m\nexpect silence", 1, "`c`"),
+        ("topology a -> b\nat 1m change a fix x\nrun 9m\nexpect silence", 2, "deploy"),
+        ("topology a -> b\nrun 9m\nexpect silence\nexpect 1m human", 3, "silence"),
     ] {
         let error = scenario::check(text).unwrap_err();
         assert_eq!(error.line, line, "{text}: {error}");
         assert!(error.message.contains(says), "{text}: {error}");
     }
+}
+
+/// What comes before its reason does not count as what was expected.
+#[test]
+fn an_alarm_before_its_reason_does_not_pass() {
+    let text = "topology web -> cart\ntraffic web 20/s\nat 2m errors cart 50%\nat 8m crash cart\n\
+                run 9m\nexpect 8m10s incident service=web symptom=availability_burn";
+    let report = scenario::check(text).unwrap();
+    assert!(report.happened.iter().any(|happened| happened.words.starts_with("incident")));
+    assert!(!report.passed());
+}
+
+/// One extra line is one line of difference.
+#[test]
+fn a_difference_is_as_small_as_it_is() {
+    let text = std::fs::read_to_string(files().iter().find(|f| f.ends_with("crash.test")).unwrap());
+    let broken: Vec<String> = text
+        .unwrap()
+        .lines()
+        .filter(|line| !line.starts_with("expect 10m5s cause"))
+        .map(str::to_owned)
+        .collect();
+    let report = scenario::check(&broken.join("\n")).unwrap();
+    let changed = report.difference.iter().filter(|line| !line.starts_with("  ")).count();
+    assert_eq!(changed, 1, "{:?}", report.difference);
 }

@@ -31,6 +31,14 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
+    pub const ALL: &[ChangeKind] = &[
+        ChangeKind::Deploy,
+        ChangeKind::Configuration,
+        ChangeKind::Flag,
+        ChangeKind::Scale,
+        ChangeKind::Restart,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             ChangeKind::Deploy => "deploy",

@@ -198,3 +198,15 @@ impl Tick {
             && self.processes.is_empty()
     }
 }
+
+impl Quality {
+    /// Adds what a further tick tells; the largest skew stays.
+    pub fn add(&mut self, other: &Quality) {
+        self.spans += other.spans;
+        self.metric_points += other.metric_points;
+        self.log_records += other.log_records;
+        self.late_spans += other.late_spans;
+        self.skew_max_nanos = self.skew_max_nanos.max(other.skew_max_nanos);
+        self.over_limit += other.over_limit;
+    }
+}

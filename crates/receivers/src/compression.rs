@@ -9,7 +9,8 @@ use std::io::Read;
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 
-use crate::intake::{Failure, Reservation};
+use crate::intake::Failure;
+use crate::memory::Reservation;
 
 /// Largest zstd window accepted, as a power of two: 8 MiB, what RFC 8878 asks decoders to support.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;

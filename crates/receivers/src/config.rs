@@ -39,10 +39,12 @@ pub struct Otlp {
 pub struct Limits {
     /// Largest request body as sent.
     pub compressed: ByteSize,
-    /// Largest request body once decompressed.
+    /// Largest request body once decompressed, up to 127MiB.
     pub decompressed: ByteSize,
     /// Bytes of all request bodies held at a time, both as sent and decompressed.
     pub in_flight_bytes: ByteSize,
+    /// Memory of all decoded requests held at a time; one may hold a quarter of it.
+    pub decoded_bytes: ByteSize,
     /// Requests worked on at a time.
     pub in_flight_requests: u32,
     /// Open connections of each of the two receivers.
@@ -71,11 +73,28 @@ impl Default for Limits {
             compressed: ByteSize::mib(20),
             decompressed: ByteSize::mib(64),
             in_flight_bytes: ByteSize::mib(192),
+            decoded_bytes: ByteSize::mib(256),
             in_flight_requests: 256,
             connections: 512,
             body_timeout: HumanDuration::from_secs(30),
             idle_timeout: HumanDuration::from_secs(300),
         }
+    }
+}
+
+/// Part of the memory for decoded requests that one may hold.
+const DECODED_SHARE: usize = 4;
+
+/// Least memory for decoded requests: a quarter of less would refuse requests of everyday size.
+const DECODED_BYTES_MIN: ByteSize = ByteSize::mib(16);
+
+/// Largest body once decompressed: above it the input log cannot take one.
+const DECOMPRESSED_MAX: ByteSize = ByteSize::mib(127);
+
+impl Limits {
+    /// Memory that one decoded request may hold.
+    pub(crate) fn decoded_share(&self) -> usize {
+        self.decoded_bytes.as_usize() / DECODED_SHARE
     }
 }
 
@@ -96,12 +115,20 @@ impl Config {
                 ByteSize(largest)
             ));
         }
+        if limits.decoded_bytes.0 < DECODED_BYTES_MIN.0 {
+            problems.push(format!(
+                "otlp.limits.decoded_bytes: {} is less than {DECODED_BYTES_MIN}; raise it",
+                limits.decoded_bytes
+            ));
+        }
         // gRPC and HTTP/2 carry lengths of 32 bits.
-        for (name, size) in
-            [("compressed", limits.compressed), ("decompressed", limits.decompressed)]
-        {
-            if size.0 == 0 || size.0 > u64::from(u32::MAX) {
-                problems.push(format!("otlp.limits.{name}: {size} is not between 1B and 4GiB"));
+        let largest = ByteSize(u64::from(u32::MAX));
+        for (name, size, max) in [
+            ("compressed", limits.compressed, largest),
+            ("decompressed", limits.decompressed, DECOMPRESSED_MAX),
+        ] {
+            if size.0 == 0 || size.0 > max.0 {
+                problems.push(format!("otlp.limits.{name}: {size} is not between 1B and {max}"));
             }
         }
         for (name, count) in
@@ -147,10 +174,12 @@ mod tests {
     #[test]
     fn contradictions_are_named_with_their_place() {
         let text = r#"{"otlp": {"limits": {"in_flight_bytes": "1MiB", "connections": 0,
-            "body_timeout": "0s"}, "cors_origins": ["shop.example"]}}"#;
+            "decoded_bytes": "1MiB", "decompressed": "128MiB", "body_timeout": "0s"},
+            "cors_origins": ["shop.example"]}}"#;
         let config: Config = serde_json::from_str(text).unwrap();
         let problems = config.problems();
-        for place in ["in_flight_bytes", "connections", "body_timeout", "cors_origins"] {
+        let wrong = ["in_flight_bytes", "connections", "body_timeout", "cors_origins"];
+        for place in wrong.into_iter().chain(["decoded_bytes", "decompressed: 128MiB"]) {
             assert!(
                 problems.iter().any(|problem| problem.contains(place)),
                 "{place}: {problems:?}"

@@ -27,6 +27,7 @@ use model::signal::{Batch, Signal};
 
 pub use self::tally::EXPANSION_MAX;
 use self::tally::Tally;
+use crate::memory::Reservation;
 use crate::sink::Encoding;
 
 /// Deepest nesting of arrays and maps in an attribute value or log body.
@@ -51,29 +52,46 @@ pub enum DecodeError {
     Json { path: String, what: String },
     #[error("the request holds more (and smaller) items than its {bytes} bytes justify; split it")]
     TooDense { bytes: usize },
+    /// At receipt only.
+    #[error("decoded, the request needs more than the {limit} bytes that one may; split it")]
+    TooMuchMemory { limit: usize },
+    /// At receipt only, and for the moment.
+    #[error("there is not enough memory for the decoded request at the moment")]
+    NoMemory,
 }
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
 /// Reads a request body in either encoding; what the server uses at replay.
 pub fn decode(signal: Signal, encoding: Encoding, body: &[u8]) -> Result<Decoded> {
-    match encoding {
-        Encoding::Protobuf => decode_protobuf(signal, body),
-        Encoding::Json => decode_json(signal, body),
-    }
+    read(signal, encoding, body, Tally::new(signal, body.len(), None))
+}
+
+/// The same at receipt, where the memory of the batch is reserved first.
+pub(crate) fn decode_within(
+    signal: Signal,
+    encoding: Encoding,
+    body: &[u8],
+    memory: &mut Reservation,
+) -> Result<Decoded> {
+    read(signal, encoding, body, Tally::new(signal, body.len(), Some(memory)))
+}
+
+fn read(signal: Signal, encoding: Encoding, body: &[u8], mut tally: Tally<'_>) -> Result<Decoded> {
+    let batch = match encoding {
+        Encoding::Protobuf => protobuf::batch(signal, body, &mut tally)?,
+        Encoding::Json => json::batch(signal, body, &mut tally)?,
+    };
+    Ok(tally.finish(batch))
 }
 
 /// Reads `Export{Trace,Metrics,Logs}ServiceRequest` in protobuf's wire format.
 pub fn decode_protobuf(signal: Signal, body: &[u8]) -> Result<Decoded> {
-    let mut tally = Tally::new(signal, body.len());
-    let batch = protobuf::batch(signal, body, &mut tally)?;
-    Ok(tally.finish(batch))
+    decode(signal, Encoding::Protobuf, body)
 }
 
 /// Reads the same messages as OTLP/JSON. A key given twice in one object is an error, `null` is
 /// absence.
 pub fn decode_json(signal: Signal, body: &[u8]) -> Result<Decoded> {
-    let mut tally = Tally::new(signal, body.len());
-    let batch = json::batch(signal, body, &mut tally)?;
-    Ok(tally.finish(batch))
+    decode(signal, Encoding::Json, body)
 }

@@ -2,12 +2,12 @@
 //! sink.
 //!
 //! Bounds: requests worked on at a time (a semaphore), bytes of bodies held at a time (a pool from
-//! which each request reserves as its bytes arrive, not as it declares them), size before and
-//! after decompression, time to send a body. At a bound the client is told to come again; nobody
-//! waits in a queue here.
+//! which each request reserves as its bytes arrive, not as it declares them), memory of decoded
+//! batches (another pool, held until the sink's side drops the batch), size before and after
+//! decompression, time to send a body. At a bound the client is told to come again; nobody waits
+//! in a queue here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,7 +19,8 @@ use crate::bytesize::ByteSize;
 use crate::compression::{Compression, decompress};
 use crate::config::{Limits, Otlp};
 use crate::counters::{Counters, Reason, Transport};
-use crate::decode::decode;
+use crate::decode::{DecodeError, decode_within};
+use crate::memory::{MemoryGuard, Pool, Reservation, Shortage};
 use crate::sink::{Accepted, Authenticator, Encoding, Refusal, Sink};
 
 /// Bodies larger than this, and all compressed ones, are decoded away from the threads that serve
@@ -37,6 +38,7 @@ pub struct Intake {
     counters: Arc<Counters>,
     requests: Arc<Semaphore>,
     bytes: Arc<Pool>,
+    decoded: Arc<Pool>,
 }
 
 /// Why a request was refused as a whole.
@@ -57,6 +59,11 @@ pub(crate) enum Failure {
         ByteSize(*limit as u64)
     )]
     TooLargeDecompressed { limit: usize },
+    #[error(
+        "decoded, the body needs more than the {} of memory that one may; send smaller batches",
+        ByteSize(*limit as u64)
+    )]
+    TooLargeDecoded { limit: usize },
     #[error("{0}")]
     BadData(String),
     #[error("the body did not arrive within {} s", .0.as_secs_f64())]
@@ -73,7 +80,9 @@ impl Failure {
             Failure::Unauthenticated => Reason::Unauthenticated,
             Failure::Forbidden(_) => Reason::Forbidden,
             Failure::WrongMethod | Failure::Unsupported(_) => Reason::Unsupported,
-            Failure::TooLarge { .. } | Failure::TooLargeDecompressed { .. } => Reason::TooLarge,
+            Failure::TooLarge { .. }
+            | Failure::TooLargeDecompressed { .. }
+            | Failure::TooLargeDecoded { .. } => Reason::TooLarge,
             Failure::BadData(_) => Reason::BadData,
             Failure::TooSlow(_) => Reason::TooSlow,
             Failure::Busy | Failure::Refused(Refusal::Overloaded { .. }) => Reason::Overloaded,
@@ -89,6 +98,25 @@ impl Failure {
                 Refusal::Overloaded { retry_after } | Refusal::Unavailable { retry_after, .. },
             ) => Some(*retry_after),
             _ => None,
+        }
+    }
+}
+
+impl From<Shortage> for Failure {
+    fn from(shortage: Shortage) -> Self {
+        match shortage {
+            Shortage::Pool => Failure::Busy,
+            Shortage::Share { limit } => Failure::TooLarge { limit },
+        }
+    }
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::NoMemory => Failure::Busy,
+            DecodeError::TooMuchMemory { limit } => Failure::TooLargeDecoded { limit },
+            other => Failure::BadData(other.to_string()),
         }
     }
 }
@@ -124,10 +152,8 @@ impl Intake {
             authenticator,
             counters: Arc::new(Counters::default()),
             requests: Arc::new(Semaphore::new(limits.in_flight_requests as usize)),
-            bytes: Arc::new(Pool {
-                limit: limits.in_flight_bytes.as_usize(),
-                used: AtomicUsize::new(0),
-            }),
+            bytes: Pool::new(limits.in_flight_bytes.as_usize()),
+            decoded: Pool::new(limits.decoded_bytes.as_usize()),
         })
     }
 
@@ -137,7 +163,17 @@ impl Intake {
 
     /// Bytes of request bodies held at this moment.
     pub fn in_flight_bytes(&self) -> usize {
-        self.bytes.used.load(Relaxed)
+        self.bytes.used()
+    }
+
+    /// Memory of decoded requests held at this moment.
+    pub fn decoded_bytes(&self) -> usize {
+        self.decoded.used()
+    }
+
+    /// The most memory of decoded requests that was held at a time.
+    pub fn decoded_bytes_peak(&self) -> usize {
+        self.decoded.peak()
     }
 
     pub(crate) fn config(&self) -> &Otlp {
@@ -163,7 +199,7 @@ impl Intake {
 
     pub(crate) fn admit(&self) -> Result<Admission, Failure> {
         let permit = Arc::clone(&self.requests).try_acquire_owned().map_err(|_| Failure::Busy)?;
-        let reservation = Reservation { pool: Arc::clone(&self.bytes), bytes: 0 };
+        let reservation = self.bytes.reserve(usize::MAX);
         Ok(Admission { _permit: permit, reservation })
     }
 
@@ -204,13 +240,13 @@ impl Intake {
         let limit = self.limits().decompressed.as_usize();
         let inline = compression == Compression::None && body.len() <= INLINE_BYTES_MAX;
         let mut admission = admission;
+        let mut memory = self.decoded.reserve(self.limits().decoded_share());
         let work = move || {
             let body = decompress(compression, body, limit, &mut admission.reservation)?;
-            let decoded = decode(signal, encoding, &body)
-                .map_err(|error| Failure::BadData(error.to_string()))?;
-            Ok::<_, Failure>((body, decoded, admission))
+            let decoded = decode_within(signal, encoding, &body, &mut memory)?;
+            Ok::<_, Failure>((body, decoded, admission, MemoryGuard::new(memory)))
         };
-        let (body, decoded, admission) = if inline {
+        let (body, decoded, admission, memory) = if inline {
             work()?
         } else {
             tokio::task::spawn_blocking(work).await.map_err(|error| {
@@ -221,7 +257,8 @@ impl Intake {
         let items = decoded.batch.len() as u64;
         let body_bytes = body.len() as u64;
         if items > 0 {
-            let request = Accepted { signal, encoding, body, batch: decoded.batch };
+            let batch = decoded.batch;
+            let request = Accepted { signal, encoding, body, batch, memory };
             self.sink.accept(request).await?;
         }
         drop(admission);
@@ -262,31 +299,4 @@ where
         collected.extend_from_slice(&data);
     }
     Ok(collected.freeze())
-}
-
-/// Bytes of bodies that may be held at a time.
-struct Pool {
-    limit: usize,
-    used: AtomicUsize,
-}
-
-/// Bytes that one request holds of the pool.
-pub(crate) struct Reservation {
-    pool: Arc<Pool>,
-    bytes: usize,
-}
-
-impl Reservation {
-    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
-        let within = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.pool.limit);
-        self.pool.used.fetch_update(Relaxed, Relaxed, within).map_err(|_| Failure::Busy)?;
-        self.bytes += bytes;
-        Ok(())
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.pool.used.fetch_sub(self.bytes, Relaxed);
-    }
 }

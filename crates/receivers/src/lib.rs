@@ -18,6 +18,8 @@ pub mod sink;
 
 pub mod decode;
 
+mod memory;
+
 mod compression;
 
 mod intake;
@@ -37,5 +39,6 @@ pub use config::Config;
 pub use counters::Counters;
 pub use decode::{DecodeError, Decoded, decode, decode_json, decode_protobuf};
 pub use intake::Intake;
+pub use memory::MemoryGuard;
 pub use serve::{ServeError, serve_grpc, serve_http, serve_routes};
 pub use sink::{Accepted, Authenticator, Encoding, Refusal, Sink, allow_everyone};

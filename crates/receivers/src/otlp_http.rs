@@ -208,9 +208,9 @@ fn http_status(failure: &Failure) -> StatusCode {
         Failure::Forbidden(_) => StatusCode::FORBIDDEN,
         Failure::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
         Failure::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Failure::TooLarge { .. } | Failure::TooLargeDecompressed { .. } => {
-            StatusCode::PAYLOAD_TOO_LARGE
-        }
+        Failure::TooLarge { .. }
+        | Failure::TooLargeDecompressed { .. }
+        | Failure::TooLargeDecoded { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Failure::BadData(_) => StatusCode::BAD_REQUEST,
         Failure::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
         Failure::Refused(Refusal::Overloaded { .. }) => StatusCode::TOO_MANY_REQUESTS,

@@ -82,7 +82,9 @@ pub(crate) fn code(failure: &Failure) -> Code {
         Failure::Unauthenticated => Code::Unauthenticated,
         Failure::Forbidden(_) => Code::PermissionDenied,
         Failure::WrongMethod | Failure::Unsupported(_) => Code::Unimplemented,
-        Failure::TooLarge { .. } | Failure::TooLargeDecompressed { .. } => Code::ResourceExhausted,
+        Failure::TooLarge { .. }
+        | Failure::TooLargeDecompressed { .. }
+        | Failure::TooLargeDecoded { .. } => Code::ResourceExhausted,
         Failure::BadData(_) => Code::InvalidArgument,
         Failure::TooSlow(_) => Code::DeadlineExceeded,
         Failure::Busy

@@ -67,7 +67,8 @@ pub async fn serve_grpc(
     Ok(())
 }
 
-/// Serves other routes within the same bounds, until `shutdown` resolves and requests under way are done.
+/// Serves other routes within the same bounds, until `shutdown` resolves and requests under way are
+/// done.
 pub async fn serve_routes(
     listener: TcpListener,
     routes: Router,

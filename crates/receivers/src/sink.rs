@@ -8,6 +8,8 @@ use futures_util::future::BoxFuture;
 use model::signal::{Batch, Signal};
 use serde::{Deserialize, Serialize};
 
+use crate::memory::MemoryGuard;
+
 /// How a request body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,6 +27,8 @@ pub struct Accepted {
     /// makes `batch` of it again.
     pub body: Bytes,
     pub batch: Batch,
+    /// Keep it as long as the batch: until it is dropped, the memory of the batch counts as held.
+    pub memory: MemoryGuard,
 }
 
 /// Why a request cannot be taken now. Clients are told to come again after `retry_after`.

@@ -134,6 +134,8 @@ pub(crate) fn resolve(incident: &mut Incident, now: Timestamp) {
 pub(crate) fn reopen(incident: &mut Incident) {
     incident.state = IncidentState::Open;
     incident.mitigated = None;
+    incident.resolved = None;
+    incident.firing = vec![0];
     incident.symptoms[0].recovering_since = None;
 }
 
@@ -165,6 +167,11 @@ pub(crate) fn gone(name: &str, pid: u32) -> ProcessReport {
 pub(crate) fn running(name: &str, pid: u32) -> ProcessReport {
     let state = ProcessState::Running(process(pid));
     ProcessReport { at: at(0), target: name.into(), entity: service(name), state }
+}
+
+/// The same as the agent sees it at that moment.
+pub(crate) fn seen(report: ProcessReport, now: Timestamp) -> ProcessReport {
+    ProcessReport { at: now, ..report }
 }
 
 pub(crate) fn outcome(action: &Action, result: OutcomeResult, now: Timestamp) -> Outcome {

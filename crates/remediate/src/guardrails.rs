@@ -22,13 +22,14 @@ mod serial;
 use model::plan::Expectation;
 use model::tick::ProcessIdentity;
 use model::tick::ProcessReport;
-use model::{Incident, Plan, PlanId, Timestamp, Verdict};
+use model::{Cause, Incident, Plan, PlanId, Timestamp, Verdict};
 use serde::Serialize;
 
 use crate::config::{Limits, Policy};
 use crate::record::Approval;
 use crate::target::Target;
 
+pub(crate) use confidence::is_proven;
 pub(crate) use identity::expectation;
 
 /// Every guardrail, in the order of its number.
@@ -103,6 +104,18 @@ pub struct Context<'a> {
     /// Why nothing may be done at all, if so.
     pub stopped: Option<String>,
     pub approval: &'a Approval,
+}
+
+impl<'a> Context<'a> {
+    /// The cause that the plan is for, as the incident names it now.
+    fn cause(&self) -> Option<&'a Cause> {
+        self.incident.and_then(|incident| cause_of(self.plan, incident))
+    }
+}
+
+/// The cause that the plan is for, at whatever rank.
+pub(crate) fn cause_of<'a>(plan: &Plan, incident: &'a Incident) -> Option<&'a Cause> {
+    incident.causes.iter().find(|cause| cause.kind == plan.cause && cause.entity == plan.entity)
 }
 
 /// The verdicts of all guardrails at one moment.

@@ -6,7 +6,7 @@
 //! that the oldest plan comes first under a cap.
 //!
 //! `plans` makes and withdraws, `orders` decides and orders, `outcomes` takes the executor's word,
-//! `verify` judges recovery, `people` is approval, freeze and calls for a person.
+//! `verify` judges recovery, `credit` whose work it was, `people` is approval, freeze and calls for a person.
 
 mod plans;
 
@@ -16,11 +16,13 @@ mod outcomes;
 
 mod verify;
 
+mod credit;
+
 mod people;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Action, Incident, IncidentId, Plan, PlanId, PlanState, Timestamp};
+use model::{Action, Incident, IncidentId, IncidentState, Plan, PlanId, PlanState, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -48,8 +50,10 @@ pub struct Healer {
     ordered: Vec<Timestamp>,
     frozen: Option<Freeze>,
     hold: Option<String>,
-    /// What each incident's people were already called for.
+    /// What each incident's people were already called for, since it was opened last.
     calls: BTreeMap<IncidentId, BTreeSet<Call>>,
+    /// Incidents that were resolved when last seen.
+    resolved: BTreeSet<IncidentId>,
 }
 
 impl Healer {
@@ -68,9 +72,15 @@ impl Healer {
             frozen: None,
             hold: None,
             calls: BTreeMap::new(),
+            resolved: BTreeSet::new(),
         };
         healer.reload(config, targets);
         healer
+    }
+
+    /// With what every action id begins.
+    pub fn id_prefix(&self) -> &str {
+        &self.id_prefix
     }
 
     /// Numbers further plans after `id`, so that no action's id is ever used again: for a state begun
@@ -99,6 +109,7 @@ impl Healer {
         self.see(input, &incidents, &mut out);
         self.expire_orders(now, &mut out);
         self.verify(input, &incidents, &mut out);
+        self.follow_causes(&incidents, &mut out);
         self.withdraw(now, &incidents, &mut out);
         self.make_plans(now, &incidents, &mut out);
         for id in self.ids(|record| !record.is_final() || record.plan.state == PlanState::DryRun) {
@@ -151,9 +162,35 @@ impl Healer {
             });
             self.hold.clone_from(&input.hold);
         }
+        for incident in incidents.values() {
+            self.see_state(incident);
+        }
         for record in self.records.values_mut().filter(|record| !record.is_final()) {
             record.see(incidents.get(&record.plan.incident).copied());
+            let memory = self.memory.get(&record.plan.target);
+            let report = memory.and_then(|memory| memory.report.as_ref());
+            if let Some(process) = report.and_then(|report| credit::started(record, report)) {
+                record.started = Some(process.clone());
+            }
         }
+    }
+
+    /// An incident that was resolved and is open again begins anew: what was tried and said before
+    /// is over.
+    fn see_state(&mut self, incident: &Incident) {
+        if incident.state == IncidentState::Resolved {
+            self.resolved.insert(incident.id);
+        } else if self.resolved.remove(&incident.id) {
+            self.calls.remove(&incident.id);
+            let of_incident = |record: &&mut Record| record.plan.incident == incident.id;
+            self.records.values_mut().filter(of_incident).for_each(Record::open_again);
+        }
+    }
+
+    /// Plans of the incident since it was opened last.
+    fn of_opening(&self, incident: IncidentId) -> impl Iterator<Item = &Record> {
+        let records = self.records.values();
+        records.filter(move |record| record.plan.incident == incident && !record.past)
     }
 
     /// Numbers of the plans for which it holds, oldest first.
@@ -180,12 +217,19 @@ impl Healer {
     fn forget(&mut self, incidents: &BTreeMap<IncidentId, &Incident>) {
         self.calls.retain(|incident, _| incidents.contains_key(incident));
         let surplus = self.records.len().saturating_sub(PLANS_MAX);
-        let of_the_past =
-            |record: &Record| record.is_final() && !incidents.contains_key(&record.plan.incident);
-        for id in self.ids(of_the_past).into_iter().take(surplus) {
+        for id in self.ids(|record| !is_needed(record, incidents)).into_iter().take(surplus) {
             self.records.remove(&id);
         }
+        let planned = self.records.values().map(|record| record.plan.incident);
+        let known: BTreeSet<IncidentId> = planned.chain(incidents.keys().copied()).collect();
+        self.resolved.retain(|incident| known.contains(incident));
     }
+}
+
+/// Does it still bear on what is done?
+fn is_needed(record: &Record, incidents: &BTreeMap<IncidentId, &Incident>) -> bool {
+    let is_present = incidents.contains_key(&record.plan.incident) && !record.past;
+    !record.is_final() || is_present
 }
 
 /// Adds a line to the timeline of the plan's incident: `plan 3: restart orders …`.

@@ -28,7 +28,7 @@ pub struct Proposals {
     pub changed: Vec<PlanId>,
     /// One-line texts for the timelines of incidents.
     pub notes: Vec<(IncidentId, String)>,
-    /// Incidents that need a person, and why. Each reason is given once.
+    /// Incidents that need a person, and why. Each reason is given once per opening.
     pub needs_human: Vec<(IncidentId, String)>,
     /// One-line texts that belong to no incident.
     pub remarks: Vec<String>,

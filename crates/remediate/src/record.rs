@@ -10,7 +10,7 @@ use model::{Action, Incident, IncidentState, Plan, PlanState, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Policy;
-use crate::recovery::recovering_since;
+use crate::recovery::{Tally, recovering_since};
 
 /// Timeline texts of one plan; a plan that keeps changing does not drown its incident.
 pub(crate) const NOTES_PER_PLAN_MAX: u32 = 40;
@@ -55,6 +55,15 @@ pub(crate) struct Record {
     pub outcome_due: Option<Timestamp>,
     /// The last outcome is our own conclusion from silence; a real one may still replace it.
     pub outcome_assumed: bool,
+    /// The process that ran right after the last attempt was done: what the attempt started.
+    pub started: Option<ProcessIdentity>,
+    pub tally: Tally,
+    /// It ended because others did what it was for.
+    pub by_others: bool,
+    /// It ended in an earlier opening of its incident and says nothing of this one.
+    pub past: bool,
+    /// Attempts made in earlier openings; they no longer count.
+    pub spent: u32,
     pub notes: u32,
 }
 
@@ -104,6 +113,18 @@ impl Record {
 
     pub fn last_attempt_mut(&mut self) -> Option<&mut Attempt> {
         self.plan.attempts.last_mut()
+    }
+
+    /// Tries made since the incident was opened, last time.
+    pub fn attempts_used(&self) -> u32 {
+        let made = u32::try_from(self.plan.attempts.len()).unwrap_or(u32::MAX);
+        made.saturating_sub(self.spent)
+    }
+
+    /// The incident was resolved and is open again.
+    pub fn open_again(&mut self) {
+        self.past = self.is_final();
+        self.spent = u32::try_from(self.plan.attempts.len()).unwrap_or(u32::MAX);
     }
 
     /// Moves to a state; returns whether it is another one. A final state is never left.

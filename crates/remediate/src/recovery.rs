@@ -1,7 +1,11 @@
 //! Have users recovered, by their own figures?
 //!
 //! The action's own word counts for nothing. A recovery is proven when the incident's symptoms have
-//! been well for long enough while requests were made; absence of data proves nothing.
+//! been well for long enough while enough requests were made; absence of data proves nothing.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use model::symptom::{Health, ObjectiveState};
 use model::{Incident, IncidentState, Symptom, SymptomKind, Timestamp};
@@ -13,6 +17,39 @@ pub(crate) enum Proof {
     /// No requests, no data, or too few to judge.
     Unproven,
     Burning,
+}
+
+/// One request that went well may be luck.
+const GOOD_REQUESTS_MIN: f64 = 5.0;
+/// What objectives count requests over.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Good requests since a recovery began, put together from counts of the last minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    from: Timestamp,
+    /// Requests are added up to then.
+    until: Timestamp,
+    added: f64,
+    last_minute: f64,
+}
+
+impl Tally {
+    /// Takes in the present count of a recovery that began at `from`.
+    pub fn take(&mut self, from: Timestamp, now: Timestamp, good_1m: f64) {
+        if self.from != from {
+            *self = Tally { from, until: from, ..Tally::default() };
+        }
+        self.last_minute = good_1m;
+        if now >= self.until + MINUTE {
+            self.added += good_1m;
+            self.until = now;
+        }
+    }
+
+    pub fn is_enough(&self) -> bool {
+        self.added.max(self.last_minute) >= GOOD_REQUESTS_MIN
+    }
 }
 
 /// Since when users' figures are well, if they are.
@@ -45,13 +82,25 @@ pub(crate) fn proof(incident: &Incident, objectives: &[ObjectiveState]) -> Proof
     worst
 }
 
-fn proof_of(symptom: &Symptom, objectives: &[ObjectiveState]) -> Proof {
-    let mut told_of = objectives.iter().filter(|objective| {
+/// Good requests of the last minute, by the objective that has the fewest.
+pub(crate) fn good_1m(incident: &Incident, objectives: &[ObjectiveState]) -> f64 {
+    let told_of = incident.symptoms.iter().filter_map(|symptom| told_of(symptom, objectives));
+    let good = told_of.map(|objective| {
+        objective.requests_1m.max(0.0) * objective.good_ratio_1m.unwrap_or_default()
+    });
+    good.fold(f64::INFINITY, f64::min)
+}
+
+fn told_of<'a>(symptom: &Symptom, objectives: &'a [ObjectiveState]) -> Option<&'a ObjectiveState> {
+    objectives.iter().find(|objective| {
         objective.source == symptom.source
             && objective.entity == symptom.entity
             && objective.kind == symptom.kind
-    });
-    match told_of.next() {
+    })
+}
+
+fn proof_of(symptom: &Symptom, objectives: &[ObjectiveState]) -> Proof {
+    match told_of(symptom, objectives) {
         Some(objective) => judge(objective),
         // These have no objective: a probe that passes, calls that end and traffic that is back are
         // seen by the symptom's own recovery.
@@ -110,6 +159,27 @@ mod tests {
     #[test]
     fn a_burn_that_only_long_windows_remember_is_over() {
         check(Health::Burning, 10.0, Some(0.995), Proof::Well);
+    }
+
+    #[test]
+    fn few_requests_are_counted_over_several_minutes_and_anew_for_a_new_recovery() {
+        let mut tally = Tally::default();
+        for second in 0..60 {
+            tally.take(f::at(0), f::at(second), 3.0);
+        }
+        assert!(!tally.is_enough());
+        tally.take(f::at(0), f::at(60), 3.0);
+        assert!(!tally.is_enough(), "3 of 5");
+        for second in 61..=120 {
+            tally.take(f::at(0), f::at(second), 3.0);
+        }
+        assert!(tally.is_enough(), "6 of 5");
+        tally.take(f::at(121), f::at(122), 3.0);
+        assert!(!tally.is_enough(), "the recovery began anew");
+        tally.take(f::at(121), f::at(123), 5.0);
+        assert!(tally.is_enough());
+        tally.take(f::at(124), f::at(125), f64::NAN);
+        assert!(!tally.is_enough());
     }
 
     #[test]

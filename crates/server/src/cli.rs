@@ -54,7 +54,9 @@ enum Command {
     /// Tell of one incident: who is hurt, why, what is being done
     Explain(incidents::Explain),
     /// Acknowledge an incident
-    Acknowledge(incidents::Acknowledge),
+    Acknowledge(incidents::One),
+    /// End an incident whose recovery cannot be proven, such as that of a removed service
+    Close(incidents::One),
     /// List, approve or deny plans
     #[command(subcommand)]
     Plan(plans::Plan),
@@ -125,7 +127,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Status(server) => incidents::status(server),
         Command::Incidents(list) => list.run(),
         Command::Explain(explain) => explain.run(),
-        Command::Acknowledge(acknowledge) => acknowledge.run(),
+        Command::Acknowledge(one) => one.acknowledge(),
+        Command::Close(one) => one.close(),
         Command::Plan(plan) => plan.run(),
         Command::Freeze(freeze) => freeze.run(),
         Command::Thaw(server) => plans::thaw(server),

@@ -4,9 +4,9 @@
 //! The record stands in the journal's `drills` table and is taken up again after a restart. Nothing
 //! of it goes into the input log: the loop cannot know that it is being drilled.
 
+mod client_log;
+
 use std::collections::BTreeMap;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use model::{Incident, Plan, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use client_log::LogFile;
+
 use crate::driver::{self, Handle};
 use crate::hands::Hands;
 use crate::journal::{self, Journal};
 use crate::{clock, driver::Error};
 
 const LIST_MAX: usize = 200;
-/// Read at most this much of a client's log in one look.
-const LOG_READ_MAX: u64 = 8 << 20;
 
 /// A drill as it is stored and shown.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,17 +79,27 @@ impl Drills {
         }
     }
 
-    /// Ends drills that were running when the server ended: undone, and recorded as aborted.
-    pub fn resume(&self) -> Result<(), journal::Error> {
-        for (_, body) in self.journal.drills(true, LIST_MAX)? {
-            let record: Record = serde_json::from_str(&body)?;
+    /// Ends drills that were running when the server ended: undone, and recorded as aborted. One that
+    /// cannot be read is told of, and left to the agent, which undoes by itself.
+    pub fn resume(&self) {
+        let unfinished = self.journal.drills(true, LIST_MAX).unwrap_or_else(|error| {
+            tracing::error!("cannot read the drills: {:#}", anyhow::Error::new(error));
+            Vec::new()
+        });
+        for (id, body) in unfinished {
+            let record: Record = match serde_json::from_str(&body) {
+                Ok(record) => record,
+                Err(error) => {
+                    tracing::error!(drill = id, %error, "the record cannot be read");
+                    continue;
+                }
+            };
             // Nothing else may be drilled until this is over; it cannot be stopped any more than it
             // is.
             let (stop, _) = oneshot::channel();
             *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some((record.id, stop));
             tokio::spawn(self.clone().abort(record));
         }
-        Ok(())
     }
 
     async fn abort(self, mut record: Record) {
@@ -122,7 +132,8 @@ impl Drills {
 
     pub fn list(&self) -> Result<Vec<Record>, journal::Error> {
         let bodies = self.journal.drills(false, LIST_MAX)?;
-        bodies.iter().map(|(_, body)| Ok(serde_json::from_str(body)?)).collect()
+        // One that cannot be read hides no other.
+        Ok(bodies.iter().filter_map(|(_, body)| serde_json::from_str(body).ok()).collect())
     }
 
     pub fn get(&self, id: u64) -> Result<Option<Record>, journal::Error> {
@@ -248,7 +259,7 @@ impl Drills {
         self.look_at_fault(record, fault);
         let Ok(seen) = self.seen().await else { return };
         let lines = record.drill.progress.len();
-        let client = log.as_ref().map(|log| &log.log);
+        let client = log.as_ref().map(LogFile::log);
         let order = seen.with_view(now, &record.fault, client, |view| record.drill.step(view));
         if let Some(order) = order {
             self.order(record, fault, order).await;
@@ -304,7 +315,7 @@ impl Drills {
 
     async fn finish(&self, record: &mut Record, log: &Option<LogFile>) {
         if let Ok(seen) = self.seen().await {
-            let client = log.as_ref().map(|log| &log.log);
+            let client = log.as_ref().map(LogFile::log);
             let now = clock::now();
             let card =
                 seen.with_view(now, &record.fault, client, |view| record.drill.scorecard(view));
@@ -372,49 +383,5 @@ impl Seen {
             fault,
             client,
         })
-    }
-}
-
-/// A client's log that grows while it is read.
-struct LogFile {
-    path: PathBuf,
-    offset: u64,
-    log: ClientLog,
-}
-
-impl LogFile {
-    /// Begins at the end of what is there: what came before the drill is none of its business.
-    fn open(path: &str) -> Result<LogFile, String> {
-        let path = PathBuf::from(path);
-        let metadata = std::fs::metadata(&path)
-            .map_err(|error| format!("client log {}: {error}", path.display()))?;
-        if !metadata.is_file() {
-            return Err(format!("client log {} is not a file", path.display()));
-        }
-        Ok(LogFile { path, offset: metadata.len(), log: ClientLog::default() })
-    }
-
-    /// Takes in the whole lines that were added.
-    fn read(mut self) -> LogFile {
-        match self.added() {
-            Ok(bytes) => {
-                let end = bytes.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
-                // What is that long and no line is passed over, else it would be read for ever.
-                let endless = bytes.len() as u64 == LOG_READ_MAX;
-                let used = end.unwrap_or(if endless { bytes.len() } else { 0 });
-                self.log.read(&String::from_utf8_lossy(&bytes[..used]));
-                self.offset += used as u64;
-            }
-            Err(error) => tracing::warn!(path = %self.path.display(), %error, "client log"),
-        }
-        self
-    }
-
-    fn added(&self) -> std::io::Result<Vec<u8>> {
-        let mut file = std::fs::File::open(&self.path)?;
-        file.seek(SeekFrom::Start(self.offset))?;
-        let mut bytes = Vec::new();
-        file.take(LOG_READ_MAX).read_to_end(&mut bytes)?;
-        Ok(bytes)
     }
 }

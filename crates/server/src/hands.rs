@@ -4,8 +4,9 @@
 //! action that the loop believes to be in flight; an order that never arrived is told to the loop
 //! as not run, and never handed over again. Process reports are logged when they say something new.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,11 +19,11 @@ use model::human::HumanDuration;
 use model::plan::OutcomeResult;
 use model::tick::ProcessReport;
 use model::{Action, ActionId, Outcome, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::clock;
-use crate::driver::Handle;
+use crate::driver::{self, Handle};
 
 /// The agent undoes faults when it has not heard of the server for this long.
 const LEASE: HumanDuration = HumanDuration::from_secs(30);
@@ -32,8 +33,10 @@ const START_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// A process report that says nothing new is logged this often all the same.
 const REPORT_AGAIN: Duration = Duration::from_secs(60);
 const FAULTS_KEPT: usize = 1_000;
-/// Outcomes that wait for the log; more than the guardrails let be in flight.
-const UNLOGGED_MAX: usize = 1_000;
+/// An outcome that the log could not take is offered again after this.
+const LOG_AGAIN: Duration = Duration::from_secs(1);
+/// Outcomes that may wait for the log; more than the guardrails let be in flight.
+const OUTCOMES_WAITING_MAX: usize = 1_000;
 /// An agent that was told to stop gets this long to end what is under way before the server goes
 /// on.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
@@ -120,29 +123,50 @@ fn note_away(told: Result<(), ClientError>, what: &str) {
     }
 }
 
+/// A Unix socket's path has room for this, its final zero included.
+const SOCKET_PATH_BYTES_MAX: usize = 108;
+
+/// The agent's socket in its folder; an error when its path is too long to be one.
+pub fn socket(dir: &Path) -> anyhow::Result<PathBuf> {
+    let socket = dir.join("agent.sock");
+    let bytes = socket.as_os_str().len();
+    anyhow::ensure!(
+        bytes < SOCKET_PATH_BYTES_MAX,
+        "{} is too long for a socket: {bytes} bytes, and {} are allowed; choose a shorter \
+         storage.path",
+        socket.display(),
+        SOCKET_PATH_BYTES_MAX - 1
+    );
+    Ok(socket)
+}
+
 /// Where the agent lives and what it is told.
 pub struct Config {
     pub exe: PathBuf,
     pub dir: PathBuf,
+    pub socket: PathBuf,
     pub targets: Vec<agent::Target>,
 }
 
 /// Connects, and serves orders until the driver ends.
 pub fn start(config: Config, handle: Handle, orders: mpsc::Receiver<Action>) -> Hands {
-    let socket = config.dir.join("agent.sock");
-    let client_config =
-        ClientConfig { socket: socket.clone(), targets: config.targets.clone(), lease: LEASE };
+    let client_config = ClientConfig {
+        socket: config.socket.clone(),
+        targets: config.targets.clone(),
+        lease: LEASE,
+    };
     let (client, events) = Client::start(client_config);
     let hands = Hands { client, faults: Arc::default(), wishes: Arc::default() };
     let task = Task {
         config,
-        socket,
         handle,
         hands: hands.clone(),
         orders,
         waiting: Vec::new(),
-        unlogged: VecDeque::new(),
+        telling: Arc::default(),
         reported: BTreeMap::new(),
+        reporting: None,
+        unsettled: None,
         child: None,
         away_since: Some(Instant::now()),
         start_after: START_AFTER,
@@ -151,17 +175,26 @@ pub fn start(config: Config, handle: Handle, orders: mpsc::Receiver<Action>) -> 
     hands
 }
 
+/// A connection whose beginning is not settled yet.
+struct Welcomed {
+    agent_frozen: Option<Freeze>,
+}
+
 struct Task {
     config: Config,
-    socket: PathBuf,
     handle: Handle,
     hands: Hands,
     orders: mpsc::Receiver<Action>,
     /// Orders for which the agent was away.
     waiting: Vec<Action>,
-    /// Outcomes for which the log was too busy. They must not be lost: nobody tells them again.
-    unlogged: VecDeque<Outcome>,
+    /// Actions whose outcome is on its way into the log.
+    telling: Arc<Mutex<BTreeSet<ActionId>>>,
+    /// What the log has of each target.
     reported: BTreeMap<String, ProcessReport>,
+    /// Reports on their way into the log; `None` comes back when it could not take them.
+    reporting: Option<oneshot::Receiver<Option<Vec<ProcessReport>>>>,
+    /// The agent's answers since it connected are not settled yet: the loop was too busy to be asked.
+    unsettled: Option<Welcomed>,
     child: Option<Child>,
     away_since: Option<Instant>,
     start_after: Duration,
@@ -181,7 +214,10 @@ impl Task {
                     Some(action) => self.perform(action),
                     None => return,
                 },
-                _ = beat.tick() => self.look_after(),
+                _ = beat.tick() => {
+                    self.look_after();
+                    self.reconcile().await;
+                }
             }
         }
     }
@@ -204,21 +240,20 @@ impl Task {
         if let Some(child) = &mut self.child
             && let Ok(Some(status)) = child.try_wait()
         {
-            tracing::warn!(%status, "the agent ended");
+            if !self.stopping() {
+                let last = last_line(&self.config.dir.join("agent.log")).unwrap_or_default();
+                tracing::warn!(%status, last, "the agent ended; the last line of its log is told");
+            }
             self.child = None;
         }
-        let stopping = self.hands.wishes.stopping.load(Ordering::Acquire);
         let missing = self.away_since.is_some_and(|since| since.elapsed() >= self.start_after);
-        if missing && !stopping {
+        if missing && !self.stopping() {
             self.away_since = Some(Instant::now());
             self.start_after = START_AGAIN_AFTER;
-            match agent::spawn(&self.config.exe, &self.config.dir, &self.socket) {
+            match agent::spawn(&self.config.exe, &self.config.dir, &self.config.socket) {
                 Ok(child) => self.child = Some(child),
                 Err(error) => tracing::error!(%error, "agent cannot be started; nothing is healed"),
             }
-        }
-        for outcome in std::mem::take(&mut self.unlogged) {
-            self.outcome(outcome);
         }
         for action in std::mem::take(&mut self.waiting) {
             if action.not_after < clock::now() {
@@ -231,31 +266,48 @@ impl Task {
         }
     }
 
+    fn stopping(&self) -> bool {
+        self.hands.wishes.stopping.load(Ordering::Acquire)
+    }
+
     async fn hear(&mut self, event: ClientEvent) {
         match event {
             ClientEvent::Connected(welcome) => {
                 tracing::info!(pid = welcome.pid, host = %welcome.host, "agent connected");
                 self.away_since = None;
                 self.start_after = START_AFTER;
-                self.reconcile(welcome.frozen).await;
+                self.unsettled = Some(Welcomed { agent_frozen: welcome.frozen });
+                self.reconcile().await;
             }
             ClientEvent::Disconnected { reason } => {
-                tracing::warn!(reason, "agent disconnected");
+                match self.stopping() {
+                    true => tracing::info!("the agent is gone"),
+                    false => tracing::warn!(reason, "agent disconnected"),
+                }
+                self.unsettled = None;
                 self.away_since = Some(Instant::now());
             }
             ClientEvent::Message(message) => self.message(message),
         }
     }
 
-    /// Settles what may have been lost with the last connection, server, or agent.
-    async fn reconcile(&mut self, agent_frozen: Option<Freeze>) {
+    /// Settles what may have been lost with the last connection, server, or agent; again on the next
+    /// beat, when the loop is too busy to be asked.
+    async fn reconcile(&mut self) {
+        let Some(Welcomed { agent_frozen }) = self.unsettled.take() else { return };
         let asked = self.handle.ask(|core| {
             let in_flight: Vec<ActionId> =
                 core.engine.healer.in_flight().iter().map(|action| action.id.clone()).collect();
             (in_flight, core.engine.healer.frozen().cloned())
         });
-        let Ok((in_flight, frozen)) = asked.await else {
-            return tracing::error!("the loop could not be asked what is in flight");
+        let (in_flight, frozen) = match asked.await {
+            Ok(answer) => answer,
+            Err(driver::Error::Stopped) => return,
+            Err(error) => {
+                tracing::warn!(%error, "the loop cannot be asked yet what is in flight");
+                self.unsettled = Some(Welcomed { agent_frozen });
+                return;
+            }
         };
         // What the loop had ordered when it answered was sent before it answered. An order that is
         // still on its way is handed over below; to ask about it would have it told as lost, and
@@ -322,7 +374,18 @@ impl Task {
         }
     }
 
+    /// Logs what says something new. The agent reports each second: while one report is on its way
+    /// into the log, and when it did not get there, the next one tells the same.
     fn report(&mut self, at: Timestamp, processes: Vec<ProcessReport>) {
+        match self.reporting.as_mut().map(oneshot::Receiver::try_recv) {
+            Some(Err(oneshot::error::TryRecvError::Empty)) => return,
+            Some(Ok(Some(durable))) => {
+                let durable = durable.into_iter().map(|report| (report.target.clone(), report));
+                self.reported.extend(durable);
+            }
+            _ => {}
+        }
+        self.reporting = None;
         let news: Vec<ProcessReport> = processes
             .into_iter()
             .filter(|report| {
@@ -336,29 +399,63 @@ impl Task {
         if news.is_empty() {
             return;
         }
-        if self.submit(Entry::Processes(news.clone())) {
-            self.reported.extend(news.into_iter().map(|report| (report.target.clone(), report)));
-        }
+        let (told, reporting) = oneshot::channel();
+        self.reporting = Some(reporting);
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            let logged = handle.logged(Entry::Processes(news.clone())).await;
+            if let Err(error) = &logged {
+                tracing::debug!(%error, "process reports were not taken");
+            }
+            let _ = told.send(logged.is_ok().then_some(news));
+        });
     }
 
-    fn not_run(&mut self, action: ActionId, why: &str) {
+    fn not_run(&self, action: ActionId, why: &str) {
         let (at, result) = (clock::now(), OutcomeResult::NotRun);
         self.outcome(Outcome { action, at, result, detail: why.to_owned() });
     }
 
-    /// Logs an outcome, later if it has to be.
-    fn outcome(&mut self, outcome: Outcome) {
-        let taken = self.submit(Entry::Outcome { now: clock::now(), outcome: outcome.clone() });
-        if !taken && self.unlogged.len() < UNLOGGED_MAX {
-            self.unlogged.push_back(outcome);
+    /// Logs an outcome, however long that takes: while it is not known, its target is not touched.
+    fn outcome(&self, outcome: Outcome) {
+        let (handle, telling) = (self.handle.clone(), self.telling.clone());
+        {
+            let mut telling = telling.lock().unwrap_or_else(PoisonError::into_inner);
+            let full = telling.len() >= OUTCOMES_WAITING_MAX;
+            if full || !telling.insert(outcome.action.clone()) {
+                return;
+            }
         }
+        tokio::spawn(async move {
+            let entry = || Entry::Outcome { now: clock::now(), outcome: outcome.clone() };
+            while let Err(error) = handle.ordered(entry()).await {
+                if matches!(error, driver::Error::Stopped) {
+                    // The agent is asked again when the server runs again.
+                    break;
+                }
+                tracing::warn!(action = %outcome.action, %error, "outcome waits for the log");
+                tokio::time::sleep(LOG_AGAIN).await;
+            }
+            let mut telling = telling.lock().unwrap_or_else(PoisonError::into_inner);
+            telling.remove(&outcome.action);
+        });
     }
 
-    fn submit(&self, entry: Entry) -> bool {
-        let taken = self.handle.submit(entry);
-        if let Err(error) = &taken {
+    fn submit(&self, entry: Entry) {
+        if let Err(error) = self.handle.submit(entry) {
             tracing::warn!(%error, "what the agent said was not taken");
         }
-        taken.is_ok()
     }
+}
+
+/// Why an agent ended stands at the end of its log.
+fn last_line(path: &Path) -> Option<String> {
+    const READ_MAX: u64 = 4 << 10;
+    let mut file = std::fs::File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(READ_MAX))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(READ_MAX).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned)
 }

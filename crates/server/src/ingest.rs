@@ -26,7 +26,7 @@ impl Sink for Ingest {
         let arrival = clock::now();
         let record = entry::telemetry(request.signal, request.encoding, arrival, &request.body);
         let entry = Entry::Telemetry { arrival, batch: request.batch };
-        let submitted = self.handle.telemetry(record, entry);
+        let submitted = self.handle.telemetry(record, entry, Some(request.memory));
         async move {
             let durable = submitted.map_err(refusal)?;
             match durable.await {

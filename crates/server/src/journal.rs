@@ -4,13 +4,29 @@
 //! SQLite in WAL mode with `synchronous=FULL`: when `append` returns, the events survive a power
 //! cut. Events are numbered by the loop, so appending the same one again (after a restart) changes
 //! nothing.
+//!
+//! Of an event that is forgotten the number stays, with no text: a replay must not bring it back.
+//!
+//! Whoever only reads has a connection of its own and never holds the loop up.
+
+mod drills;
+
+mod notifications;
+
+mod retention;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine::{Event, EventKind};
-use model::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, params};
+
+pub use notifications::Owed;
+
+use crate::clock;
+
+/// Lines are read up to this many bytes at a time, and at least one of them.
+const LINES_BYTES_MAX: usize = 8 << 20;
 
 const SCHEMA_VERSION: i64 = 1;
 const SCHEMA: &str = "
@@ -22,14 +38,20 @@ create table events (
     incident integer,
     body text not null
 ) strict;
+create index events_kept on events (at) where body <> '';
 create index events_by_incident on events (incident, seq) where incident is not null;
 create table notifications (
     event_seq integer not null references events (seq),
     receiver text not null,
+    incident integer,
+    since integer not null,
     attempts integer not null default 0,
+    next_try integer not null default 0,
     settled text,
     primary key (event_seq, receiver)
 ) strict;
+create index notifications_owed on notifications (receiver, incident, event_seq)
+    where settled is null;
 create table drills (
     id integer primary key,
     started integer not null,
@@ -58,14 +80,7 @@ fn sql(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
 
 pub struct Journal {
     connection: Mutex<Connection>,
-}
-
-/// A notification that has not reached its receiver.
-#[derive(Debug, PartialEq)]
-pub struct Owed {
-    pub event_seq: u64,
-    pub receiver: String,
-    pub attempts: u32,
+    reading: Mutex<Connection>,
 }
 
 impl Journal {
@@ -85,7 +100,9 @@ impl Journal {
             SCHEMA_VERSION => {}
             found => return Err(Error::Version { found }),
         }
-        Ok(Journal { connection: Mutex::new(connection) })
+        let reading = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reading = Connection::open_with_flags(path, reading).map_err(sql("open"))?;
+        Ok(Journal { connection: Mutex::new(connection), reading: Mutex::new(reading) })
     }
 
     /// A value that is made once and then stays: the first caller's wins.
@@ -108,6 +125,7 @@ impl Journal {
         receivers: &[String],
         notifies: impl Fn(&Event) -> bool,
     ) -> Result<usize, Error> {
+        let since = clock::now().0 as i64;
         let mut connection = self.lock();
         let transaction = connection.transaction().map_err(sql("begin to write to"))?;
         let mut differing = 0;
@@ -129,14 +147,15 @@ impl Journal {
                         |row| row.get(0),
                     )
                     .map_err(sql("read"))?;
-                differing += usize::from(known != body);
+                differing += usize::from(!known.is_empty() && known != body);
                 continue;
             }
             for receiver in receivers.iter().filter(|_| notifies(event)) {
                 transaction
                     .execute(
-                        "insert into notifications (event_seq, receiver) values (?1, ?2)",
-                        params![event.seq as i64, receiver],
+                        "insert into notifications (event_seq, receiver, incident, since) \
+                         values (?1, ?2, ?3, ?4)",
+                        params![event.seq as i64, receiver, incident_of(event), since],
                     )
                     .map_err(sql("write to"))?;
             }
@@ -148,24 +167,25 @@ impl Journal {
     /// The highest numbers in use: of an event, an incident, a plan. Zero where there is none.
     pub fn last_numbers(&self) -> Result<(u64, u64, u64), Error> {
         let query = "select ifnull(max(seq), 0), ifnull(max(incident), 0), \
-                     ifnull(max(json_extract(body, '$.plan.id')), 0) from events";
+                     ifnull(max(case when event = 'plan' and body <> '' \
+                     then json_extract(body, '$.plan.id') end), 0) from events";
         let number = |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(|n| n as u64);
-        self.lock()
+        self.reading()
             .query_row(query, [], |row| Ok((number(row, 0)?, number(row, 1)?, number(row, 2)?)))
             .map_err(sql("read"))
     }
 
-    /// Events after `seq`, oldest first, as their JSON lines.
+    /// Events after `seq`, oldest first, as their JSON lines; fewer where they are very long.
     pub fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<String>, Error> {
         self.bodies(
-            "select body from events where seq > ?1 order by seq limit ?2",
+            "select body from events where seq > ?1 and body <> '' order by seq limit ?2",
             params![seq as i64, limit as i64],
         )
     }
 
-    /// Like `events_after`, with their numbers.
+    /// Like `events_after`, with their numbers; the text of forgotten ones is empty.
     pub fn numbered_after(&self, seq: u64, limit: usize) -> Result<Vec<(u64, String)>, Error> {
-        let connection = self.lock();
+        let connection = self.reading();
         let mut statement = connection
             .prepare_cached("select seq, body from events where seq > ?1 order by seq limit ?2")
             .map_err(sql("read"))?;
@@ -179,7 +199,7 @@ impl Journal {
 
     /// Number of the newest event; 0 when there is none.
     pub fn newest_event(&self) -> Result<u64, Error> {
-        self.lock()
+        self.reading()
             .query_row("select coalesce(max(seq), 0) from events", [], |row| row.get::<_, i64>(0))
             .map(|seq| seq as u64)
             .map_err(sql("read"))
@@ -188,14 +208,15 @@ impl Journal {
     /// Events that concern an incident, oldest first.
     pub fn events_of(&self, incident: u64, limit: usize) -> Result<Vec<String>, Error> {
         self.bodies(
-            "select body from events where incident = ?1 order by seq limit ?2",
+            "select body from events where incident = ?1 and body <> '' order by seq limit ?2",
             params![incident as i64, limit as i64],
         )
     }
 
     pub fn event(&self, seq: u64) -> Result<Option<Event>, Error> {
-        let body =
-            self.bodies("select body from events where seq = ?1", params![seq as i64])?.pop();
+        let body = self
+            .bodies("select body from events where seq = ?1 and body <> ''", params![seq as i64])?
+            .pop();
         Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
     }
 
@@ -203,7 +224,7 @@ impl Journal {
     pub fn last_incident(&self, id: u64) -> Result<Option<model::Incident>, Error> {
         let body = self
             .bodies(
-                "select body from events where incident = ?1 and event = 'incident' \
+                "select body from events where incident = ?1 and event = 'incident' and body <> '' \
                  order by seq desc limit 1",
                 params![id as i64],
             )?
@@ -217,98 +238,28 @@ impl Journal {
     }
 
     fn bodies(&self, query: &str, args: impl rusqlite::Params) -> Result<Vec<String>, Error> {
-        let connection = self.lock();
+        let connection = self.reading();
         let mut statement = connection.prepare_cached(query).map_err(sql("read"))?;
         let rows = statement.query_map(args, |row| row.get(0)).map_err(sql("read"))?;
-        rows.collect::<Result<Vec<String>, _>>().map_err(sql("read"))
-    }
-
-    pub fn owed(&self) -> Result<Vec<Owed>, Error> {
-        let connection = self.lock();
-        let mut statement = connection
-            .prepare_cached(
-                "select event_seq, receiver, attempts from notifications \
-                 where settled is null order by event_seq limit 1000",
-            )
-            .map_err(sql("read"))?;
-        let rows = statement
-            .query_map([], |row| {
-                Ok(Owed {
-                    event_seq: row.get::<_, i64>(0)? as u64,
-                    receiver: row.get(1)?,
-                    attempts: row.get(2)?,
-                })
-            })
-            .map_err(sql("read"))?;
-        rows.collect::<Result<Vec<Owed>, _>>().map_err(sql("read"))
-    }
-
-    /// Notes an attempt; `settled` says how it ended for good (`delivered`, or why it was given
-    /// up).
-    pub fn attempted(&self, owed: &Owed, settled: Option<&str>) -> Result<(), Error> {
-        self.lock()
-            .execute(
-                "update notifications set attempts = attempts + 1, settled = ?3 \
-                 where event_seq = ?1 and receiver = ?2",
-                params![owed.event_seq as i64, owed.receiver, settled],
-            )
-            .map(drop)
-            .map_err(sql("write to"))
-    }
-
-    pub fn insert_drill(&self, started: Timestamp, body: &str) -> Result<u64, Error> {
-        let connection = self.lock();
-        connection
-            .execute(
-                "insert into drills (started, body) values (?1, ?2)",
-                params![started.0 as i64, body],
-            )
-            .map_err(sql("write to"))?;
-        Ok(connection.last_insert_rowid() as u64)
-    }
-
-    pub fn update_drill(
-        &self,
-        id: u64,
-        body: &str,
-        finished: Option<Timestamp>,
-    ) -> Result<(), Error> {
-        self.lock()
-            .execute(
-                "update drills set body = ?2, finished = ?3 where id = ?1",
-                params![id as i64, body, finished.map(|at| at.0 as i64)],
-            )
-            .map(drop)
-            .map_err(sql("write to"))
-    }
-
-    pub fn drill(&self, id: u64) -> Result<Option<String>, Error> {
-        self.lock()
-            .query_row("select body from drills where id = ?1", [id as i64], |row| row.get(0))
-            .optional()
-            .map_err(sql("read"))
-    }
-
-    /// Newest first: (number, body); unfinished ones only, if asked so.
-    pub fn drills(&self, unfinished: bool, limit: usize) -> Result<Vec<(u64, String)>, Error> {
-        let connection = self.lock();
-        let mut statement = connection
-            .prepare_cached(
-                "select id, body from drills where ?1 = 0 or finished is null \
-                 order by id desc limit ?2",
-            )
-            .map_err(sql("read"))?;
-        let rows = statement
-            .query_map(params![unfinished, limit as i64], |row| {
-                Ok((row.get::<_, i64>(0)? as u64, row.get(1)?))
-            })
-            .map_err(sql("read"))?;
-        rows.collect::<Result<Vec<_>, _>>().map_err(sql("read"))
+        let (mut bodies, mut bytes) = (Vec::new(), 0);
+        for body in rows {
+            let body: String = body.map_err(sql("read"))?;
+            bytes += body.len();
+            if bytes > LINES_BYTES_MAX && !bodies.is_empty() {
+                break;
+            }
+            bodies.push(body);
+        }
+        Ok(bodies)
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
         // A panic while holding it cannot leave a half-done transaction: SQLite rolls back on drop.
-        self.connection.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Connection> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -323,6 +274,8 @@ fn incident_of(event: &Event) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use model::Timestamp;
+
     use super::*;
 
     fn event(seq: u64) -> Event {
@@ -338,11 +291,22 @@ mod tests {
         assert_eq!(journal.append(&[event(1), event(2)], &receivers, |_| true).unwrap(), 0);
         assert_eq!(journal.append(&[event(2), event(3)], &receivers, |_| true).unwrap(), 0);
         assert_eq!(journal.events_after(0, 10).unwrap().len(), 3);
-        assert_eq!(journal.owed().unwrap().len(), 3);
+        assert_eq!(journal.unsettled("pager").unwrap(), 3);
         let other = Event { at: Timestamp(99), ..event(3) };
         assert_eq!(journal.append(&[other], &receivers, |_| true).unwrap(), 1);
-        journal.attempted(&journal.owed().unwrap()[0], Some("delivered")).unwrap();
-        assert_eq!(journal.owed().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn very_long_lines_come_in_smaller_portions() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&folder.path().join("journal.db")).unwrap();
+        let long = |seq| {
+            let kind = EventKind::Remark { text: "x".repeat(LINES_BYTES_MAX * 2 / 3) };
+            Event { seq, at: Timestamp(seq), kind }
+        };
+        journal.append(&[event(1), long(2), long(3)], &[], |_| false).unwrap();
+        assert_eq!(journal.events_after(0, 10).unwrap().len(), 2);
+        assert_eq!(journal.events_after(2, 10).unwrap().len(), 1);
     }
 
     #[test]

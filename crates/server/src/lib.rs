@@ -15,6 +15,8 @@ pub mod entry;
 
 pub mod journal;
 
+pub mod retention;
+
 pub mod state;
 
 pub mod driver;

@@ -16,7 +16,7 @@ use receivers::Intake;
 use serde::Serialize;
 use storage::Committer;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -27,7 +27,7 @@ use crate::driver::{self, Driver, Handle};
 use crate::ingest::Ingest;
 use crate::journal::Journal;
 use crate::state::DataFolder;
-use crate::{clock, hands, notify, probes};
+use crate::{clock, hands, notify, probes, retention};
 
 /// Telemetry that may wait to be durable and taken by the loop; above it receivers shed load.
 /// Decoded it needs several times as much memory.
@@ -55,27 +55,31 @@ pub async fn run(
     let started = clock::now();
     let client = http_client()?;
     let folder = DataFolder::open(&config.storage.path)?;
+    let agent_folder = std::path::absolute(folder.agent())?;
+    let agent_socket = hands::socket(&agent_folder)?;
     let mut ground = Ground::recover(&config, &folder).await?;
     let (handle, journal) = (ground.handle.clone(), ground.journal.clone());
 
     let hands = hands::start(
         hands::Config {
             exe: std::env::current_exe().context("cannot find this program's own file")?,
-            dir: std::path::absolute(folder.agent())?,
+            dir: agent_folder,
+            socket: agent_socket,
             targets: config.targets.clone(),
         },
         handle.clone(),
         ground.orders,
     );
     let drills = Drills::new(handle.clone(), hands.clone(), journal.clone(), &config.targets);
-    drills.resume()?;
+    drills.resume();
     let probes = probes::spawn(&config.detect.probes, &client, &handle);
     let mut background = JoinSet::new();
     background.spawn(tick(handle.clone()));
+    let keep = config.storage.journal_keep.0;
+    background.spawn(retention::run(journal.clone(), handle.clone(), keep));
     let addresses = ground.listeners.addresses;
     let url = format!("http://{}", addresses.api);
-    let receivers = config.notify.clone();
-    background.spawn(notify::run(receivers, journal.clone(), ground.notified, client, url));
+    let couriers = notify::spawn(&config.notify, &journal, &ground.notified, &client, &url)?;
 
     let tokens = config.api.tokens.clone();
     let may_ingest = move |secret: Option<&str>| api::may_ingest(&tokens, secret);
@@ -89,6 +93,7 @@ pub async fn run(
         hands: hands.clone(),
         started,
         listen: addresses.api,
+        asking: Semaphore::new(api::ASKING_MAX),
         config,
     });
     let (stop, serving) = ground.listeners.serve(shared, intake);
@@ -102,7 +107,7 @@ pub async fn run(
     }
     stop.send_replace(true);
     let _ = tokio::time::timeout(SERVING_ENDS_WITHIN, serving.join_all()).await;
-    drop(probes);
+    drop((probes, couriers));
     hands.stop().await;
     background.shutdown().await;
     stop_loop(handle, ground.loop_thread).await
@@ -117,7 +122,7 @@ struct Ground {
     loop_thread: std::thread::JoinHandle<()>,
     loop_ended: oneshot::Receiver<()>,
     orders: mpsc::Receiver<Action>,
-    notified: Arc<Notify>,
+    notified: watch::Receiver<u64>,
 }
 
 impl Ground {
@@ -132,7 +137,7 @@ impl Ground {
         let listeners = Listeners::bind(config).await?;
         let committer = Committer::spawn(recovered.log, LOG_WAITING_BYTES_MAX)?;
         let (orders, orders_inbox) = mpsc::channel(ORDERS_MAX);
-        let notified = Arc::new(Notify::new());
+        let (notify, notified) = watch::channel(0);
         let driver = Driver {
             core: recovered.core,
             position: recovered.position,
@@ -142,7 +147,7 @@ impl Ground {
             snapshot_every: config.storage.snapshot_every.0,
             receivers,
             orders,
-            notified: notified.clone(),
+            notify,
         };
         let (handle, loop_thread, loop_ended) = driver::spawn(driver, committer)?;
         let reload = Entry::Reload { now: clock::now(), config: Box::new(config.engine()) };
@@ -155,6 +160,8 @@ impl Ground {
 fn http_client() -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
+        // An address means what it says: what happens to be in the environment is not asked.
+        .no_proxy()
         .user_agent(concat!("immune/", env!("CARGO_PKG_VERSION")))
         .build()
         .context("cannot make an HTTP client")

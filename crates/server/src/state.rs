@@ -3,12 +3,12 @@
 //!
 //! ```text
 //! immune-data/log/         input log segments        immune-data/journal.db   events, drills
-//! immune-data/snapshots/   POSITION.snap             immune-data/agent/       the local agent's own
+//! immune-data/snapshots/   POSITION.snap             immune-data/agent/       the agent's own
 //! ```
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -70,6 +70,13 @@ impl DataFolder {
 
     pub fn journal(&self) -> Result<Journal> {
         let path = self.path.join("journal.db");
+        // Made here, so that it is private from its first moment; SQLite keeps to its mode.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         Journal::open(&path).with_context(|| format!("cannot use {}", path.display()))
     }
 
@@ -83,7 +90,7 @@ impl DataFolder {
         id_prefix: &str,
         receivers: &[String],
     ) -> Result<Recovered> {
-        let (log, found) = Log::open(&self.log(), storage::Config::default())?;
+        let (mut log, found) = Log::open(&self.log(), storage::Config::default())?;
         // The folder is ours now: what an earlier run announced holds no longer.
         let _ = std::fs::remove_file(self.path.join(LISTENING));
         let mut notes = Vec::new();
@@ -112,7 +119,15 @@ impl DataFolder {
             );
         }
         let replay = Replay { journal, receivers, notes: &mut notes };
-        let position = replay.run(&mut core, Reader::open(&self.log(), position + 1)?, position)?;
+        let mut position =
+            replay.run(&mut core, Reader::open(&self.log(), position + 1)?, position)?;
+        if journal.newest_event()? > core.engine.last_event() {
+            position = renumber(journal, &mut core, &mut log)?;
+            notes.push(
+                "the journal has events that no replay repeats; numbers go on after them"
+                    .to_owned(),
+            );
+        }
         Ok(Recovered { core, position, log, notes })
     }
 
@@ -179,12 +194,15 @@ struct Replay<'a> {
 
 impl Replay<'_> {
     /// Returns the number of the last entry.
-    fn run(self, core: &mut Core, mut reader: Reader, snapshot: u64) -> Result<u64> {
+    fn run(mut self, core: &mut Core, mut reader: Reader, snapshot: u64) -> Result<u64> {
         let mut position = snapshot;
         let mut events: Vec<Event> = Vec::new();
         let mut differing = 0;
         for record in reader.by_ref() {
             let record = record?;
+            if position == 0 && record.seq > 1 {
+                self.begin_late(core, record.seq)?;
+            }
             position = record.seq;
             match entry::decode(record.kind, &record.payload) {
                 Ok(entry) => events.extend(core.apply(entry).events),
@@ -212,7 +230,79 @@ impl Replay<'_> {
         Ok(position)
     }
 
+    /// The log's beginning was deleted, and there is no snapshot: numbers must go on all the same.
+    fn begin_late(&mut self, core: &mut Core, first: u64) -> Result<()> {
+        let (event, incident, plan) = self.journal.last_numbers()?;
+        core.engine.continue_after(event, IncidentId(incident), PlanId(plan));
+        self.notes.push(format!(
+            "no snapshot can be used and the log begins at entry {first}: what was known before is \
+             only in the journal"
+        ));
+        Ok(())
+    }
+
     fn write(&self, events: &[Event]) -> Result<usize> {
         Ok(self.journal.append(events, self.receivers, notify::notifies)?)
+    }
+}
+
+/// Lets numbers go on after the journal's, by an entry of the log: a replay will do the same.
+fn renumber(journal: &Journal, core: &mut Core, log: &mut Log) -> Result<u64> {
+    let (event, incident, plan) = journal.last_numbers()?;
+    let (incident, plan) = (IncidentId(incident), PlanId(plan));
+    let entry = engine::Entry::Renumber { event, incident, plan };
+    let (kind, payload) = entry::encode(&entry)?;
+    let position = log.append(kind, &payload)?;
+    log.sync()?;
+    core.apply(entry);
+    Ok(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn numbers_go_on_where_the_journal_ends_when_the_log_has_lost_its_beginning() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(parent.path()).unwrap();
+        let small = storage::Config { segment_bytes: 1 };
+        let mut log = Log::open(&folder.log(), small).unwrap().0;
+        for second in 1..=3 {
+            let now = Timestamp(second * model::time::SECOND);
+            let config = Box::new(Config::default());
+            let (kind, payload) = entry::encode(&engine::Entry::Reload { now, config }).unwrap();
+            log.append(kind, &payload).unwrap();
+            log.sync().unwrap();
+        }
+        drop(log);
+        let first = folder.log().join(format!("{:020}.wal", 1));
+        std::fs::remove_file(first).unwrap();
+        let journal = folder.journal().unwrap();
+        let kind = engine::EventKind::CatchingUp { away_seconds: 1, until: Timestamp(1) };
+        let known = Event { seq: 41, at: Timestamp(1), kind };
+        journal.append(&[known], &[], |_| false).unwrap();
+
+        let recovered = folder.recover(&journal, "it", &[]).unwrap();
+        assert!(recovered.notes.iter().any(|note| note.contains("begins at entry 2")));
+        assert_eq!((recovered.position, journal.newest_event().unwrap()), (3, 43));
+    }
+
+    #[test]
+    fn numbers_go_on_after_what_the_journal_has_and_no_replay_repeats() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(parent.path()).unwrap();
+        let journal = folder.journal().unwrap();
+        let kind = engine::EventKind::CatchingUp { away_seconds: 1, until: Timestamp(1) };
+        let known = Event { seq: 41, at: Timestamp(1), kind };
+        journal.append(&[known], &[], |_| false).unwrap();
+
+        let recovered = folder.recover(&journal, "it", &[]).unwrap();
+        assert_eq!((recovered.position, recovered.core.engine.last_event()), (1, 41));
+        drop(recovered);
+        let again = folder.recover(&journal, "it", &[]).unwrap();
+        assert_eq!((again.position, again.core.engine.last_event()), (1, 41));
     }
 }

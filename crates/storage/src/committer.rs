@@ -3,7 +3,8 @@
 //!
 //! Invariants: callbacks run in log order on one thread, so whoever listens sees the inputs in the
 //! order in which a replay will; the queue is bounded in entries and in bytes, and says no when it
-//! is full.
+//! is full. Telemetry never fills it: a part of the queue is kept for control entries, which the
+//! bound on bytes does not concern either.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -12,36 +13,68 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
-use crate::{Error, Log};
+use crate::{Error, Log, segment};
 
 /// Told once the entry is durable (its number) or could not be made so (why). Who keeps the
 /// reservation keeps the entry's bytes counted as waiting.
 pub type OnCommit = Box<dyn FnOnce(Result<u64, String>, Reservation) + Send>;
 
-/// An entry's share of the bound on waiting bytes; given back when dropped.
+/// A telemetry entry's share of the bounds on what waits; given back when dropped. That of a
+/// control entry is empty.
 #[derive(Debug)]
 pub struct Reservation {
     bytes: usize,
-    waiting: Arc<AtomicUsize>,
+    entries: usize,
+    waiting: Arc<Waiting>,
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.waiting.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.waiting.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.waiting.entries.fetch_sub(self.entries, Ordering::AcqRel);
     }
 }
 
+/// Telemetry that waits.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: AtomicUsize,
+    entries: AtomicUsize,
+}
+
+/// What an entry is refused for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Comes in any amount from anyone, and comes again when refused.
+    Telemetry,
+    /// What the loop lives by: ticks, commands, outcomes. Rare and small.
+    Control,
+}
+
 pub struct Entry {
+    pub priority: Priority,
     pub kind: u8,
     pub payload: Bytes,
     pub on_commit: OnCommit,
 }
 
-/// The queue is full: the caller should shed load.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Full;
+/// Why an entry was not taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The caller should shed load, and may come again.
+    #[error("the queue of the log is full")]
+    Full,
+    /// It can never be written.
+    #[error(
+        "an entry of {bytes} bytes is larger than the {} bytes allowed",
+        segment::PAYLOAD_BYTES_MAX
+    )]
+    TooLarge { bytes: usize },
+}
 
 const QUEUE_ENTRIES_MAX: usize = 4096;
+/// The rest of the queue is kept for control entries.
+const TELEMETRY_ENTRIES_MAX: usize = 3072;
 /// A batch is written when it has grown to this, or when nothing more waits.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 
@@ -49,7 +82,7 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 #[derive(Clone)]
 pub struct Committer {
     sender: SyncSender<Order>,
-    bytes_waiting: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
     bytes_waiting_max: usize,
     fsyncs: Arc<AtomicU64>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -62,30 +95,46 @@ enum Order {
 }
 
 impl Committer {
-    /// Starts the thread. `bytes_waiting_max` bounds the payloads that are not yet durable, or
-    /// whose reservation is still kept.
+    /// Starts the thread. `bytes_waiting_max` bounds the payloads of telemetry that are not yet
+    /// durable, or whose reservation is still kept.
     pub fn spawn(log: Log, bytes_waiting_max: usize) -> std::io::Result<Committer> {
         let (sender, receiver) = sync_channel(QUEUE_ENTRIES_MAX);
-        let bytes_waiting = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::new(Waiting::default());
         let fsyncs = Arc::new(AtomicU64::new(0));
         let worker = Worker { log, receiver, fsyncs: fsyncs.clone() };
         let thread = std::thread::Builder::new()
             .name("log-committer".to_owned())
             .spawn(move || worker.run())?;
         let thread = Arc::new(Mutex::new(Some(thread)));
-        Ok(Committer { sender, bytes_waiting, bytes_waiting_max, fsyncs, thread })
+        Ok(Committer { sender, waiting, bytes_waiting_max, fsyncs, thread })
     }
 
-    /// Queues an entry. `Full` when the queue is at its bound, or the committer has stopped.
-    pub fn submit(&self, entry: Entry) -> Result<(), Full> {
+    /// Queues an entry. `Full` when the queue is at its bound for entries of this priority, or the
+    /// committer has stopped.
+    pub fn submit(&self, entry: Entry) -> Result<(), Refused> {
         let bytes = entry.payload.len();
-        let before = self.bytes_waiting.fetch_add(bytes, Ordering::AcqRel);
-        let reservation = Reservation { bytes, waiting: self.bytes_waiting.clone() };
-        // One entry larger than the whole bound may pass alone, else it never could.
-        if before + bytes > self.bytes_waiting_max && before > 0 {
-            return Err(Full);
+        if bytes > segment::PAYLOAD_BYTES_MAX {
+            return Err(Refused::TooLarge { bytes });
         }
-        self.sender.try_send(Order::Append(entry, reservation)).map_err(|_| Full)
+        let reservation = match entry.priority {
+            Priority::Telemetry => self.reserve(bytes)?,
+            Priority::Control => {
+                Reservation { bytes: 0, entries: 0, waiting: self.waiting.clone() }
+            }
+        };
+        self.sender.try_send(Order::Append(entry, reservation)).map_err(|_| Refused::Full)
+    }
+
+    fn reserve(&self, bytes: usize) -> Result<Reservation, Refused> {
+        let bytes_before = self.waiting.bytes.fetch_add(bytes, Ordering::AcqRel);
+        let entries_before = self.waiting.entries.fetch_add(1, Ordering::AcqRel);
+        let reservation = Reservation { bytes, entries: 1, waiting: self.waiting.clone() };
+        // One entry larger than the whole bound may pass alone, else it never could.
+        let too_many_bytes = bytes_before + bytes > self.bytes_waiting_max && bytes_before > 0;
+        if too_many_bytes || entries_before >= TELEMETRY_ENTRIES_MAX {
+            return Err(Refused::Full);
+        }
+        Ok(reservation)
     }
 
     /// Asks for old segments to be deleted; see `Log::trim`.
@@ -97,8 +146,9 @@ impl Committer {
         }
     }
 
+    /// Bytes of telemetry that wait.
     pub fn bytes_waiting(&self) -> usize {
-        self.bytes_waiting.load(Ordering::Acquire)
+        self.waiting.bytes.load(Ordering::Acquire)
     }
 
     pub fn fsyncs(&self) -> u64 {

@@ -6,7 +6,8 @@
 //!
 //! Invariants: a record that was acknowledged is on disk and in order; a torn tail is cut with a
 //! report, never silently and never with a crash; damage in the middle never hides the records
-//! after it. Storage does not know what the records mean.
+//! after it, and never makes a record of what is inside another. Storage does not know what the
+//! records mean.
 
 pub mod segment;
 
@@ -16,7 +17,7 @@ pub mod reader;
 
 pub mod committer;
 
-pub use committer::{Committer, Entry, Full, Reservation};
+pub use committer::{Committer, Entry, Priority, Refused, Reservation};
 pub use log::{Config, Log, Recovered, TornTail};
 pub use reader::{Reader, Record};
 

@@ -5,12 +5,15 @@
 //! a new segment; one process writes a folder at a time.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::reader::segments;
-use crate::segment::{self, Header};
+use crate::segment::{self, Header, Salt};
+
+/// Name of a segment until its header is durable.
+const PART: &str = "segment.part";
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -41,6 +44,7 @@ pub struct Log {
 struct Segment {
     file: File,
     path: PathBuf,
+    salt: Salt,
     durable_bytes: u64,
 }
 
@@ -89,8 +93,10 @@ impl Log {
         if payload.len() > segment::PAYLOAD_BYTES_MAX {
             return Err(Error::TooLarge { bytes: payload.len() });
         }
+        self.settle_segment()?;
+        let segment = self.current.as_ref().expect("a segment was settled on above");
         let seq = self.next_seq;
-        segment::write_record(&mut self.buffer, seq, kind, payload);
+        segment::write_record(&mut self.buffer, &segment.salt, seq, kind, payload);
         self.next_seq += 1;
         Ok(seq)
     }
@@ -142,15 +148,21 @@ impl Log {
         Ok(deleted)
     }
 
+    /// A batch lies in one segment: its first record decides which.
+    fn settle_segment(&mut self) -> Result<(), Error> {
+        let full = |segment: &Segment| segment.durable_bytes >= self.config.segment_bytes;
+        if self.buffer.is_empty() && self.current.as_ref().is_none_or(full) {
+            self.current = None;
+            self.current = Some(create_segment(&self.folder, self.next_seq)?);
+        }
+        Ok(())
+    }
+
     fn write_batch(&mut self) -> Result<(), Error> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let full = |segment: &Segment| segment.durable_bytes >= self.config.segment_bytes;
-        if self.current.as_ref().is_none_or(full) {
-            self.current = Some(create_segment(&self.folder, self.buffered_from)?);
-        }
-        let segment = self.current.as_mut().expect("a segment was made above when there was none");
+        let segment = self.current.as_mut().expect("a batch with records has settled its segment");
         segment.file.write_all(&self.buffer).map_err(Error::io("append to", &segment.path))?;
         segment.file.sync_data().map_err(Error::io("sync", &segment.path))?;
         segment.durable_bytes += self.buffer.len() as u64;
@@ -183,18 +195,26 @@ fn lock(folder: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
+/// Makes a segment that bears its name only once its header is durable, so that a crash leaves a
+/// whole header or none. One left behind by a crash or failure holds nothing and is replaced.
 fn create_segment(folder: &Path, first_seq: u64) -> Result<Segment, Error> {
+    let salt = random_salt()?;
+    let part = folder.join(PART);
+    let mut file = File::create(&part).map_err(Error::io("create", &part))?;
+    file.write_all(&segment::header(first_seq, &salt)).map_err(Error::io("write", &part))?;
+    file.sync_all().map_err(Error::io("sync", &part))?;
     let path = segment::path(folder, first_seq);
-    let mut file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .open(&path)
-        .map_err(Error::io("create", &path))?;
-    file.write_all(&segment::header(first_seq)).map_err(Error::io("write", &path))?;
-    file.sync_all().map_err(Error::io("sync", &path))?;
+    std::fs::rename(&part, &path).map_err(Error::io("name", &path))?;
     sync_folder(folder)?;
-    Ok(Segment { file, path, durable_bytes: segment::HEADER_BYTES as u64 })
+    Ok(Segment { file, path, salt, durable_bytes: segment::HEADER_BYTES as u64 })
+}
+
+fn random_salt() -> Result<Salt, Error> {
+    let path = Path::new("/dev/urandom");
+    let mut random = [0; 16];
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    file.read_exact(&mut random).map_err(Error::io("read", path))?;
+    Ok(Salt::new(random))
 }
 
 fn sync_folder(folder: &Path) -> Result<(), Error> {
@@ -210,52 +230,40 @@ fn recover_last(
 ) -> Result<Option<Segment>, Error> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     recovered.next_seq = first_seq;
-    match segment::read_header(&bytes) {
-        Header::Good { first_seq: told } if told == first_seq => {}
+    let salt = match segment::read_header(&bytes) {
+        Header::Good { first_seq: told, salt } if told == first_seq => salt,
         Header::Good { .. } | Header::Foreign => {
             return Err(Error::NotASegment { path: path.to_owned() });
         }
         Header::Version(found) => return Err(Error::Version { path: path.to_owned(), found }),
         Header::Torn => {
-            // Nothing in it was ever acknowledged; the next batch writes it anew.
+            // Nothing in it was ever acknowledged; the next batch replaces it.
             recovered.torn =
                 Some(TornTail { path: path.to_owned(), offset: 0, bytes_cut: bytes.len() as u64 });
             return Ok(None);
         }
-    }
+    };
     let mut offset = segment::HEADER_BYTES;
-    while let Some(found) = segment::read_record(&bytes, offset, recovered.next_seq) {
+    while let Some(found) = segment::next_record(&bytes, &salt, offset, recovered.next_seq) {
+        if found.seq != recovered.next_seq {
+            recovered.damaged = Some(path.to_owned());
+        }
         offset = found.payload.end;
-        recovered.next_seq += 1;
+        recovered.next_seq = found.seq + 1;
     }
-    if offset == bytes.len() {
-        return open_for_append(path, offset as u64).map(Some);
-    }
-    let mut search = offset;
-    let mut later = None;
-    let horizon = recovered.next_seq..recovered.next_seq + crate::reader::RESYNC_SEQ_MAX;
-    while let Some((at, seq)) = segment::resync(&bytes, search, horizon.clone()) {
-        later = Some(seq);
-        search = at + 1;
-    }
-    if let Some(last) = later {
-        recovered.next_seq = last + 1;
-        recovered.damaged = Some(path.to_owned());
+    if recovered.damaged.is_some() {
         return Ok(None);
     }
-    let torn = TornTail {
-        path: path.to_owned(),
-        offset: offset as u64,
-        bytes_cut: (bytes.len() - offset) as u64,
-    };
-    let segment = open_for_append(path, torn.offset)?;
-    segment.file.set_len(torn.offset).map_err(Error::io("cut", path))?;
-    segment.file.sync_all().map_err(Error::io("sync", path))?;
-    recovered.torn = Some(torn);
-    Ok(Some(segment))
-}
-
-fn open_for_append(path: &Path, durable_bytes: u64) -> Result<Segment, Error> {
     let file = OpenOptions::new().append(true).open(path).map_err(Error::io("open", path))?;
-    Ok(Segment { file, path: path.to_owned(), durable_bytes })
+    let durable_bytes = offset as u64;
+    if offset < bytes.len() {
+        file.set_len(durable_bytes).map_err(Error::io("cut", path))?;
+        file.sync_all().map_err(Error::io("sync", path))?;
+        recovered.torn = Some(TornTail {
+            path: path.to_owned(),
+            offset: durable_bytes,
+            bytes_cut: (bytes.len() - offset) as u64,
+        });
+    }
+    Ok(Some(Segment { file, path: path.to_owned(), salt, durable_bytes }))
 }

@@ -8,10 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::Error;
-use crate::segment::{self, Header};
-
-/// How many numbers ahead a record may be to be believed after damage.
-pub(crate) const RESYNC_SEQ_MAX: u64 = 1 << 24;
+use crate::segment::{self, Header, Salt};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -26,6 +23,8 @@ pub struct Reader {
     /// Segments not yet read, last first.
     waiting: Vec<(u64, PathBuf)>,
     bytes: Bytes,
+    /// That of the segment at hand; `None` before the first, and where there is nothing to read.
+    salt: Option<Salt>,
     offset: usize,
     next_seq: u64,
     from: u64,
@@ -45,6 +44,7 @@ impl Reader {
         Ok(Reader {
             waiting,
             bytes: Bytes::new(),
+            salt: None,
             offset: 0,
             next_seq: 0,
             from,
@@ -67,36 +67,29 @@ impl Reader {
         self.ends_before = self.waiting.last().map_or(u64::MAX, |(next, _)| *next);
         self.next_seq = first_seq;
         self.offset = segment::HEADER_BYTES;
-        match segment::read_header(&self.bytes) {
-            Header::Good { .. } => {}
-            Header::Torn => self.bytes = Bytes::new(),
+        self.salt = match segment::read_header(&self.bytes) {
+            Header::Good { salt, .. } => Some(salt),
+            Header::Torn => None,
             Header::Version(found) => return Err(Error::Version { path, found }),
             Header::Foreign => return Err(Error::NotASegment { path }),
-        }
+        };
         Ok(true)
     }
 
     /// The next record of the segment at hand.
     fn next_here(&mut self) -> Option<Record> {
-        if self.next_seq >= self.ends_before {
+        let salt = self.salt?;
+        let found = segment::next_record(&self.bytes, &salt, self.offset, self.next_seq)?;
+        if found.seq >= self.ends_before {
             return None;
         }
-        let mut found = segment::read_record(&self.bytes, self.offset, self.next_seq);
-        if found.is_none() && self.offset < self.bytes.len() {
-            let horizon = self.next_seq..self.ends_before.min(self.next_seq + RESYNC_SEQ_MAX);
-            let (at, seq) = segment::resync(&self.bytes, self.offset, horizon)?;
-            if seq > self.next_seq {
-                self.gaps.push((self.next_seq, seq - 1));
-            }
-            self.offset = at;
-            self.next_seq = seq;
-            found = segment::read_record(&self.bytes, at, seq);
+        if found.seq > self.next_seq {
+            self.gaps.push((self.next_seq, found.seq - 1));
         }
-        let found = found?;
-        let seq = self.next_seq;
         self.offset = found.payload.end;
-        self.next_seq += 1;
-        Some(Record { seq, kind: found.kind, payload: self.bytes.slice(found.payload) })
+        self.next_seq = found.seq + 1;
+        let payload = self.bytes.slice(found.payload);
+        Some(Record { seq: found.seq, kind: found.kind, payload })
     }
 }
 

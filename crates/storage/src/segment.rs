@@ -1,21 +1,52 @@
 //! One file of the log: a header, then records end to end.
 //!
 //! ```text
-//! header  "IMWL"  version:u32  first_seq:u64                       (16 bytes, little endian)
-//! record  len:u32 crc32c:u32 seq:u64 kind:u8 payload[len]          (17 bytes + payload)
+//! header  "IMWL"  version:u32  first_seq:u64  salt[16]                        (32 bytes)
+//! record  mark[8] len:u32 seq:u64 kind:u8 head_crc:u32 body_crc:u32 payload   (29 bytes + payload)
 //! ```
 //!
-//! The checksum covers seq, kind and payload. Numbers run without gaps inside a segment. The file
-//! is named after its first number, twenty digits, so that names sort as numbers do.
+//! Little endian. `head_crc` covers len, seq and kind, `body_crc` seq, kind and payload; both are
+//! CRC-32C and start from the segment's salt, and `mark` is the salt's first half. Numbers run
+//! without gaps inside a segment. The file is named after its first number, twenty digits, so that
+//! names sort as numbers do.
+//!
+//! Why a salt: payloads are what strangers sent, and after damage records are searched for between
+//! them. The salt is drawn at random for each file and never leaves it, so nobody can send bytes
+//! that this file would take for a record of ours: the mark alone is 64 unknown bits. It guards
+//! against that, not against whoever can write the file. Why two checksums: when the head is true,
+//! so is the length, and what it spans is payload and nothing else, whole or not.
 
 use std::path::{Path, PathBuf};
 
 pub const MAGIC: &[u8; 4] = b"IMWL";
-pub const VERSION: u32 = 1;
-pub const HEADER_BYTES: usize = 16;
-pub const RECORD_HEADER_BYTES: usize = 17;
+pub const VERSION: u32 = 2;
+pub const HEADER_BYTES: usize = 32;
+pub const RECORD_HEADER_BYTES: usize = 29;
 /// Above the largest body that a receiver takes.
 pub const PAYLOAD_BYTES_MAX: usize = 128 << 20;
+
+const MARK_BYTES: usize = 8;
+/// What `head_crc` covers: len, seq and kind.
+const HEAD_BYTES: usize = 13;
+
+/// What the marks and checksums of one segment are made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Salt([u8; 16]);
+
+impl Salt {
+    pub fn new(random: [u8; 16]) -> Self {
+        Salt(random)
+    }
+
+    fn mark(&self) -> &[u8] {
+        &self.0[..MARK_BYTES]
+    }
+
+    fn checksum(&self, parts: &[&[u8]]) -> u32 {
+        let start = crc32c::crc32c(&self.0);
+        parts.iter().fold(start, |sum, part| crc32c::crc32c_append(sum, part))
+    }
+}
 
 pub fn path(folder: &Path, first_seq: u64) -> PathBuf {
     folder.join(format!("{first_seq:020}.wal"))
@@ -27,11 +58,12 @@ pub fn first_seq_of(path: &Path) -> Option<u64> {
     (name.len() == 20).then(|| name.parse().ok()).flatten()
 }
 
-pub fn header(first_seq: u64) -> [u8; HEADER_BYTES] {
+pub fn header(first_seq: u64, salt: &Salt) -> [u8; HEADER_BYTES] {
     let mut header = [0; HEADER_BYTES];
     header[..4].copy_from_slice(MAGIC);
     header[4..8].copy_from_slice(&VERSION.to_le_bytes());
-    header[8..].copy_from_slice(&first_seq.to_le_bytes());
+    header[8..16].copy_from_slice(&first_seq.to_le_bytes());
+    header[16..].copy_from_slice(&salt.0);
     header
 }
 
@@ -40,73 +72,101 @@ pub fn header(first_seq: u64) -> [u8; HEADER_BYTES] {
 pub enum Header {
     Good {
         first_seq: u64,
+        salt: Salt,
     },
-    /// Fewer bytes than a header: a crash came between creating and writing.
+    /// Fewer bytes than a header, or nothing but zeros: a crash came between creating and writing.
     Torn,
     Version(u32),
     Foreign,
 }
 
+/// Reads the header of a whole segment.
 pub fn read_header(bytes: &[u8]) -> Header {
-    if bytes.len() < HEADER_BYTES {
+    if bytes.len() >= 8 && &bytes[..4] == MAGIC && u32_at(bytes, 4) != VERSION {
+        return Header::Version(u32_at(bytes, 4));
+    }
+    if bytes.len() < HEADER_BYTES || bytes.iter().all(|byte| *byte == 0) {
         return Header::Torn;
     }
     if &bytes[..4] != MAGIC {
         return Header::Foreign;
     }
-    match u32_at(bytes, 4) {
-        VERSION => Header::Good { first_seq: u64_at(bytes, 8) },
-        other => Header::Version(other),
-    }
+    let salt = bytes[16..HEADER_BYTES].try_into().expect("sixteen bytes were sliced");
+    Header::Good { first_seq: u64_at(bytes, 8), salt: Salt(salt) }
 }
 
 /// Appends one record to `buffer`.
-pub fn write_record(buffer: &mut Vec<u8>, seq: u64, kind: u8, payload: &[u8]) {
+pub fn write_record(buffer: &mut Vec<u8>, salt: &Salt, seq: u64, kind: u8, payload: &[u8]) {
     let len =
         u32::try_from(payload.len()).expect("payloads are checked against the maximum before");
+    buffer.extend_from_slice(salt.mark());
+    let head = buffer.len();
     buffer.extend_from_slice(&len.to_le_bytes());
-    buffer.extend_from_slice(&checksum(seq, kind, payload).to_le_bytes());
     buffer.extend_from_slice(&seq.to_le_bytes());
     buffer.push(kind);
+    let head_crc = salt.checksum(&[&buffer[head..]]);
+    let body_crc = salt.checksum(&[&buffer[head + 4..], payload]);
+    buffer.extend_from_slice(&head_crc.to_le_bytes());
+    buffer.extend_from_slice(&body_crc.to_le_bytes());
     buffer.extend_from_slice(payload);
 }
 
-/// A record's place inside the bytes that it was read from.
+/// A whole record, and its place inside the bytes that it was read from.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
+    pub seq: u64,
     pub kind: u8,
     pub payload: std::ops::Range<usize>,
 }
 
-/// The record numbered `seq` at `offset`, if it is whole and true.
-pub fn read_record(bytes: &[u8], offset: usize, seq: u64) -> Option<Found> {
-    let header = bytes.get(offset..offset.checked_add(RECORD_HEADER_BYTES)?)?;
-    let len = u32_at(header, 0) as usize;
-    let kind = header[16];
-    if len > PAYLOAD_BYTES_MAX || u64_at(header, 8) != seq {
-        return None;
+/// The record numbered `seq` at `offset`; after damage there, the first whole one that follows.
+/// `None` at the end, also when the end is a record cut short: its payload is never searched.
+pub fn next_record(bytes: &[u8], salt: &Salt, offset: usize, seq: u64) -> Option<Found> {
+    let mut at = offset;
+    loop {
+        // As many numbers can be missing as records would have fitted into what was passed over.
+        let last = seq.saturating_add(((at - offset) / RECORD_HEADER_BYTES) as u64);
+        let head = Head::read(bytes, salt, at).filter(|head| (seq..=last).contains(&head.seq));
+        let Some(head) = head else {
+            let rest = bytes.get(at + 1..)?;
+            at += 1 + rest.windows(MARK_BYTES).position(|window| window == salt.mark())?;
+            continue;
+        };
+        let payload = bytes.get(head.payload.clone())?;
+        if head.checksum(salt, payload) == head.body_crc {
+            return Some(Found { seq: head.seq, kind: head.kind, payload: head.payload });
+        }
+        at = head.payload.end;
     }
-    let start = offset + RECORD_HEADER_BYTES;
-    let payload = bytes.get(start..start.checked_add(len)?)?;
-    (checksum(seq, kind, payload) == u32_at(header, 4))
-        .then(|| Found { kind, payload: start..start + len })
 }
 
-/// The next whole record after damage at `offset`: (offset, number). A number is taken for true
-/// only when it lies in the `expected` range and its checksum holds.
-pub fn resync(bytes: &[u8], offset: usize, expected: std::ops::Range<u64>) -> Option<(usize, u64)> {
-    let last = bytes.len().checked_sub(RECORD_HEADER_BYTES)?;
-    (offset..=last).find_map(|at| {
-        let seq = u64_at(bytes, at + 8);
-        let plausible = expected.contains(&seq) && read_record(bytes, at, seq).is_some();
-        plausible.then_some((at, seq))
-    })
+/// The beginning of a record, proved to be ours by its mark and checksum.
+struct Head {
+    seq: u64,
+    kind: u8,
+    body_crc: u32,
+    payload: std::ops::Range<usize>,
 }
 
-fn checksum(seq: u64, kind: u8, payload: &[u8]) -> u32 {
-    let sum = crc32c::crc32c(&seq.to_le_bytes());
-    let sum = crc32c::crc32c_append(sum, &[kind]);
-    crc32c::crc32c_append(sum, payload)
+impl Head {
+    fn read(bytes: &[u8], salt: &Salt, at: usize) -> Option<Head> {
+        let start = at.checked_add(RECORD_HEADER_BYTES)?;
+        let (mark, head) = bytes.get(at..start)?.split_at(MARK_BYTES);
+        let len = u32_at(head, 0) as usize;
+        let true_head = mark == salt.mark()
+            && salt.checksum(&[&head[..HEAD_BYTES]]) == u32_at(head, HEAD_BYTES)
+            && len <= PAYLOAD_BYTES_MAX;
+        true_head.then(|| Head {
+            seq: u64_at(head, 4),
+            kind: head[12],
+            body_crc: u32_at(head, HEAD_BYTES + 4),
+            payload: start..start + len,
+        })
+    }
+
+    fn checksum(&self, salt: &Salt, payload: &[u8]) -> u32 {
+        salt.checksum(&[&self.seq.to_le_bytes(), &[self.kind], payload])
+    }
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

@@ -94,7 +94,15 @@ fn running(bench: &Bench, record: &FaultRecord) -> Result<Option<String>, String
     let found = find(&bench.host, &target.process).map_err(|error| error.to_string())?;
     let identity = match found {
         Found::Process(holder) => holder.identity,
-        Found::Hidden => return Ok(Some(format!("something {} already", target.process))),
+        Found::Hidden(why) => {
+            return match &target.process {
+                ProcessMatch::ListensOn(_) => {
+                    Ok(Some(format!("something {} already", target.process)))
+                }
+                // A file that is not believed shows nothing that runs.
+                ProcessMatch::PidFile(_) => Err(why),
+            };
+        }
         Found::Nothing => {
             let last = bench.watch.last(target).filter(|last| bench.host.runs(last));
             let hit = Some(&record.identity).filter(|hit| bench.host.runs(hit)).cloned();

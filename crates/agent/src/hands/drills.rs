@@ -114,7 +114,7 @@ impl Hands {
         let identity = match find(host, &target.process).map_err(|error| error.to_string())? {
             Found::Process(holder) => holder.identity,
             Found::Nothing => return Err("nothing of the target runs".to_owned()),
-            Found::Hidden => return Err("the agent may not look into the process".to_owned()),
+            Found::Hidden(why) => return Err(why),
         };
         self.bench.watch.saw(target, &identity, accepted);
         let process = ProcessHandle::open(host, &identity)

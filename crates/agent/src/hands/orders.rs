@@ -3,7 +3,7 @@
 use model::plan::OutcomeResult;
 use model::{Action, ActionId, Outcome};
 
-use super::{ACTIONS_AT_ONCE, Event, Hands, Work, chain, in_thread};
+use super::{ACTIONS_AT_ONCE, Event, Hands, NOT_AFTER_AHEAD_MAX, Work, chain, in_thread};
 use crate::actions;
 use crate::bench::Step;
 use crate::clock;
@@ -66,6 +66,13 @@ impl Hands {
         if now > action.not_after {
             return Err(format!(
                 "too late: it is {now}, the order held until {}",
+                action.not_after
+            ));
+        }
+        if action.not_after.since(now) > NOT_AFTER_AHEAD_MAX {
+            return Err(format!(
+                "the order is dated in the future: it is {now}, the order holds until {}; check \
+                 the clocks",
                 action.not_after
             ));
         }

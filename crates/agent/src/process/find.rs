@@ -6,26 +6,25 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use model::tick::ProcessIdentity;
 
 use super::identity::{self, Host};
 use super::listener::Listeners;
+use super::pid_file::{self, Named};
+use crate::clock;
 use crate::config::ProcessMatch;
 
 /// File descriptors looked at in one process.
 const DESCRIPTORS_MAX: usize = 100_000;
-/// A pid file may be this much older than its process: clocks are set, boot times rounded.
-const PID_FILE_SLACK_SECONDS: u64 = 5;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     Process(Holder),
     Nothing,
-    /// Something listens, and the agent has no right to see who.
-    Hidden,
+    /// Something answers the description, and who it is cannot be seen or not be believed: why,
+    /// and what to do.
+    Hidden(String),
 }
 
 /// A process, and the listening socket by which it was recognised.
@@ -62,9 +61,21 @@ pub fn find_among(host: &Host, process: &ProcessMatch, listeners: &Listeners) ->
             if holders.is_empty() && Listeners::read()?.inodes(*address).is_empty() {
                 return Ok(Found::Nothing);
             }
-            Ok(eldest(holders).map_or(Found::Hidden, Found::Process))
+            Ok(match eldest(holders) {
+                Some(holder) => Found::Process(holder),
+                None => Found::Hidden(format!(
+                    "something {process} that this agent may not look into; run it as the same user"
+                )),
+            })
         }
-        ProcessMatch::PidFile(path) => find_by_file(host, path),
+        ProcessMatch::PidFile(path) => Ok(match pid_file::read(host, path, clock::moment())? {
+            Named::Process(identity) => Found::Process(Holder { identity, socket: None }),
+            Named::Nothing => Found::Nothing,
+            Named::Untrusted(why) => {
+                let path = path.display();
+                Found::Hidden(format!("pid file {path} is not believed: {why}"))
+            }
+        }),
     }
 }
 
@@ -75,9 +86,9 @@ pub fn holders(host: &Host, process: &ProcessMatch) -> io::Result<Vec<ProcessIde
             let holders = socket_holders(host, &Listeners::read()?.inodes(*address))?;
             Ok(holders.into_iter().map(|(holder, _)| holder.identity).collect())
         }
-        ProcessMatch::PidFile(path) => match find_by_file(host, path)? {
-            Found::Process(holder) => Ok(vec![holder.identity]),
-            Found::Nothing | Found::Hidden => Ok(Vec::new()),
+        ProcessMatch::PidFile(path) => match pid_file::read(host, path, clock::moment())? {
+            Named::Process(identity) => Ok(vec![identity]),
+            Named::Nothing | Named::Untrusted(_) => Ok(Vec::new()),
         },
     }
 }
@@ -132,25 +143,6 @@ fn eldest(holders: Vec<(Holder, u32)>) -> Option<Holder> {
         .map(|(holder, _)| holder)
 }
 
-fn find_by_file(host: &Host, path: &Path) -> io::Result<Found> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(error),
-    };
-    let written_seconds = u64::try_from(fs::metadata(path)?.mtime()).unwrap_or(0);
-    let Some(pid) = text.split_ascii_whitespace().next().and_then(|pid| pid.parse().ok()) else {
-        // Being written, or emptied at a stop.
-        return Ok(Found::Nothing);
-    };
-    let Some(identity) = host.identity(pid) else { return Ok(Found::Nothing) };
-    // A process younger than the file that names it has inherited the number only.
-    if host.started_seconds(&identity) > written_seconds + PID_FILE_SLACK_SECONDS {
-        return Ok(Found::Nothing);
-    }
-    Ok(Found::Process(Holder { identity, socket: None }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,7 +151,7 @@ mod tests {
     fn pid(found: Found) -> Option<u32> {
         match found {
             Found::Process(holder) => Some(holder.identity.pid),
-            Found::Nothing | Found::Hidden => None,
+            Found::Nothing | Found::Hidden(_) => None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use model::tick::ProcessIdentity;
 
@@ -10,8 +11,6 @@ use model::tick::ProcessIdentity;
 pub struct Host {
     pub name: String,
     pub boot_id: String,
-    /// Seconds since the epoch at which the kernel started, by today's wall clock.
-    boot_seconds: u64,
 }
 
 /// The fields of `/proc/PID/stat` that are needed here.
@@ -33,13 +32,7 @@ impl Host {
     pub fn this() -> io::Result<Host> {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
-        let stat = fs::read_to_string("/proc/stat")?;
-        let boot_seconds = stat
-            .lines()
-            .find_map(|line| line.strip_prefix("btime "))
-            .and_then(|seconds| seconds.trim().parse().ok())
-            .ok_or_else(|| io::Error::other("/proc/stat does not tell the boot time"))?;
-        Ok(Host { name, boot_id, boot_seconds })
+        Ok(Host { name, boot_id })
     }
 
     /// The process that has this pid now, if it runs.
@@ -57,12 +50,35 @@ impl Host {
     pub fn runs(&self, identity: &ProcessIdentity) -> bool {
         self.identity(identity.pid).as_ref() == Some(identity)
     }
+}
 
-    /// When a process started, in seconds since the epoch.
-    pub fn started_seconds(&self, identity: &ProcessIdentity) -> u64 {
-        let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
-        self.boot_seconds + identity.start_ticks / ticks_per_second
-    }
+/// When a process started, counted from the kernel's start: no setting of a clock moves it.
+pub fn started_since_boot(identity: &ProcessIdentity) -> Duration {
+    let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
+    let millis = u128::from(identity.start_ticks) * 1_000 / u128::from(ticks_per_second);
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+}
+
+/// Who a process runs as: its real user and group, whatever rights it has taken on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// `None` when there is no such process.
+pub fn owner(pid: u32) -> Option<Owner> {
+    parse_owner(&fs::read(format!("/proc/{pid}/status")).ok()?)
+}
+
+/// The name may be any bytes, but the kernel escapes line feeds in it here.
+fn parse_owner(text: &[u8]) -> Option<Owner> {
+    let first_of = |name: &str| {
+        let mut lines = text.split(|byte| *byte == b'\n');
+        let rest = lines.find_map(|line| line.strip_prefix(name.as_bytes()))?;
+        std::str::from_utf8(rest).ok()?.split_ascii_whitespace().next()?.parse().ok()
+    };
+    Some(Owner { uid: first_of("Uid:")?, gid: first_of("Gid:")? })
 }
 
 /// `None` when there is no such process.
@@ -93,6 +109,13 @@ mod tests {
         assert_eq!(parse_stat(line), Some(Stat { state: b'S', parent: 3, start_ticks: 8812 }));
         assert_eq!(parse_stat(b"7 (a S 3"), None);
         assert_eq!(parse_stat(b""), None);
+    }
+
+    #[test]
+    fn the_owner_is_the_real_user_and_group() {
+        let status = b"Name:\ta\\nUid:\t9\xff\nUmask:\t0022\nUid:\t7\t0\t0\t0\nGid:\t8\t8\t8\t8\n";
+        assert_eq!(parse_owner(status), Some(Owner { uid: 7, gid: 8 }));
+        assert_eq!(parse_owner(b"Uid:\t7\n"), None);
     }
 
     #[test]

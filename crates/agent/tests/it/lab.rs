@@ -120,8 +120,13 @@ impl Lab {
     }
 
     pub fn with_role(role: &str) -> Lab {
+        Lab::in_folder("", role)
+    }
+
+    /// In a folder whose name begins so.
+    pub fn in_folder(prefix: &str, role: &str) -> Lab {
         let private = std::fs::Permissions::from_mode(0o700);
-        let dir = tempfile::Builder::new().permissions(private).tempdir().unwrap();
+        let dir = tempfile::Builder::new().prefix(prefix).permissions(private).tempdir().unwrap();
         let address = own_address();
         let exe = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
         let line = [exe, ENTRY.to_owned(), "--exact".to_owned(), "--nocapture".to_owned()];
@@ -215,7 +220,7 @@ impl Lab {
     pub fn service(&self) -> Option<ProcessIdentity> {
         match find(&self.host, &self.target.process).unwrap() {
             Found::Process(holder) => Some(holder.identity),
-            Found::Nothing | Found::Hidden => None,
+            Found::Nothing | Found::Hidden(_) => None,
         }
     }
 

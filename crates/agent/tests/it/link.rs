@@ -1,12 +1,16 @@
 //! The socket: who may speak, nonsense, several servers, and the agent's own end.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use agent::config::{ProcessMatch, Target};
 use agent::protocol::{FRAME_MAX, FromAgent, Hello, ToAgent, decode, encode};
 use agent::{ClientEvent, FaultState};
+use model::Timestamp;
 use model::human::HumanDuration;
 use model::plan::{Expectation, OutcomeResult};
+use model::tick::{ProcessIdentity, ProcessState};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -141,6 +145,86 @@ async fn outcomes_wait_for_a_server_that_is_away() {
     let mut server = lab.server().await;
     let outcome = server.outcome("1-1").await;
     assert_eq!(outcome.result, OutcomeResult::Done, "{}", outcome.detail);
+}
+
+/// As many targets as an agent takes, with names as long as they may be together, all of them gone:
+/// their report is larger than a frame.
+fn many_targets(lab: &Lab) -> Vec<Target> {
+    let last = ProcessIdentity {
+        host: "h".repeat(64),
+        boot_id: "b".repeat(36),
+        pid: 4_000_000_000,
+        start_ticks: u64::MAX,
+    };
+    let mut sightings = serde_json::Map::new();
+    let targets = (0..1_000).map(|number| {
+        let process = ProcessMatch::PidFile(format!("/none/{number}").into());
+        let name = format!("{number:x>64}");
+        let sighting = serde_json::json!({
+            "process": process,
+            "last": last,
+            "last_seen": Timestamp::from_secs(1),
+            "stop_requested": last,
+        });
+        sightings.insert(name.clone(), sighting);
+        Target {
+            name,
+            service: "s".repeat(255),
+            instance: Some("i".repeat(255)),
+            environment: "e".repeat(90),
+            process,
+            restart: None,
+            ..lab.target.clone()
+        }
+    });
+    let targets: Vec<Target> = targets.collect();
+    let save = |name: &str, saved: serde_json::Value| {
+        std::fs::write(lab.dir.path().join(name), saved.to_string()).unwrap();
+    };
+    save("processes.json", serde_json::json!({ "version": 1, "targets": sightings }));
+    save("targets.json", serde_json::json!({ "version": 1, "targets": targets }));
+    targets
+}
+
+#[tokio::test]
+async fn reports_of_many_targets_with_long_names_arrive() {
+    let mut lab = Lab::new();
+    let targets = many_targets(&lab);
+    lab.start_agent();
+    let mut raw = Raw::connect(&lab).await;
+    let lease = HumanDuration::from_secs(30);
+    raw.send(&ToAgent::Hello(Hello { targets, lease })).await;
+    let (mut told, mut bytes) = (BTreeSet::new(), 0);
+    while told.len() < 1_000 {
+        let line = timeout(WITHIN, raw.read.next_line()).await.unwrap().unwrap().unwrap();
+        let message = decode::<FromAgent>(line.as_bytes()).unwrap();
+        let FromAgent::Report { processes, .. } = message else { continue };
+        bytes += if processes.is_empty() { 0 } else { line.len() };
+        for report in processes {
+            assert!(matches!(report.state, ProcessState::Gone { .. }));
+            assert!(told.insert(report.target), "told twice before all were told");
+        }
+    }
+    assert!(bytes > FRAME_MAX, "{bytes} bytes would fit into one frame");
+}
+
+#[tokio::test]
+async fn an_agent_in_a_folder_deep_down_is_reached_and_leaves_no_socket() {
+    let mut lab = Lab::in_folder(&"deep-".repeat(40), "service");
+    let service = lab.start_service().await;
+    lab.start_agent();
+    assert!(lab.socket().as_os_str().len() > 200);
+    let mut server = lab.server().await;
+    assert_eq!(server.running().await, service);
+    // A dead agent's socket is replaced, a living one's is not.
+    lab.kill_agent();
+    assert!(lab.socket().exists());
+    lab.start_agent();
+    let wanted = |event: &ClientEvent| matches!(event, ClientEvent::Connected(_));
+    server.expect("the new agent", wanted).await;
+    server.client.stop().unwrap();
+    assert!(lab.agent_exit().await.success());
+    assert!(!lab.socket().exists());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use agent::Step;
+use agent::config::ProcessMatch;
 use model::human::HumanDuration;
 use model::plan::{Expectation, OutcomeResult};
 use model::tick::{ProcessIdentity, ProcessState};
@@ -73,6 +74,7 @@ async fn a_target_that_is_not_as_expected_is_not_touched() {
         let action = lab.restart(id, Expectation::Running(here.clone()));
         model::Action { not_after: now() - by, ..action }
     };
+    let one = Duration::from_secs(1);
     let sibling = Entity::instance(&lab.target.entity().scope, "orders", "orders-2");
     let running = || lab.restart("x", Expectation::Running(here.clone()));
     let named = |id: &str, action: model::Action| model::Action {
@@ -85,7 +87,11 @@ async fn a_target_that_is_not_as_expected_is_not_touched() {
         (lab.restart("3", Expectation::Running(reused)), "expected was pid"),
         (lab.restart("4", Expectation::Running(elsewhere)), "the order is for host elsewhere"),
         (lab.restart("5", Expectation::NoProcess), "already running as pid"),
-        (late("6", Duration::from_secs(1)), "too late"),
+        (late("6", one), "too late"),
+        (
+            model::Action { not_after: now() + Duration::from_secs(3_600), ..late("6b", one) },
+            "dated in the future",
+        ),
         (named("7", model::Action { entity: other, ..running() }), "staging"),
         (named("8", model::Action { entity: sibling, ..running() }), "orders-2"),
         (named("9", model::Action { target: "ordersX".into(), ..running() }), "no target"),
@@ -144,6 +150,34 @@ async fn one_that_never_gets_ready_is_stopped_again_with_all_its_children() {
     let child: u32 = std::fs::read_to_string(child).unwrap().trim().parse().unwrap();
     let host = agent::process::Host::this().unwrap();
     crate::lab::until("its child is gone", || host.identity(child).is_none().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_target_with_a_pid_file_is_ready_when_its_file_can_be_believed() {
+    for (umask, expected) in [("022", OutcomeResult::Done), ("0", OutcomeResult::Failed)] {
+        let mut lab = Lab::new();
+        let file = lab.dir.path().join("pid");
+        let script = format!("umask {umask}; echo $$ > {}; exec sleep 300", file.display());
+        let restart = lab.target.restart.as_mut().unwrap();
+        restart.start.command = ["/bin/sh", "-c", &script].map(str::to_owned).into();
+        restart.ready_within = HumanDuration::from_secs(1);
+        lab.target.process = ProcessMatch::PidFile(file.clone());
+        let mut first = std::process::Command::new("/bin/sleep").arg("300").spawn().unwrap();
+        std::fs::write(&file, first.id().to_string()).unwrap();
+        lab.start_agent();
+        let mut server = lab.server().await;
+        let identity = server.running().await;
+        assert_eq!(identity.pid, first.id());
+        first.kill().unwrap();
+        first.wait().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let (result, detail) = server.perform(lab.restart("1", Expectation::Gone(identity))).await;
+        assert_eq!(result, expected, "{detail}");
+        if expected == OutcomeResult::Failed {
+            assert!(detail.contains("not believed: every user may write it"), "{detail}");
+            assert!(detail.contains("again"), "{detail}");
+        }
+    }
 }
 
 #[tokio::test]

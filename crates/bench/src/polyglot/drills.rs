@@ -104,3 +104,19 @@ fn times(stage: &Stage, card: &Scorecard, own: Option<&Incident>) -> Result<Time
         verified_s: between(Some(injected), card.verified_at),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::experiment::Decision;
+
+    #[test]
+    fn the_experiments_of_the_polyglot_system_are_good() {
+        for (file, decision) in
+            [("orders-killed.yaml", Decision::Heal), ("placebo.yaml", Decision::LeaveAlone)]
+        {
+            let experiment = read(&system::sources().join("experiments").join(file)).unwrap();
+            assert_eq!(experiment.expect.decision, decision, "{file}");
+        }
+    }
+}

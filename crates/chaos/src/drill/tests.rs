@@ -279,3 +279,27 @@ fn an_incident_of_an_earlier_drill_that_opens_again_is_of_this_one() {
     assert_eq!(card.failures, Vec::<String>::new());
     assert_eq!(card.incident, Some(IncidentId(1)));
 }
+
+#[test]
+fn acting_where_nothing_was_to_be_done_is_never_right() {
+    let file = FILE.replace(
+        "{decision: heal, cause: {kind: crash, entity: orders}}",
+        "{decision: leave_alone}",
+    );
+    let mut world = World::new();
+    world.open_incident("storefront");
+    world.incidents[0].state = IncidentState::Resolved;
+    world.incidents[0].resolved = Some(world.at());
+    world.heal();
+    let mut drill = Drill::new(crate::parse(&file).unwrap(), world.at(), 1);
+    world.run(&mut drill, 10);
+    let card = world.with_view(|view| drill.scorecard(view));
+    assert_eq!((card.decision, card.acted_at), (Some(Decision::LeaveAlone), None), "before it");
+    world.fault.effective_at = Some(world.at());
+    world.run(&mut drill, 5);
+    world.heal();
+    world.plans[1].incident = IncidentId(7);
+    let card = world.with_view(|view| drill.scorecard(view));
+    assert_eq!((card.decision, card.decision_right), (Some(Decision::Heal), Some(false)));
+    assert_eq!(card.acted_at, Some(world.at()));
+}

@@ -60,7 +60,7 @@ impl Detectors {
     fn service(&mut self, entity: &Entity) -> Option<&mut Service> {
         if !self.services.contains_key(entity) {
             if self.services.len() >= SERVICES_MAX {
-                self.refused += 1;
+                self.left_out += 1;
                 return None;
             }
             self.services.insert(entity.clone(), Service::new(self.now));
@@ -109,7 +109,7 @@ impl Detectors {
             }
             let known: usize = self.objectives.values().map(Vec::len).sum();
             if known + definitions.len() > OBJECTIVES_MAX {
-                self.refused += 1;
+                self.left_out += 1;
                 return;
             }
             let tracker = |definition| Tracker::new(definition, entity.clone(), self.now);
@@ -132,7 +132,7 @@ impl Detectors {
             if !self.probes.contains_key(&key)
                 && self.probes.len() >= 2 * crate::validate::PROBES_MAX
             {
-                self.refused += 1;
+                self.left_out += 1;
                 continue;
             }
             self.probes.entry(key).or_default().take(result, probe, self.now);

@@ -14,7 +14,8 @@
 //! that come in `1 / false_pages_per_year` years at the observed rate.
 //!
 //! Real errors come in clusters, which the model does not know. So besides the level an alarm needs
-//! a minimum of bad requests, seen in two different seconds unless they are four times the minimum.
+//! a minimum of bad requests that span a second or more. A point tells only of its first bad
+//! request; where that shows no span, so many bad requests suffice that a second cannot hold them.
 //!
 //! The onset is the first bad request since the level last left zero (the likeliest change point).
 
@@ -41,8 +42,13 @@ pub const SPEC: Spec = Spec {
 /// A burn of the budget this many times too fast is harm.
 pub const HARM_FACTOR: f64 = 14.4;
 
-/// So many times the minimum of bad requests need not be spread over time.
-const OVERWHELMING: f64 = 4.0;
+/// Bad requests that cannot all be of one short burst, although no span of them is seen: so many
+/// times the minimum, and all requests of so many seconds.
+const OVERWHELMING: f64 = 3.0;
+const OVERWHELMING_SECONDS: f64 = 1.5;
+
+/// Bad requests within less time than this are a burst.
+const BURST: Duration = Duration::from_secs(1);
 
 /// Assumed rate of requests at least; keeps the threshold sane where there is hardly any traffic.
 const REQUESTS_PER_SECOND_MIN: f64 = 0.1;
@@ -62,7 +68,11 @@ pub struct Odds {
 impl Odds {
     pub fn of(objective: f64) -> Self {
         let allowed = (1.0 - objective).clamp(1e-7, 0.49);
-        let harm = (HARM_FACTOR * allowed).min(0.5);
+        Odds::between(allowed, (HARM_FACTOR * allowed).min(0.5))
+    }
+
+    /// For harm at the share `harm` where `allowed` is no harm; both within (0, 1), harm larger.
+    pub fn between(allowed: f64, harm: f64) -> Self {
         let bad = (harm / allowed).ln();
         let good = ((1.0 - harm) / (1.0 - allowed)).ln();
         Odds { bad, good, information: -(allowed * bad + (1.0 - allowed) * good) }
@@ -109,9 +119,16 @@ pub struct Run {
     pub bad: f64,
     pub total: f64,
     bad_seen: f64,
-    /// Earliest and latest second in which something bad was seen.
-    first_second: u64,
-    last_second: u64,
+    /// Latest start of anything bad in a point.
+    last_bad: Timestamp,
+}
+
+/// Time that bad requests must span, whatever their number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spread {
+    /// More than one short burst can.
+    NoBurst,
+    AtLeast(Duration),
 }
 
 /// The state of the test.
@@ -133,22 +150,19 @@ impl Cusum {
             self.run = None;
             return;
         }
-        let second = increment.bad_at.as_nanos() / model::time::SECOND;
         let run = self.run.get_or_insert(Run {
             onset: increment.bad_at,
             bad: 0.0,
             total: 0.0,
             bad_seen: 0.0,
-            first_second: second,
-            last_second: second,
+            last_bad: increment.bad_at,
         });
         run.bad += increment.bad;
         run.total += increment.total;
         if increment.bad > 0.0 {
             run.bad_seen += increment.bad_raw;
             run.onset = run.onset.min(increment.bad_at);
-            run.first_second = run.first_second.min(second);
-            run.last_second = run.last_second.max(second);
+            run.last_bad = run.last_bad.max(increment.bad_at);
         }
     }
 
@@ -169,15 +183,18 @@ impl Cusum {
         (0.0, counted_good * self.seen_share.unwrap_or(raw_share))
     }
 
-    /// The run, when it is an alarm. `spread_min` is the time that bad requests must at least span,
-    /// whatever their number.
-    pub fn alarm(&self, threshold: f64, fast: &Fast, spread_min: Duration) -> Option<&Run> {
+    /// The run, when it is an alarm at the entity's usual rate of requests.
+    pub fn alarm(&self, limit: f64, fast: &Fast, per_second: f64, spread: Spread) -> Option<&Run> {
         let run = self.run.as_ref()?;
         let bad_min = fast.bad_requests_min as f64;
-        let spread = run.last_second - run.first_second;
-        let spread_enough = spread >= spread_min.as_secs()
-            && (spread >= 1 || run.bad_seen >= OVERWHELMING * bad_min);
-        (self.level >= threshold && run.bad_seen >= bad_min && spread_enough).then_some(run)
+        let overwhelming =
+            (OVERWHELMING * bad_min).max(OVERWHELMING_SECONDS * per_second) <= run.bad_seen;
+        let seen = run.last_bad.since(run.onset);
+        let spread_enough = match spread {
+            Spread::NoBurst => seen >= BURST || overwhelming,
+            Spread::AtLeast(least) => seen >= least,
+        };
+        (self.level >= limit && run.bad_seen >= bad_min && spread_enough).then_some(run)
     }
 
     pub fn level(&self) -> f64 {

@@ -4,7 +4,9 @@
 //! Learned from traffic without incident only: twice the 99th percentile, at least 50 ms above it,
 //! on a bucket bound, so that requests within it are counted exactly. It is learned once, shown,
 //! and changes only when somebody asks for it: a threshold that follows a slow decline would never
-//! notice it.
+//! notice it. What is unusual hurts nobody by itself, so slower than a learned limit is a ticket;
+//! it is a page where users take requests for hanging: beyond four times the 99th percentile and
+//! half a second, for the share that breaks the objective.
 //!
 //! Judged by the same two tiers as availability. Only requests that did not fail count, so that an
 //! outage is told of once; a request is good when the observer counted it within the threshold.
@@ -29,7 +31,8 @@ pub const SPEC: Spec = Spec {
     documentation: "Requests that did not fail but took longer than the threshold, against an \
         objective of 99 % within it. Without a configured threshold it is learned per service \
         from traffic without incident (`default_slo.latency`), shown with the objective, and \
-        learned again only on request.",
+        learned again only on request. A learned one makes a ticket; a page only of requests \
+        slower than four times the 99th percentile and 500 ms.",
 };
 
 /// Slow requests within less time than this are a pause, not harm.
@@ -65,13 +68,24 @@ impl Learner {
         self.last_traffic = None;
     }
 
-    /// The threshold in seconds, once enough was seen.
-    pub fn threshold(&self, config: &DefaultLatency) -> Option<f64> {
+    /// The limits, once enough was seen.
+    pub fn limits(&self, config: &DefaultLatency) -> Option<Limits> {
         let enough =
             self.traffic >= config.learn_for.0 && self.requests >= config.learn_requests as f64;
         let p99 = self.durations.quantile(0.99).filter(|_| enough)?;
-        Some(Histogram::bound_at_least((2.0 * p99).max(p99 + 0.05)))
+        Some(Limits {
+            slow: Histogram::bound_at_least((2.0 * p99).max(p99 + 0.05)),
+            hanging: Histogram::bound_at_least((4.0 * p99).max(0.5)),
+        })
     }
+}
+
+/// Learned limits in seconds, on bucket bounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    pub slow: f64,
+    /// Of a page.
+    pub hanging: f64,
 }
 
 /// Requests of a point by a latency threshold; `None` when the observer does not count it (yet).

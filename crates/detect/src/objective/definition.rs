@@ -21,6 +21,8 @@ pub struct Definition {
     pub objective: f64,
     /// Of latency objectives; absent while it is learned.
     pub threshold_seconds: Option<f64>,
+    /// Where the limit was learned: requests slower than this are a page, not a ticket.
+    pub page_seconds: Option<f64>,
     pub learned: bool,
     /// Period of the error budget.
     pub window: HumanDuration,
@@ -39,6 +41,7 @@ impl Definition {
             kind,
             objective,
             threshold_seconds,
+            page_seconds: None,
             learned: false,
             window: slo.window,
         }
@@ -50,6 +53,7 @@ impl Definition {
             kind,
             objective: ratio(percent),
             threshold_seconds: None,
+            page_seconds: None,
             learned: kind == SymptomKind::LatencyBurn,
             window: default_window(),
         }

@@ -4,6 +4,9 @@
 //! event time, taken late: the end of its bucket), no relapse, good requests up to the end of the
 //! hold. An isolated error is not a relapse: the fast tier's test, restarted at the last bad
 //! moment, must stay below half of its threshold. D-1: without requests it stays.
+//!
+//! Well is what was usual before: where the hour before the onset had bad requests too, and the
+//! trouble stands out from them, recovery asks for no more than that (`Usual`).
 
 use std::time::Duration;
 
@@ -11,7 +14,10 @@ use model::symptom::Symptom;
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::inspections::fast_burn::Increment;
+use super::worsening::Worsening;
+use crate::config::Fast;
+use crate::inspections::fast_burn::{Increment, Odds};
+use crate::rings::Rings;
 use crate::standing::Hold;
 
 /// Which tier raised it; decides what else must be over.
@@ -31,7 +37,29 @@ const GOOD_MIN: f64 = 5.0;
 /// Bad requests in a hold, as a multiple of what is allowed, that are still chance; and how many
 /// always are.
 const OVER_BUDGET: f64 = 2.0;
+const OVER_USUAL: f64 = 1.5;
 const ISOLATED: f64 = 1.0;
+
+/// Trouble stands out from what was before when its share is so many times larger.
+const STANDS_OUT: f64 = 3.0;
+
+/// The share of bad requests to which an entity recovers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Usual {
+    /// What is allowed, or what was before the trouble where that is more.
+    pub share: f64,
+    /// A hold may have so much, by chance.
+    limit: f64,
+}
+
+impl Usual {
+    /// `before` and `during`: shares of bad requests before the onset and since.
+    pub fn of(allowed: f64, before: Option<f64>, during: f64) -> Self {
+        let before = before.filter(|before| during >= STANDS_OUT * before).unwrap_or(0.0);
+        let limit = (OVER_BUDGET * allowed).max(OVER_USUAL * before);
+        Usual { share: allowed.max(before), limit }
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Firing {
@@ -47,11 +75,18 @@ pub struct Firing {
     level: f64,
     held_bad: f64,
     held_total: f64,
+    usual: Usual,
+    worsening: Worsening,
+    /// When it last became worse, after the alarm.
+    pub worse: Option<Timestamp>,
 }
 
 impl Firing {
-    pub fn new(tier: Tier, symptom: Symptom, now: Timestamp) -> Self {
+    pub fn new(tier: Tier, symptom: Symptom, usual: Usual, now: Timestamp) -> Self {
         Firing {
+            worsening: Worsening::from(symptom.measured, now),
+            worse: None,
+            usual,
             symptom,
             tier,
             recovering: false,
@@ -68,18 +103,22 @@ impl Firing {
         self.last_bad
     }
 
-    /// `gain` is what the requests say for harm; `relapse` the level at which the hold is over.
+    /// `evidence` is (bad, good) as the fast tier weighs them, at so many requests per second.
     pub fn take(
         &mut self,
         increment: &Increment,
-        gain: f64,
-        relapse: f64,
-        allowed: f64,
+        evidence: (f64, f64),
+        per_second: f64,
+        fast: &Fast,
         now: Timestamp,
     ) {
+        let odds = Odds::of(1.0 - self.usual.share);
+        let gain = evidence.0 * odds.bad + evidence.1 * odds.good;
+        let relapse = odds.threshold(per_second, fast.false_pages_per_year) / 2.0;
+        self.worsening.take(increment, per_second, fast);
         let end = increment.bucket_end().min(now);
         let good = (increment.total - increment.bad).max(0.0);
-        let over_budget = increment.bad > allowed * increment.total;
+        let over_budget = increment.bad > self.usual.share * increment.total;
         if increment.bad > 0.0 || self.hold.is_none() {
             self.symptom.bad += increment.bad;
             self.symptom.total += increment.total;
@@ -111,6 +150,22 @@ impl Firing {
         }
     }
 
+    /// Tells anew of trouble that became clearly worse.
+    pub fn notice_worse(
+        &mut self,
+        rings: &Rings,
+        per_second: f64,
+        fast: &Fast,
+        allowed: f64,
+        now: Timestamp,
+    ) {
+        if let Some(since) = self.worsening.judge(rings, per_second, fast, allowed, now) {
+            self.worse = Some(since);
+            self.symptom.detected = now;
+            self.relapse(now, now);
+        }
+    }
+
     /// It was bad again, or still, at `at`.
     pub fn relapse(&mut self, at: Timestamp, now: Timestamp) {
         self.last_bad = self.last_bad.max(at);
@@ -121,9 +176,8 @@ impl Firing {
 
     /// Says whether figures look well by now. A hold that is full but over budget begins anew: a
     /// share of bad requests too low for the test, yet well over what is allowed, is not recovery.
-    pub fn settle(&mut self, allowed: f64, clear_after: Duration, now: Timestamp) {
-        let within_budget =
-            self.held_bad <= (OVER_BUDGET * allowed * self.held_total).max(ISOLATED);
+    pub fn settle(&mut self, clear_after: Duration, now: Timestamp) {
+        let within_budget = self.held_bad <= (self.usual.limit * self.held_total).max(ISOLATED);
         if self.full(clear_after) && !within_budget {
             self.relapse(now, now);
         }

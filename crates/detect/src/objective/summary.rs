@@ -2,6 +2,7 @@
 
 use model::human::HumanDuration;
 use model::symptom::{Symptom, SymptomKind};
+use model::time::Timestamp;
 
 use super::definition::Definition;
 use super::firing::Tier;
@@ -9,7 +10,22 @@ use crate::inspections::burn_rate;
 use crate::wording;
 
 /// `65 of 150 requests to storefront failed since 08:10:03 (43 %), objective 99 %`.
-pub fn summary(symptom: &Symptom, definition: &Definition, tier: Tier) -> String {
+///
+/// Where it became worse: `..., worse since 08:14:10 (98 % in the last minute)`.
+pub fn summary(
+    symptom: &Symptom,
+    definition: &Definition,
+    tier: Tier,
+    worse: Option<Timestamp>,
+    last_minute: f64,
+) -> String {
+    let told = sentence(symptom, definition, tier);
+    let Some(since) = worse else { return told };
+    let ratio = wording::percent(last_minute);
+    format!("{told}, worse since {} ({ratio} in the last minute)", since.clock())
+}
+
+fn sentence(symptom: &Symptom, definition: &Definition, tier: Tier) -> String {
     let what = match definition.threshold_seconds {
         Some(threshold) if definition.kind == SymptomKind::LatencyBurn => {
             format!("took longer than {}", wording::seconds(threshold))

@@ -6,17 +6,25 @@ use super::{Lcg, at, scene, service, warm};
 use crate::Config;
 use crate::config::{Availability, Slo};
 
-/// Seconds from the first bad request to the page.
+/// Most seconds from the first bad request to the page, whenever in the rhythm of exports it comes.
 fn delay(per_second: f64, ratio: f64) -> Option<u64> {
-    let mut scene = warm("checkout", per_second);
-    let begin = scene.second;
-    let mut random = Lcg::new(3);
-    scene.run(120, |scene| {
-        let count = scene.share(per_second);
-        let bad = if ratio >= 1.0 { count } else { random.among(count, ratio) };
-        scene.serve("checkout", count - bad, bad);
+    let warm = warm("checkout", per_second);
+    let delays = (0..10).map(|phase| {
+        let mut scene = warm.clone();
+        scene.run(phase, |scene| {
+            let count = scene.share(per_second);
+            scene.serve("checkout", count, 0);
+        });
+        let begin = scene.second;
+        let mut random = Lcg::new(3);
+        scene.run(60, |scene| {
+            let count = scene.share(per_second);
+            let bad = if ratio >= 1.0 { count } else { random.among(count, ratio) };
+            scene.serve("checkout", count - bad, bad);
+        });
+        scene.began.first().map(|(second, _)| second - begin)
     });
-    scene.began.first().map(|(second, _)| second - begin)
+    delays.collect::<Option<Vec<u64>>>()?.into_iter().max()
 }
 
 #[test]
@@ -99,6 +107,67 @@ fn harm_between_the_tiers_stands_instead_of_flapping() {
         scene.serve("checkout", 20 - bad, bad);
     });
     assert_eq!((scene.began.len(), scene.ended.len()), (1, 0), "{:?}", scene.ended);
+}
+
+#[test]
+fn trouble_that_becomes_clearly_worse_is_told_of_anew() {
+    for (first, then) in [(0.2, 1.0), (0.5, 1.0), (0.1, 0.6)] {
+        let mut scene = warm("checkout", 20.0);
+        let mut random = Lcg::new(4);
+        let mut fail = |scene: &mut super::Scene, share: f64| {
+            let bad = random.among(20, share);
+            scene.serve("checkout", 20 - bad, bad);
+        };
+        scene.run(15 * 60, |scene| fail(scene, first));
+        let raised = scene.observed.firing[0].clone();
+        assert!(raised.detected <= at(600 + 15), "{first} is told of once: {}", raised.detected);
+        let begin = scene.second;
+        scene.run(22, |scene| fail(scene, then));
+        let symptom = scene.observed.firing[0].clone();
+        assert!(symptom.detected > at(begin), "{first} -> {then}: {}", symptom.detected);
+        assert_eq!((symptom.onset, symptom.key()), (raised.onset, raised.key()));
+        assert_eq!(symptom.severity, Severity::Page);
+        let since = format!("worse since {}", at(begin).clock());
+        assert!(symptom.summary.contains(&since), "{}", symptom.summary);
+        scene.run(600, |scene| fail(scene, then));
+        assert_eq!(scene.observed.firing[0].detected, symptom.detected, "and that once");
+    }
+}
+
+#[test]
+fn an_outage_as_a_whole_is_told_of_once() {
+    for rate in [1, 5, 20] {
+        let mut scene = warm("checkout", rate as f64);
+        scene.run(3, |scene| scene.serve("checkout", rate, 0));
+        scene.run(1800, |scene| scene.serve("checkout", 0, rate));
+        let symptom = &scene.observed.firing[0];
+        assert!(symptom.detected <= at(603 + 20), "{rate}/s: {}", symptom.detected);
+    }
+}
+
+#[test]
+fn trouble_that_stays_as_bad_is_told_of_once() {
+    let mut random = Lcg::new(8);
+    for share in [0.1, 0.33, 0.5] {
+        let mut scene = warm("checkout", 10.0);
+        scene.run(2 * 3600, |scene| {
+            let bad = random.among(10, share);
+            scene.serve("checkout", 10 - bad, bad);
+        });
+        assert!(scene.observed.firing[0].detected <= at(660), "{share}");
+    }
+}
+
+#[test]
+fn one_bad_instance_of_two_that_export_in_turn_is_not_worse_by_turns() {
+    let mut scene = warm("checkout", 10.0);
+    scene.export_every = 1;
+    scene.run(1800, |scene| match scene.second % 10 {
+        0 => scene.serve("checkout", 0, 50),
+        5 => scene.serve("checkout", 50, 0),
+        _ => {}
+    });
+    assert!(scene.observed.firing[0].detected <= at(640));
 }
 
 #[test]

@@ -133,3 +133,14 @@ fn every_inspection_is_told_of_once() {
     assert_eq!(ids.len(), crate::inspections::ALL.len());
     let _ = Detectors::new(Config::default());
 }
+
+#[test]
+fn what_is_left_out_at_a_bound_is_counted() {
+    let mut scene = warm("orders", 1.0);
+    assert_eq!(scene.detectors.left_out(), 0);
+    for operation in 0..crate::service::FLOWS_MAX + 3 {
+        scene.operate("orders", &format!("GET /{operation}"), 1);
+    }
+    scene.run(5, |_| {});
+    assert_eq!(scene.detectors.left_out(), 3);
+}

@@ -20,6 +20,20 @@ fn a_single_burst_of_errors_in_healthy_traffic_is_silent() {
 }
 
 #[test]
+fn a_single_second_in_which_everything_fails_is_silent() {
+    for rate in [5, 20, 100] {
+        let warm = warm("checkout", rate as f64);
+        for phase in 0..10 {
+            let mut scene = warm.clone();
+            scene.run(phase, |scene| scene.serve("checkout", rate, 0));
+            scene.run(1, |scene| scene.serve("checkout", 0, rate));
+            scene.run(60, |scene| scene.serve("checkout", rate, 0));
+            assert!(scene.began.is_empty(), "{rate}/s, {phase}: {:?}", scene.began);
+        }
+    }
+}
+
+#[test]
 fn a_steady_half_percent_against_ninety_nine_is_silent() {
     let mut scene = warm("checkout", 20.0);
     let mut random = Lcg::new(5);

@@ -2,7 +2,7 @@
 
 use model::symptom::Health;
 
-use super::{Scene, at, warm};
+use super::{Lcg, Scene, at, warm};
 
 fn failing() -> Scene {
     let mut scene = warm("orders", 10.0);
@@ -88,6 +88,41 @@ fn one_bad_instance_of_two_is_never_taken_for_recovering() {
     });
     assert_eq!(scene.began.len(), 1);
     assert_eq!(scene.observed.firing[0].recovering_since, None);
+}
+
+#[test]
+fn what_always_failed_a_little_recovers_to_that() {
+    for share in [0.02, 0.035] {
+        let mut random = Lcg::new(2);
+        let mut scene = super::scene(crate::Config::default());
+        let mut usual = |scene: &mut Scene| {
+            let bad = random.among(20, share);
+            scene.serve("orders", 20 - bad, bad);
+        };
+        scene.run(1800, &mut usual);
+        assert!(scene.began.is_empty(), "{:?}", scene.began);
+        scene.run(40, |scene| scene.serve("orders", 0, 20));
+        let healed = scene.second;
+        scene.run(180, &mut usual);
+        assert_eq!(scene.ended.len(), 1, "{share}");
+        assert!(scene.ended[0].0 <= healed + 150, "{share}: {:?} {healed}", scene.ended);
+        assert_eq!(scene.health("default-availability"), Health::Well);
+    }
+}
+
+#[test]
+fn twice_as_much_as_ever_failed_is_no_recovery() {
+    let mut scene = super::scene(crate::Config::default());
+    scene.run(1800, |scene| {
+        let bad = u64::from(scene.second.is_multiple_of(5));
+        scene.serve("orders", 10 - bad, bad);
+    });
+    scene.run(40, |scene| scene.serve("orders", 0, 10));
+    scene.run(600, |scene| {
+        let bad = u64::from(scene.second.is_multiple_of(2));
+        scene.serve("orders", 10 - bad, bad);
+    });
+    assert_eq!((scene.began.len(), scene.ended.len()), (1, 0), "{:?}", scene.ended);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use model::human::HumanDuration;
-use model::symptom::{Health, SymptomKind};
+use model::symptom::{Health, Severity, SymptomKind};
 use model::tick::SeriesKey;
 
 use super::{Scene, scene, service};
@@ -70,7 +70,8 @@ fn a_threshold_is_learned_from_quiet_traffic_only() {
     let threshold = scene.objective("default-latency").threshold_seconds.unwrap();
     assert!((0.4..0.5).contains(&threshold), "{threshold}");
     let limits = scene.detectors.thresholds();
-    assert_eq!(limits[&SeriesKey::Service(service("catalog"))], [threshold]);
+    let counted = &limits[&SeriesKey::Service(service("catalog"))];
+    assert_eq!((counted.len(), counted[0]), (2, threshold), "the limit, and that of a page");
     scene.run(60, |scene| serve(scene, 10, 0.2));
     assert_eq!(scene.health("default-latency"), Health::Well);
     scene.run(60, |scene| serve(scene, 10, 0.6));
@@ -83,6 +84,41 @@ fn a_threshold_is_learned_from_quiet_traffic_only() {
     scene.run(31 * 60, |scene| serve(scene, 10, 0.6));
     let threshold = scene.objective("default-latency").threshold_seconds.unwrap();
     assert!((1.2..1.5).contains(&threshold), "{threshold}");
+}
+
+/// A service that always took 5 ms, and learned its limit from that.
+fn learned() -> Scene {
+    let mut scene = scene(Config::default());
+    scene.run(40 * 60, |scene| serve(scene, 10, 0.005));
+    assert!(scene.objective("default-latency").threshold_seconds.is_some());
+    scene
+}
+
+#[test]
+fn slower_than_a_learned_limit_is_a_ticket_and_no_page() {
+    let mut scene = learned();
+    scene.run(2 * 3600, |scene| serve(scene, 10, 0.065));
+    let severities: Vec<_> = scene.began.iter().map(|(_, symptom)| symptom.severity).collect();
+    assert_eq!(severities, [Severity::Ticket]);
+    assert_eq!(scene.observed.firing[0].severity, Severity::Ticket);
+    scene.run(90, |scene| serve(scene, 10, 0.005));
+    assert_eq!(scene.ended.len(), 1);
+}
+
+#[test]
+fn requests_that_users_take_for_hanging_are_a_page_without_a_configured_limit_too() {
+    let mut scene = learned();
+    let mut at_once = scene.clone();
+    at_once.run(60, |scene| serve(scene, 10, 2.0));
+    assert_eq!(at_once.began.len(), 1);
+    assert_eq!(at_once.observed.firing[0].severity, Severity::Page);
+    scene.run(600, |scene| serve(scene, 10, 0.065));
+    let ticket = scene.observed.firing[0].clone();
+    scene.run(60, |scene| serve(scene, 10, 2.0));
+    let page = &scene.observed.firing[0];
+    assert_eq!((page.severity, page.key()), (Severity::Page, ticket.key()));
+    assert!(page.detected > ticket.detected);
+    assert_eq!(scene.ended.len(), 0);
 }
 
 #[test]

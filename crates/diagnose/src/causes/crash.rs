@@ -2,19 +2,20 @@
 //!
 //! The strongest cause, because an agent saw it. The process has to be on the failing path (or
 //! within reach of what is hurt, with no call seen since); one that is not is named only as a
-//! remark far below, and only where nothing better is known (`assess`). A process that was asked to
-//! stop did not crash.
+//! remark far below, and only where nothing better is known (`assess`). One that went long before
+//! counts while it is not back and nothing that was asked of it since went well: perhaps nobody
+//! asked. A process that was asked to stop did not crash.
 
 use std::time::Duration;
 
 use model::incident::EvidenceKind;
-use model::tick::SeriesKey;
+use model::tick::{BUCKET, SeriesKey};
 use model::{CauseKind, Entity};
 
 use super::{Spec, add_answers, add_leads};
 use crate::processes::{Gone, Target};
 use crate::score::{Candidate, Part};
-use crate::walk::Trouble;
+use crate::walk::{Reached, Trouble};
 use crate::wording;
 
 pub const SPEC: Spec = Spec {
@@ -25,16 +26,15 @@ pub const SPEC: Spec = Spec {
     propose,
 };
 
-/// A process may have gone this long before the first failed request ended.
+/// A process may have gone this long before the first failed request ended, whatever went well.
 const BEFORE_ONSET: Duration = Duration::from_secs(60);
 
 fn propose(trouble: &Trouble) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for target in trouble.known.processes.all() {
-        let Some(gone) = target.gone.as_ref().filter(|gone| is_crash(trouble, gone)) else {
-            continue;
-        };
         let node = trouble.known.topology.node(&target.entity);
+        let gone = target.gone.as_ref().filter(|gone| is_crash(trouble, gone, &node));
+        let Some(gone) = gone else { continue };
         if trouble.hurt.keys().any(|hurt| hurt.scope == node.scope) {
             candidates.push(candidate(trouble, target, gone, &node));
         }
@@ -44,11 +44,33 @@ fn propose(trouble: &Trouble) -> Vec<Candidate> {
 
 /// Did this process go away in the time of the trouble, unasked, and was it not back long before
 /// (after a relapse)?
-pub fn is_crash(trouble: &Trouble, gone: &Gone) -> bool {
+fn is_crash(trouble: &Trouble, gone: &Gone, node: &Entity) -> bool {
+    let is_back_in_time =
+        gone.back.as_ref().is_none_or(|(back, _)| *back + BEFORE_ONSET >= trouble.window.onset);
     !gone.stop_requested
-        && gone.last_seen + BEFORE_ONSET >= trouble.first_onset
         && gone.last_seen <= trouble.window.now
-        && gone.back.as_ref().is_none_or(|(back, _)| *back + BEFORE_ONSET >= trouble.window.onset)
+        && is_back_in_time
+        && (gone.last_seen + BEFORE_ONSET >= trouble.first_onset
+            || failed_ever_since(trouble, gone, node))
+}
+
+/// The failing path ends at this process, which is not back, and no call to it went well in between.
+fn failed_ever_since(trouble: &Trouble, gone: &Gone, node: &Entity) -> bool {
+    let is_where_it_ends = trouble.reached.get(node).is_some_and(Reached::is_deepest);
+    if gone.back.is_some() || !is_where_it_ends {
+        return false;
+    }
+    let keys = calls_to(trouble, node);
+    // Calls that ended just before it went are told of in the same bucket.
+    let since = gone.last_seen.floor_to(BUCKET) + BUCKET;
+    let between = trouble.known.figures.sum(&keys, since, trouble.window.from());
+    between.total - between.errors < 1.0
+}
+
+fn calls_to(trouble: &Trouble, node: &Entity) -> Vec<SeriesKey> {
+    let topology = &trouble.known.topology;
+    let callers = topology.callers(node);
+    callers.flat_map(|caller| topology.calls(caller, node).iter().cloned()).collect()
 }
 
 fn candidate(trouble: &Trouble, target: &Target, gone: &Gone, node: &Entity) -> Candidate {
@@ -93,11 +115,7 @@ fn add_distance(candidate: &mut Candidate, trouble: &Trouble, node: &Entity) {
         candidate.line(Part::OffPath, EvidenceKind::Topology, now, words);
         return;
     };
-    let keys: Vec<SeriesKey> = topology
-        .callers(node)
-        .flat_map(|caller| topology.calls(caller, node).iter().cloned())
-        .collect();
-    let calls = trouble.window.during(trouble.known, &keys);
+    let calls = trouble.window.during(trouble.known, &calls_to(trouble, node));
     let since = trouble.window.from().clock();
     let (failed, all) = (wording::number(calls.errors), wording::number(calls.total));
     if calls.total <= 0.0 {

@@ -12,6 +12,7 @@ use model::incident::EvidenceKind;
 use model::{CauseKind, Entity, Timestamp};
 
 use super::{Spec, add_answers, add_leads};
+use crate::leads::{Harm, Lead};
 use crate::processes::Target;
 use crate::score::{Candidate, Part};
 use crate::walk::{Reached, Trouble};
@@ -98,6 +99,11 @@ fn candidate(
     let words = format!("{entity}: no telemetry since {}", last_heard.clock());
     candidate.line(Part::Silent, EvidenceKind::Instance, last_heard, words);
     add_leads(&mut candidate, trouble, node, reached);
+    // Whoever is merely no longer asked is silent by nature.
+    let is_missed = |lead: &Lead| lead.harm == Harm::Missing && !lead.caller_hangs;
+    if !reached.leads.iter().any(is_missed) {
+        candidate.devalue(Part::CallsMissing);
+    }
     add_answers(&mut candidate, trouble, node, reached, true);
     for target in targets {
         if let Some(process) = &target.running {
@@ -111,9 +117,11 @@ fn candidate(
     Some(candidate)
 }
 
-/// An agent saw the process of this target go in the time of the trouble, and none came back.
+/// An agent saw the process of this target go, and it is not back or went in the time of the
+/// trouble.
 fn went_away(trouble: &Trouble, target: &Target) -> bool {
     target.gone.as_ref().is_some_and(|gone| {
-        gone.last_seen + BEFORE_ONSET >= trouble.first_onset && gone.last_seen <= trouble.window.now
+        let is_in_time = gone.last_seen + BEFORE_ONSET >= trouble.first_onset;
+        (is_in_time || gone.back.is_none()) && gone.last_seen <= trouble.window.now
     })
 }

@@ -17,14 +17,17 @@ pub fn cause(trouble: &Trouble, rest: f64) -> Option<Cause> {
     let (node, reached) = trouble.deepest()?;
     let onset = trouble.window.onset;
     let mut candidate = Candidate::new(CauseKind::Unknown, node, node, onset);
-    for lead in reached.leads.iter().take(LEADS_SHOWN) {
+    let hanging = trouble.hanging_calls(node);
+    for lead in reached.leads.iter().chain(hanging.iter().copied()).take(LEADS_SHOWN) {
         let words = wording::calls(lead);
         let subject = (&lead.callee, lead.since);
         let trace_id = &lead.during.trace_id;
         candidate.line_of(Part::Remark, EvidenceKind::Calls, subject, words, trace_id);
     }
     let now = trouble.window.now;
-    let followed = if reached.leads.is_empty() {
+    let followed = if !hanging.is_empty() {
+        format!("{node} does not finish requests: by itself, or in a call, is not known")
+    } else if reached.leads.is_empty() {
         format!("no call that {node} makes has got worse, so the trouble was not followed further")
     } else {
         format!("the trouble was followed to {node}, {} calls deep, not further", reached.depth)

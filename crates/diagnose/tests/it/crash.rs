@@ -223,6 +223,83 @@ fn two_failed_calls_are_enough_beside_a_process_that_is_gone() {
 }
 
 #[test]
+fn a_crash_long_after_the_incident_was_opened_comes_first() {
+    let mut scene = polyglot(600);
+    let onset = scene.now;
+    scene.serves(&service("storefront"), failing(10, 2, "http_500"));
+    scene.seconds(8).fires(&service("storefront"), 0.2, onset).seconds(2_100);
+    scene.check_first(CauseKind::Unknown, &service("storefront"));
+    scene.goes("orders", false).hushes(&service("orders"));
+    scene.calls(&service("storefront"), &service("orders"), failing(10, 10, "http_502"));
+    scene.serves(&service("storefront"), failing(10, 10, "http_502")).seconds(5);
+    scene.check_first(CauseKind::Crash, &service("orders"));
+    assert_eq!(scene.first_cause(1).confidence, 0.95);
+}
+
+#[test]
+fn a_ticket_that_turns_into_a_page_is_looked_at_anew() {
+    let mut scene = polyglot(600);
+    let onset = scene.now;
+    scene.serves(&service("storefront"), failing(100, 3, "http_500")).seconds(300);
+    scene.ticket(&service("storefront"), onset).seconds(3_000);
+    let onset = scene.now;
+    scene.goes("orders", false).hushes(&service("orders"));
+    scene.calls(&service("storefront"), &service("orders"), failing(10, 10, "http_502"));
+    scene.serves(&service("storefront"), failing(10, 10, "http_502")).seconds(3);
+    scene.fires(&service("storefront"), 1.0, onset).seconds(3);
+    scene.check_first(CauseKind::Crash, &service("orders"));
+    assert_eq!(scene.first_cause(1).confidence, 0.95);
+}
+
+#[test]
+fn calls_that_newly_fail_late_lead_to_the_database_that_went_down() {
+    let mut scene = polyglot(600);
+    let onset = scene.now;
+    scene.serves(&service("storefront"), failing(10, 2, "http_500"));
+    scene.seconds(8).fires(&service("storefront"), 0.2, onset).seconds(2_100);
+    scene.calls(&service("orders"), &database("orders"), failing(10, 10, "ECONNREFUSED"));
+    scene.calls(&service("storefront"), &service("orders"), failing(10, 10, "http_500"));
+    scene.serves(&service("orders"), failing(10, 10, "http_500")).seconds(40);
+    scene.check_first(CauseKind::DependencyDown, &database("orders"));
+    scene.seconds(1_800);
+    scene.check_first(CauseKind::DependencyDown, &database("orders"));
+}
+
+#[test]
+fn a_process_that_went_while_nobody_asked_crashed_all_the_same() {
+    let mut scene = polyglot(300);
+    scene.calls(&service("storefront"), &service("orders"), well(0)).hushes(&service("orders"));
+    scene.serves(&service("storefront"), well(0)).seconds(20).goes("orders", false).seconds(180);
+    let onset = scene.now;
+    let refused = failing(10, 10, "connection_refused");
+    scene.calls(&service("storefront"), &service("orders"), refused);
+    scene.serves(&service("storefront"), failing(10, 10, "http_502")).seconds(4);
+    scene.fires(&service("storefront"), 1.0, onset).second();
+    scene.check_first(CauseKind::Crash, &service("orders"));
+}
+
+#[test]
+fn a_process_whose_absence_did_no_harm_for_minutes_did_not_cause_it() {
+    let mut scene = shop(300);
+    scene.goes("payment-1", false).seconds(300);
+    let onset = scene.now;
+    scene.calls(&service("gateway"), &service("payment"), failing(4, 4, "http_500"));
+    scene.serves(&service("gateway"), failing(20, 4, "http_500"));
+    scene.seconds(10).fires(&service("gateway"), 0.2, onset).second();
+    assert!(scene.incident(1).causes.iter().all(|cause| cause.kind != CauseKind::Crash));
+}
+
+#[test]
+fn a_restart_in_vain_is_not_the_cause_again_once_users_are_well() {
+    let mut scene = polyglot(600);
+    kill_orders(&mut scene);
+    scene.seconds(5).runs("orders", &service("orders"), 4400).seconds(200);
+    assert_eq!(scene.first_cause(1).kind, CauseKind::Unknown);
+    scene.recovers(&service("storefront")).seconds(30);
+    assert_eq!(scene.first_cause(1).kind, CauseKind::Unknown);
+}
+
+#[test]
 fn a_stop_order_after_the_crash_does_not_unmake_it() {
     let mut scene = polyglot(600);
     kill_orders(&mut scene);

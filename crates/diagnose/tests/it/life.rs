@@ -106,3 +106,37 @@ fn settings_out_of_range_are_refused_with_what_is_allowed() {
     let error = config.validate().unwrap_err().to_string();
     assert_eq!(error, "diagnose.join_hops: 9 is out of range; use 0 to 5");
 }
+
+#[test]
+fn an_incident_closed_by_a_person_stays_closed_while_nothing_new_is_raised() {
+    let mut scene = polyglot(60);
+    let onset = kill_orders(&mut scene);
+    scene.second();
+    let (id, now) = (IncidentId(1), scene.now);
+    assert!(scene.diagnoser.needs_human(id, "attempts are used up"));
+    assert!(scene.diagnoser.close(id, "ada", now));
+    assert!(!scene.diagnoser.close(id, "ada", now));
+    scene.seconds(120);
+    assert_eq!(scene.count(), 1);
+    let incident = scene.incident(1);
+    assert_eq!((incident.state, incident.resolved), (IncidentState::Resolved, Some(now)));
+    assert_eq!(incident.needs_human, "");
+    let closed = "closed by ada without proof of recovery";
+    assert!(incident.timeline.iter().any(|entry| entry.text == closed));
+    // The same symptom, raised anew.
+    scene.fires(&service("storefront"), 1.0, onset).second();
+    let incident = scene.incident(1);
+    assert_eq!((incident.state, incident.needs_human.as_str()), (IncidentState::Open, ""));
+}
+
+#[test]
+fn nobody_has_to_look_any_more_once_the_recovery_held() {
+    let mut scene = polyglot(60);
+    kill_orders(&mut scene);
+    scene.second();
+    scene.diagnoser.needs_human(IncidentId(1), "cause unknown");
+    scene.recovers(&service("storefront")).seconds(60).clears(&service("storefront")).second();
+    let incident = scene.incident(1);
+    assert_eq!(incident.state, IncidentState::Resolved);
+    assert_eq!(incident.needs_human, "");
+}

@@ -162,16 +162,35 @@ fn a_service_that_is_no_longer_asked_leads_up_to_the_caller_that_crashed() {
 }
 
 #[test]
-fn a_call_that_hangs_leads_to_the_instance_that_fell_silent() {
+fn who_hangs_above_a_silent_service_may_merely_not_ask_it() {
     let mut scene = polyglot(600);
     let onset = scene.now;
     scene.hushes(&service("orders"));
     scene.calls(&service("storefront"), &service("orders"), well(0));
     scene.serves(&service("storefront"), well(0)).seconds(20);
     scene.fires_as(&service("storefront"), SymptomKind::Stalled, 50.0, onset).seconds(5);
-    scene.check_first(CauseKind::Silent, &service("orders"));
-    let runs = scene.first_cause(1).evidence.iter().find(|line| !line.supports).unwrap();
+    scene.check_first(CauseKind::Unknown, &service("storefront"));
+    let says = |at: usize| scene.first_cause(1).evidence[at].summary.as_str();
+    assert!(says(0).contains("storefront itself does not finish requests"), "{}", says(0));
+    assert!(says(1).ends_with("by itself, or in a call, is not known"), "{}", says(1));
+    let silent = &scene.incident(1).causes[1];
+    assert_eq!((silent.kind, silent.confidence), (CauseKind::Silent, 0.3));
+    let runs = silent.evidence.iter().find(|line| !line.supports).unwrap();
     assert!(runs.summary.contains("process 4121 of target orders runs"));
+}
+
+#[test]
+fn who_hangs_is_named_and_not_the_database_that_it_no_longer_asks() {
+    let mut scene = polyglot(600);
+    let onset = scene.now;
+    scene.calls(&service("storefront"), &service("orders"), well(0));
+    scene.calls(&service("orders"), &database("orders"), well(0));
+    scene.calls(&service("orders"), &database("redis"), well(0));
+    scene.serves(&service("orders"), well(0)).serves(&service("storefront"), well(0));
+    scene.seconds(20).fires_as(&service("orders"), SymptomKind::Stalled, 50.0, onset).seconds(5);
+    scene.check_first(CauseKind::Unknown, &service("orders"));
+    scene.fires_as(&service("storefront"), SymptomKind::Stalled, 50.0, onset).seconds(5);
+    scene.check_first(CauseKind::Unknown, &service("orders"));
 }
 
 #[test]
@@ -206,7 +225,7 @@ fn evidence_that_comes_far_too_late_changes_nothing() {
     let onset = scene.now;
     scene.serves(&service("checkout"), failing(4, 2, "http_500"));
     scene.seconds(8).fires(&service("checkout"), 0.48, onset).seconds(1_300);
-    scene.goes("checkout", false).seconds(5);
+    scene.changes(ChangeKind::Deploy, &service("checkout"), "api").seconds(5);
     assert_eq!(scene.incident(1).causes.len(), 1);
 }
 

@@ -1,7 +1,9 @@
 //! The scenario language, line by line. Errors name the line and say what was expected.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use model::ChangeKind;
 use model::human::HumanDuration;
 use serde::Deserialize;
 
@@ -92,12 +94,19 @@ pub enum Step {
     Thaw,
     Approve(u64),
     Deny(u64),
+    Close(u64),
+    /// Somebody tells Immune of a change.
+    Change {
+        service: String,
+        kind: ChangeKind,
+        summary: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Executor {
     Obeys,
-    /// Does as told, but the process dies again at once.
+    /// Says that it did as told, but nothing runs.
     InVain,
     Fails,
     Refuses,
@@ -139,7 +148,8 @@ struct Parser {
     edges: Vec<(String, String, bool)>,
     instances: Vec<(String, Vec<String>)>,
     targets: Vec<String>,
-    steps: Vec<(Duration, Step)>,
+    /// With the line of each.
+    steps: Vec<(usize, Duration, Step)>,
     run_for: Option<Duration>,
     expectations: Vec<Expectation>,
 }
@@ -180,12 +190,12 @@ impl Parser {
             }
             ["traffic", rest @ ..] => {
                 let step = traffic(rest)?;
-                self.steps.push((Duration::ZERO, step));
+                self.steps.push((number, Duration::ZERO, step));
                 Ok(())
             }
             ["at", when, rest @ ..] => {
                 let when = duration(when)?;
-                self.steps.push((when, step(rest)?));
+                self.steps.push((number, when, step(rest)?));
                 Ok(())
             }
             ["run", length] => {
@@ -258,8 +268,24 @@ impl Parser {
         if self.expectations.is_empty() {
             return Err(at(1, "nothing is expected: say `expect silence`, or bless".to_owned()));
         }
+        let silent = self.expectations.iter().find(|expectation| expectation.by.is_none());
+        if let Some(silence) = silent.filter(|_| self.expectations.len() > 1) {
+            let message = "`expect silence` cannot stand beside other expectations".to_owned();
+            return Err(at(silence.line, message));
+        }
         let mut steps = self.steps;
-        steps.sort_by_key(|(when, _)| *when);
+        steps.sort_by_key(|(_, when, _)| *when);
+        let names = Names::of(&self.edges, &self.instances, &config);
+        for target in &self.targets {
+            names.check(target).map_err(|message| at(1, message))?;
+        }
+        for (line, when, step) in &steps {
+            names.check_step(step).map_err(|message| at(*line, message))?;
+            if *when >= run_for {
+                return Err(at(*line, "this is after the end of the run".to_owned()));
+            }
+        }
+        let steps = steps.into_iter().map(|(_, when, step)| (when, step)).collect();
         Ok(Scenario {
             title: self.title.join(" "),
             config,
@@ -278,10 +304,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn traffic(words: &[&str]) -> Result<Step, String> {
-    let usage = || "write traffic as `web 20/s`".to_owned();
+    let usage = || "write traffic as `web 20/s` or `web 3/m`".to_owned();
     let [service, rate] = words else { return Err(usage()) };
-    let per_second: f64 =
-        rate.strip_suffix("/s").and_then(|rate| rate.parse().ok()).ok_or_else(usage)?;
+    let (number, seconds) = match rate.split_once('/') {
+        Some((number, "s")) => (number, 1.0),
+        Some((number, "m")) => (number, 60.0),
+        _ => return Err(usage()),
+    };
+    let per_second = number.parse::<f64>().map_err(|_| usage())? / seconds;
     if !(0.0..=RATE_MAX).contains(&per_second) {
         return Err("traffic must lie between 0/s and 1000/s".to_owned());
     }
@@ -320,6 +350,12 @@ fn step(words: &[&str]) -> Result<Step, String> {
         ["thaw"] => Step::Thaw,
         ["approve", plan] => Step::Approve(plan_number(plan)?),
         ["deny", plan] => Step::Deny(plan_number(plan)?),
+        ["close", incident] => Step::Close(plan_number(incident)?),
+        ["change", service, kind, summary @ ..] if !summary.is_empty() => Step::Change {
+            service: name(service),
+            kind: change_kind(kind)?,
+            summary: summary.join(" "),
+        },
         _ => {
             return Err(format!(
                 "`{}` is not something that can happen; see docs/scenarios.md",
@@ -341,5 +377,83 @@ fn errors(who: &str, share: &str, status: &str) -> Result<Step, String> {
 }
 
 fn plan_number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("`{text}` is not the number of a plan"))
+    text.parse().map_err(|_| format!("`{text}` is not a number of a plan or incident"))
+}
+
+fn change_kind(text: &str) -> Result<ChangeKind, String> {
+    let all = ChangeKind::ALL;
+    let known = || all.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+    let found = all.iter().copied().find(|kind| kind.as_str() == text);
+    found.ok_or_else(|| format!("`{text}` is not a kind of change: {}", known()))
+}
+
+/// What may be named in a scenario: a name that nothing bears is a mistake, not a wish.
+struct Names<'a> {
+    services: BTreeSet<&'a str>,
+    instances: BTreeSet<String>,
+    dependencies: BTreeSet<&'a str>,
+    probes: BTreeSet<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    fn of(
+        edges: &'a [(String, String, bool)],
+        instances: &'a [(String, Vec<String>)],
+        config: &'a ScenarioConfig,
+    ) -> Names<'a> {
+        let ends = edges.iter().flat_map(|(from, to, _)| [from.as_str(), to.as_str()]);
+        let (dependencies, called): (BTreeSet<_>, BTreeSet<_>) =
+            ends.partition(|name| name.starts_with("db:"));
+        let named = instances.iter().map(|(service, _)| service.as_str());
+        let services: BTreeSet<&str> = called.into_iter().chain(named).collect();
+        let mut all: BTreeSet<String> = services.iter().map(|name| format!("{name}-1")).collect();
+        all.extend(instances.iter().flat_map(|(_, names)| names.iter().cloned()));
+        let probes = config.detect.probes.iter().map(|probe| probe.name.as_str()).collect();
+        Names { services, instances: all, dependencies, probes }
+    }
+
+    /// A service or an instance.
+    fn check(&self, name: &str) -> Result<(), String> {
+        match self.services.contains(name) || self.instances.contains(name) {
+            true => Ok(()),
+            false => Err(format!("there is no service or instance `{name}` in the topology")),
+        }
+    }
+
+    fn check_step(&self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Crash(who)
+            | Step::Stop(who)
+            | Step::Start(who)
+            | Step::Mute(who)
+            | Step::Unmute(who) => self.check(who),
+            Step::Traffic { service, .. }
+            | Step::Errors { service, .. }
+            | Step::Slow { service, .. }
+            | Step::Deploy { service, .. }
+            | Step::Change { service, .. }
+            | Step::Hang(service)
+            | Step::Unhang(service) => match self.services.contains(service.as_str()) {
+                true => Ok(()),
+                false => Err(format!("there is no service `{service}` in the topology")),
+            },
+            Step::Refuse(who) | Step::Accept(who) => {
+                match self.dependencies.contains(who.as_str()) {
+                    true => Ok(()),
+                    false => self.check(who),
+                }
+            }
+            Step::Probe { name, .. } => match self.probes.contains(name.as_str()) {
+                true => Ok(()),
+                false => Err(format!("there is no probe `{name}` in the configuration")),
+            },
+            Step::Executor(_)
+            | Step::Away(_)
+            | Step::Freeze
+            | Step::Thaw
+            | Step::Approve(_)
+            | Step::Deny(_)
+            | Step::Close(_) => Ok(()),
+        }
+    }
 }

@@ -1,12 +1,14 @@
 //! Runs a scenario through the real loop and compares what happened with what was expected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::human::HumanDuration;
 use model::plan::{ActionKind, OutcomeResult};
+use model::signal::Batch;
 use model::tick::ProbeResult;
-use model::{Action, IncidentId, Outcome, PlanId, PlanState, Timestamp};
+use model::{Action, Change, Entity, IncidentId, IncidentState, Outcome, PlanId, PlanState};
+use model::{Scope, Timestamp};
 
 use super::parse::{Executor, Expectation, Scenario, Step};
 use super::world::World;
@@ -17,6 +19,8 @@ use crate::{Command, Config, Core, Effects, Entry};
 const START: Timestamp = Timestamp::from_secs(1_767_571_200);
 /// An obedient executor takes this long.
 const EXECUTOR_TAKES: Duration = Duration::from_secs(2);
+/// Stock SDKs try again for about this long before they give up.
+const EXPORTERS_KEEP: Duration = Duration::from_secs(60);
 /// Blessed times are rounded up to this, so that a small shift is no difference.
 const BLESS_STEP: Duration = Duration::from_secs(5);
 
@@ -35,6 +39,8 @@ pub struct Report {
     pub happened: Vec<Happening>,
     /// Lines of a readable difference; empty when all came as expected.
     pub difference: Vec<String>,
+    /// When something was done to the system.
+    steps: Vec<Duration>,
 }
 
 impl Report {
@@ -57,9 +63,13 @@ impl Report {
         }
         for happening in &self.happened {
             let step = BLESS_STEP.as_millis() as u64;
-            let by = (happening.at.as_millis() as u64).div_ceil(step) * step;
-            let by = HumanDuration::from_millis(by);
-            lines.push(format!("expect {by} {}", happening.words));
+            let rounded = (happening.at.as_millis() as u64).div_ceil(step) * step;
+            let mut by = Duration::from_millis(rounded);
+            // Rounding must not carry it past the next thing that is done.
+            if self.steps.iter().any(|step| happening.at < *step && *step <= by) {
+                by = happening.at;
+            }
+            lines.push(format!("expect {} {}", HumanDuration(by), happening.words));
         }
         lines.join("\n") + "\n"
     }
@@ -81,8 +91,9 @@ pub fn run(scenario: &Scenario) -> Report {
         }
         runner.second(START + to);
     }
-    let difference = compare(&scenario.expectations, &runner.happened);
-    Report { title: scenario.title.clone(), happened: runner.happened, difference }
+    let steps = scenario.steps.iter().map(|(at, _)| *at).collect();
+    let difference = compare(scenario, &runner.happened);
+    Report { title: scenario.title.clone(), happened: runner.happened, difference, steps }
 }
 
 struct Runner<'a> {
@@ -99,6 +110,9 @@ struct Runner<'a> {
     causes: BTreeMap<IncidentId, String>,
     /// Why a person was called, last.
     humans: BTreeMap<IncidentId, String>,
+    resolved: BTreeSet<IncidentId>,
+    /// What exporters keep while Immune is away, to be sent when it is back.
+    buffered: Vec<(Timestamp, Batch)>,
     plans: BTreeMap<PlanId, PlanState>,
 }
 
@@ -132,6 +146,8 @@ impl<'a> Runner<'a> {
             happened: Vec::new(),
             causes: BTreeMap::new(),
             humans: BTreeMap::new(),
+            resolved: BTreeSet::new(),
+            buffered: Vec::new(),
             plans: BTreeMap::new(),
         }
     }
@@ -143,6 +159,18 @@ impl<'a> Runner<'a> {
             Step::Thaw => Command::Thaw,
             Step::Approve(plan) => Command::Approve { plan: PlanId(*plan) },
             Step::Deny(plan) => Command::Deny { plan: PlanId(*plan) },
+            Step::Close(incident) => Command::Close { incident: IncidentId(*incident) },
+            Step::Change { service, kind, summary } => {
+                let change = Change {
+                    at: now,
+                    kind: *kind,
+                    entity: Entity::service(&Scope::default(), service),
+                    summary: summary.clone(),
+                    source: "scenario".to_owned(),
+                };
+                self.core.apply(Entry::Change(change));
+                return;
+            }
             Step::Executor(executor) => {
                 self.executor = *executor;
                 return;
@@ -162,9 +190,12 @@ impl<'a> Runner<'a> {
         self.now = now;
         let batches = self.world.second(now);
         if now < self.away_until {
+            self.buffered.extend(batches.into_iter().map(|batch| (now, batch)));
+            self.buffered.retain(|(sent, _)| now.since(*sent) <= EXPORTERS_KEEP);
             return;
         }
-        for batch in batches {
+        let kept = std::mem::take(&mut self.buffered).into_iter().map(|(_, batch)| batch);
+        for batch in kept.chain(batches) {
             self.core.apply(Entry::Telemetry { arrival: now, batch });
         }
         let reports = self.world.processes(&self.scenario.targets, now);
@@ -244,8 +275,11 @@ impl<'a> Runner<'a> {
                 if !why.is_empty() && *why != known {
                     self.say("human".to_owned());
                 }
-                if *reason == IncidentReason::Resolved {
+                let resolved = incident.state == IncidentState::Resolved;
+                if resolved && self.resolved.insert(incident.id) {
                     self.say("resolved".to_owned());
+                } else if !resolved && self.resolved.remove(&incident.id) {
+                    self.say("reopened".to_owned());
                 }
             }
             EventKind::Plan { plan } => {
@@ -283,42 +317,50 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// A line-by-line difference; expectations are matched in order.
-fn compare(expected: &[Expectation], happened: &[Happening]) -> Vec<String> {
-    let mut lines = Vec::new();
-    let silence = expected.iter().all(|expectation| expectation.by.is_none());
-    let expected: Vec<&Expectation> = expected.iter().filter(|e| e.by.is_some()).collect();
-    if silence && happened.is_empty() {
-        return lines;
-    }
-    let mut wrong = expected.len() != happened.len();
-    let longest = expected.len().max(happened.len());
-    for index in 0..longest {
-        let (want, got) = (expected.get(index), happened.get(index));
-        let same = match (want, got) {
-            (Some(want), Some(got)) => {
-                want.words == got.words && want.by.is_some_and(|by| got.at <= by)
-            }
-            _ => false,
-        };
-        wrong |= !same;
-        let time = |at: Duration| HumanDuration(at).to_string();
-        if same {
-            lines.extend(got.map(|got| format!("  {} {}", time(got.at), got.words)));
-            continue;
+/// An expectation is met by the same words at its time or earlier, but not before the last thing that was
+/// done until then: what comes before its reason is a false alarm.
+fn meets(scenario: &Scenario, want: &Expectation, got: &Happening) -> bool {
+    let Some(by) = want.by else { return false };
+    let reasons = scenario.steps.iter().map(|(at, _)| *at).filter(|at| *at <= by);
+    let not_before = reasons.max().unwrap_or_default();
+    want.words == got.words && (not_before..=by).contains(&got.at)
+}
+
+/// A line-by-line difference by the longest common subsequence, so that one extra line stays one line.
+fn compare(scenario: &Scenario, happened: &[Happening]) -> Vec<String> {
+    let expected: Vec<&Expectation> =
+        scenario.expectations.iter().filter(|expectation| expectation.by.is_some()).collect();
+    let (rows, columns) = (expected.len(), happened.len());
+    let mut common = vec![vec![0_usize; columns + 1]; rows + 1];
+    for row in (0..rows).rev() {
+        for column in (0..columns).rev() {
+            common[row][column] = match meets(scenario, expected[row], &happened[column]) {
+                true => common[row + 1][column + 1] + 1,
+                false => common[row + 1][column].max(common[row][column + 1]),
+            };
         }
-        lines.extend(want.map(|want| {
-            format!(
-                "- by {} {}   (line {})",
-                time(want.by.unwrap_or_default()),
-                want.words,
-                want.line
-            )
-        }));
-        lines.extend(got.map(|got| format!("+ {} {}", time(got.at), got.words)));
     }
-    if !wrong {
-        lines.clear();
+    if common[0][0] == rows && rows == columns {
+        return Vec::new();
+    }
+    let time = |at: Duration| HumanDuration(at).to_string();
+    let (mut row, mut column) = (0, 0);
+    let mut lines = Vec::new();
+    while row < rows || column < columns {
+        let both = row < rows && column < columns;
+        if both && meets(scenario, expected[row], &happened[column]) {
+            lines.push(format!("  {} {}", time(happened[column].at), happened[column].words));
+            (row, column) = (row + 1, column + 1);
+        } else if column >= columns
+            || (row < rows && common[row + 1][column] >= common[row][column + 1])
+        {
+            let Expectation { line, by, words } = expected[row];
+            lines.push(format!("- by {} {words}   (line {line})", time(by.unwrap_or_default())));
+            row += 1;
+        } else {
+            lines.push(format!("+ {} {}", time(happened[column].at), happened[column].words));
+            column += 1;
+        }
     }
     lines
 }

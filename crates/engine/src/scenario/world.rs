@@ -16,6 +16,9 @@ use super::telemetry::{active_requests, group, resource, span};
 const SPAN_EXPORT_SECS: u64 = 5;
 const METRIC_EXPORT_SECS: u64 = 60;
 const CALL_DEPTH_MAX: usize = 32;
+/// A rolling deploy: how long an instance is away, and the pause before the next.
+const REPLACE_TAKES: Duration = Duration::from_secs(3);
+const REPLACE_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) struct World {
     services: BTreeMap<String, Service>,
@@ -83,11 +86,14 @@ struct Entry {
 
 struct Rollout {
     waiting: Vec<String>,
+    /// Stopped, and not yet back.
+    replacing: Option<String>,
     version: String,
     next_at: Timestamp,
 }
 
 /// How a call went, as its caller sees it.
+#[derive(Clone, Copy)]
 enum Answer {
     Status(u16, Duration),
     Refused,
@@ -159,8 +165,10 @@ impl World {
     /// instance.
     pub(super) fn target(&self, name: &str) -> Option<(Entity, String)> {
         let scope = Scope::default();
-        if let Some(service) = self.services.get(name) {
-            return Some((Entity::service(&scope, name), service.balanced.first()?.clone()));
+        if self.services.contains_key(name) {
+            let copies = self.instances.iter().filter(|(_, copy)| copy.service == name);
+            let first = copies.map(|(name, _)| name.clone()).next()?;
+            return Some((Entity::service(&scope, name), first));
         }
         let instance = self.instances.get(name)?;
         Some((Entity::instance(&scope, &instance.service, name), name.to_owned()))
@@ -204,7 +212,8 @@ impl World {
             Step::Accept(who) => drop(self.refused.remove(who)),
             Step::Deploy { service, version } => {
                 let waiting = self.service(service).balanced.clone();
-                let rollout = Rollout { waiting, version: version.clone(), next_at: now };
+                let version = version.clone();
+                let rollout = Rollout { waiting, replacing: None, version, next_at: now };
                 self.rollouts.push(rollout);
             }
             _ => {}
@@ -371,7 +380,8 @@ impl World {
             }
         };
         let mut span = span(trace, span_id, parent, SpanKind::Client, end, duration, attributes);
-        if failed {
+        let answered_4xx = matches!(answer, Answer::Status(status, _) if status >= 400);
+        if failed || answered_4xx {
             span.status = SpanStatus::Error;
         }
         self.record(instance, span);
@@ -414,24 +424,29 @@ impl World {
         batches
     }
 
+    /// One instance after another is stopped in good order, and comes back as the new version.
     fn roll_out(&mut self, now: Timestamp) {
         let mut rollouts = std::mem::take(&mut self.rollouts);
         for rollout in &mut rollouts {
-            if now < rollout.next_at || rollout.waiting.is_empty() {
+            if now < rollout.next_at {
                 continue;
             }
-            let name = rollout.waiting.remove(0);
-            rollout.next_at = now + Duration::from_secs(10);
-            self.next_pid += 1;
-            let pid = self.next_pid;
-            if let Some(instance) = self.instances.get_mut(&name) {
-                instance.version = rollout.version.clone();
-                instance.pid = pid;
-                instance.started = now;
+            if let Some(name) = rollout.replacing.take() {
+                if let Some(instance) = self.instances.get_mut(&name) {
+                    instance.version = rollout.version.clone();
+                }
+                self.start(&name, now);
+                rollout.next_at = now + REPLACE_EVERY;
+            } else if !rollout.waiting.is_empty() {
+                let name = rollout.waiting.remove(0);
+                self.apply(&Step::Stop(name.clone()), now);
+                rollout.replacing = Some(name);
+                rollout.next_at = now + REPLACE_TAKES;
             }
         }
-        rollouts.retain(|rollout| !rollout.waiting.is_empty());
-        self.rollouts.extend(rollouts);
+        rollouts.retain(|rollout| rollout.replacing.is_some() || !rollout.waiting.is_empty());
+        rollouts.append(&mut self.rollouts);
+        self.rollouts = rollouts;
     }
 
     /// What an agent would report of the targets.
@@ -451,10 +466,11 @@ impl World {
                     instance.last_seen = now;
                     ProcessState::Running(identity)
                 }
-                state => ProcessState::Gone {
+                // Who stops a process does not ask Immune: it is gone, no more can be seen.
+                State::Crashed | State::Stopped => ProcessState::Gone {
                     last: identity,
                     last_seen: instance.last_seen,
-                    stop_requested: state == State::Stopped,
+                    stop_requested: false,
                 },
             };
             reports.push(ProcessReport { at: now, target: target.clone(), entity, state });

@@ -91,7 +91,7 @@ pub(super) fn exemplar(
     header: &mut PointHeader,
     exemplar: Exemplar,
     value: Option<Number>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> super::Result<()> {
     match value {
         Some(value) => tally.push(&mut header.exemplars, Exemplar { value, ..exemplar }),

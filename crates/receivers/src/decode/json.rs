@@ -28,7 +28,7 @@ use super::tally::Tally;
 use super::{DecodeError, Result};
 
 /// Reads one item and settles it into the list.
-type ReadItem<T> = fn(&mut Reader<'_>, &mut Vec<T>, &mut Tally) -> Result<()>;
+type ReadItem<T> = fn(&mut Reader<'_>, &mut Vec<T>, &mut Tally<'_>) -> Result<()>;
 
 /// Keys of the outer layers, which are the same for the three signals but for their names.
 struct Layout {
@@ -53,7 +53,7 @@ const LOGS: Layout = Layout {
     scope: &["scope", "logRecords"],
 };
 
-pub(super) fn batch(signal: Signal, body: &[u8], tally: &mut Tally) -> Result<Batch> {
+pub(super) fn batch(signal: Signal, body: &[u8], tally: &mut Tally<'_>) -> Result<Batch> {
     let text = std::str::from_utf8(body).map_err(|error| DecodeError::Json {
         path: "$".to_owned(),
         what: format!("not UTF-8 at byte {}", error.valid_up_to()),
@@ -72,7 +72,7 @@ fn groups<T>(
     reader: &mut Reader<'_>,
     layout: &Layout,
     read_item: ReadItem<T>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<Vec<Group<T>>> {
     let mut groups = Vec::new();
     reader.object(layout.request, |reader, _| {
@@ -86,7 +86,7 @@ fn resource_groups<T>(
     layout: &Layout,
     read_item: ReadItem<T>,
     groups: &mut Vec<Group<T>>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let first = groups.len();
     let mut resource = Resource::default();
@@ -113,7 +113,7 @@ fn scope_items<T>(
     reader: &mut Reader<'_>,
     layout: &Layout,
     read_item: ReadItem<T>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<(InstrumentationScope, Vec<T>)> {
     let mut scope = InstrumentationScope::default();
     let mut items = Vec::new();

@@ -24,9 +24,9 @@ use super::Result;
 use super::tally::Tally;
 
 /// Reads one item out of a message and settles it into the list.
-type ReadItem<T> = fn(Message<'_>, &mut Vec<T>, &mut Tally) -> Result<()>;
+type ReadItem<T> = fn(Message<'_>, &mut Vec<T>, &mut Tally<'_>) -> Result<()>;
 
-pub(super) fn batch(signal: Signal, body: &[u8], tally: &mut Tally) -> Result<Batch> {
+pub(super) fn batch(signal: Signal, body: &[u8], tally: &mut Tally<'_>) -> Result<Batch> {
     let request = Message::new(body);
     Ok(match signal {
         Signal::Traces => Batch::Traces(groups(request, traces::span, tally)?),
@@ -39,7 +39,7 @@ pub(super) fn batch(signal: Signal, body: &[u8], tally: &mut Tally) -> Result<Ba
 fn groups<T>(
     mut request: Message<'_>,
     read_item: ReadItem<T>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<Vec<Group<T>>> {
     let mut groups = Vec::new();
     while let Some(field) = request.next_field()? {
@@ -54,7 +54,7 @@ fn resource_groups<T>(
     mut message: Message<'_>,
     read_item: ReadItem<T>,
     groups: &mut Vec<Group<T>>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let first = groups.len();
     let mut resource = Resource::default();
@@ -83,7 +83,7 @@ fn resource_groups<T>(
 fn scope_items<T>(
     mut message: Message<'_>,
     read_item: ReadItem<T>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<(InstrumentationScope, Vec<T>)> {
     let mut scope = InstrumentationScope::default();
     let mut items = Vec::new();

@@ -3,32 +3,49 @@
 //! Wire bytes can be much smaller than what they stand for: two bytes are an empty log record of
 //! 200. Each element pushed into a list is therefore charged against a budget that follows from
 //! the length of the body alone. Real telemetry needs three to eight times its size; the budget
-//! allows [`EXPANSION_MAX`] times. Text is not charged: it is never longer than the input.
+//! allows [`EXPANSION_MAX`] times. At receipt, what the lists take is also reserved from the memory
+//! that all requests share, before it is allocated and by capacity, not length. Text is not
+//! charged: it is never longer than the input, whose bytes are bounded elsewhere.
 
 use model::signal::{Batch, Signal};
 
 use super::check::Fault;
 use super::{DecodeError, Decoded, Result};
+use crate::memory::{Reservation, Shortage};
 
 /// Decoded elements may take this many times the bytes of the body, and [`EXPANSION_BASE`] on top.
 pub const EXPANSION_MAX: usize = 12;
 const EXPANSION_BASE: usize = 1 << 20;
 
+/// Lists of elements larger than this begin with one, others with four.
+const LARGE_BYTES: usize = 64;
+
+/// Shared memory is reserved in steps of this; what is over is given back at the end.
+const RESERVE_BYTES: usize = 64 << 10;
+
 /// Longest reason handed back to the sender, in characters: reasons quote what was sent.
 const REASON_MAX: usize = 200;
 
-pub(super) struct Tally {
+pub(super) struct Tally<'a> {
     signal: Signal,
+    /// Where decoded memory is reserved; at replay it is not.
+    memory: Option<&'a mut Reservation>,
+    memory_bytes: usize,
     body_bytes: usize,
     budget_bytes: usize,
     rejected: u64,
     reason: Option<String>,
 }
 
-impl Tally {
-    pub(super) fn new(signal: Signal, body_bytes: usize) -> Self {
+impl<'a> Tally<'a> {
+    pub(super) fn new(
+        signal: Signal,
+        body_bytes: usize,
+        memory: Option<&'a mut Reservation>,
+    ) -> Self {
         let budget_bytes = body_bytes.saturating_mul(EXPANSION_MAX).saturating_add(EXPANSION_BASE);
-        Tally { signal, body_bytes, budget_bytes, rejected: 0, reason: None }
+        let (rejected, reason) = (0, None);
+        Tally { signal, memory, memory_bytes: 0, body_bytes, budget_bytes, rejected, reason }
     }
 
     /// Adds `element` to `list` if the budget allows.
@@ -38,8 +55,27 @@ impl Tally {
             return Err(DecodeError::TooDense { bytes: self.body_bytes });
         }
         self.budget_bytes -= size;
+        if list.len() == list.capacity() {
+            // As a list grows by itself: to twice its size. The old one lives until it is copied.
+            let more = list.capacity().max(if size > LARGE_BYTES { 1 } else { 4 });
+            self.reserve(more.saturating_mul(size))?;
+            list.reserve_exact(more);
+        }
         list.push(element);
         Ok(())
+    }
+
+    fn reserve(&mut self, bytes: usize) -> Result<()> {
+        self.memory_bytes = self.memory_bytes.saturating_add(bytes);
+        let Some(memory) = &mut self.memory else { return Ok(()) };
+        if self.memory_bytes <= memory.bytes() {
+            return Ok(());
+        }
+        let needed = self.memory_bytes - memory.bytes();
+        memory.grow(needed.next_multiple_of(RESERVE_BYTES)).map_err(|shortage| match shortage {
+            Shortage::Pool => DecodeError::NoMemory,
+            Shortage::Share { limit } => DecodeError::TooMuchMemory { limit },
+        })
     }
 
     /// Adds a valid item to `items`, leaves out and counts an invalid one.
@@ -66,6 +102,9 @@ impl Tally {
     }
 
     pub(super) fn finish(self, batch: Batch) -> Decoded {
+        if let Some(memory) = self.memory {
+            memory.shrink_to(self.memory_bytes);
+        }
         let items = match self.signal {
             Signal::Traces => "spans",
             Signal::Metrics => "data points",

@@ -22,4 +22,6 @@ mod grpc;
 
 mod bounds;
 
+mod memory;
+
 mod sdk;

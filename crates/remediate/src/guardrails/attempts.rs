@@ -8,7 +8,7 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
         title: "Attempts, then give up",
         documentation: "Within one incident a target is acted upon at most `attempts` times, \
             counted over all plans; refused and failed tries count. Then the plan gives up and \
-            a person is called.",
+            a person is called. An incident that was resolved and opens again begins anew.",
         setting: "healing.policies[].attempts",
         default: "3",
     },

@@ -3,15 +3,17 @@
 use model::{Cause, CauseKind, Evidence, EvidenceKind};
 
 use super::{Context, Guardrail, Spec};
+use crate::config::Limits;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
     spec: Spec {
         id: "G-8",
         title: "Sure of the cause",
-        documentation: "The first cause must be the one that the plan is for, have at least \
-            `cause_confidence_min`, and be supported by at least `direct_evidence_min` pieces \
-            of direct evidence: a look at the process, at calls, at the instance's telemetry, a \
-            probe, or, for a cause that is a change, the change itself.",
+        documentation: "The cause that the plan is for must be the first, or name a process \
+            that an agent saw go; it must have at least `cause_confidence_min`, and be \
+            supported by at least `direct_evidence_min` pieces of direct evidence: a look at \
+            the process, at calls, at the instance's telemetry, a probe, or, for a cause that \
+            is a change, the change itself.",
         setting: "healing.guardrails.cause_confidence_min, healing.guardrails.direct_evidence_min",
         default: "0.8, 1",
     },
@@ -19,20 +21,30 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
 };
 
 fn check(context: &Context<'_>) -> Result<String, String> {
-    let Some(cause) = context.incident.and_then(|incident| incident.causes.first()) else {
+    let Some(first) = context.incident.and_then(|incident| incident.causes.first()) else {
         return Err("no cause is known".to_owned());
     };
-    if cause.kind != context.plan.cause || cause.entity != context.plan.entity {
-        return Err(format!("the first cause is now {} of {}", cause.kind.as_str(), cause.entity));
+    let is_first = |cause: &Cause| cause.kind == first.kind && cause.entity == first.entity;
+    match context.cause() {
+        Some(cause) if is_first(cause) || cause.process.is_some() => sure(cause, context.limits),
+        _ => Err(format!("the first cause is now {} of {}", first.kind.as_str(), first.entity)),
     }
-    let (confidence, needed) = (cause.confidence, context.limits.cause_confidence_min);
+}
+
+/// Is it sure enough to be acted upon beside the first cause? Only a process speaks for itself.
+pub(crate) fn is_proven(cause: &Cause, limits: &Limits) -> bool {
+    cause.process.is_some() && sure(cause, limits).is_ok()
+}
+
+fn sure(cause: &Cause, limits: &Limits) -> Result<String, String> {
+    let (confidence, needed) = (cause.confidence, limits.cause_confidence_min);
     // Written so that a confidence that is not a number denies.
     let sure = confidence >= needed;
     if !sure {
         return Err(format!("confidence {confidence:.2}, {needed:.2} needed"));
     }
     let direct = cause.evidence.iter().filter(|evidence| is_direct(cause, evidence)).count();
-    let direct_min = context.limits.direct_evidence_min;
+    let direct_min = limits.direct_evidence_min;
     if direct < direct_min as usize {
         return Err(format!("{direct} pieces of direct evidence, {direct_min} needed"));
     }

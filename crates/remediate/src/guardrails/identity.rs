@@ -35,7 +35,7 @@ fn check(context: &Context<'_>) -> Result<String, String> {
 
 /// What must be so when the executor acts, or why nothing may be done.
 pub(crate) fn expectation(context: &Context<'_>) -> Result<Expectation, String> {
-    let Some(cause) = context.incident.and_then(|incident| incident.causes.first()) else {
+    let Some(cause) = context.cause() else {
         return Err("no cause is known".to_owned());
     };
     match context.report.map(|report| &report.state) {

@@ -8,8 +8,8 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
     spec: Spec {
         id: "G-9",
         title: "Same tenant and environment",
-        documentation: "The incident, its first cause and the target must lie in the same \
-            tenant and environment.",
+        documentation: "The incident, the cause that the plan is for and the target must lie in \
+            the same tenant and environment.",
         setting: "",
         default: "always on",
     },
@@ -20,7 +20,7 @@ fn check(context: &Context<'_>) -> Result<String, String> {
     let (Some(incident), Some(target)) = (context.incident, context.target) else {
         return Err("incident or target is not known".to_owned());
     };
-    let cause = incident.causes.first().map(|cause| &cause.entity.scope);
+    let cause = context.cause().map(|cause| &cause.entity.scope);
     let scope = &target.entity.scope;
     if incident.scope != *scope {
         return Err(format!("incident in {}, target in {}", text(&incident.scope), text(scope)));

@@ -228,6 +228,15 @@ fn g8_needs_a_sure_cause_with_direct_evidence() {
     check("G-8", evidence(EvidenceKind::Calls, false), "0 pieces of direct evidence, 1 needed");
     check("G-8", evidence(EvidenceKind::Topology, true), "0 pieces");
     check("G-8", evidence(EvidenceKind::Change, true), "0 pieces");
+    let second = |process| {
+        move |facts: &mut Facts| {
+            facts.incident().causes[0].process = process;
+            let first = f::cause(CauseKind::Crash, "payment", Some(f::process(5)));
+            facts.incident().causes.insert(0, first);
+        }
+    };
+    check("G-8", second(Some(f::process(1))), "");
+    check("G-8", second(None), "now crash of payment");
 }
 
 #[test]
@@ -237,7 +246,10 @@ fn g9_denies_across_environments() {
     check("G-9", |facts| facts.incident().scope = staging(), "incident in default/staging");
     check(
         "G-9",
-        |facts| facts.incident().causes[0].entity.scope = staging(),
+        |facts| {
+            facts.incident().causes[0].entity.scope = staging();
+            facts.plan.entity.scope = staging();
+        },
         "cause in default/stag",
     );
     let elsewhere = |facts: &mut Facts| facts.target.as_mut().unwrap().entity.scope = staging();
@@ -274,6 +286,7 @@ fn g10_before_a_first_action_only_the_process_blamed_is_touched() {
     let silent = |pid| {
         move |facts: &mut Facts| {
             facts.incident().causes[0].kind = CauseKind::Silent;
+            facts.plan.cause = CauseKind::Silent;
             facts.report = Some(f::running("orders", pid));
         }
     };
@@ -300,6 +313,7 @@ fn g10_later_leaves_alone_what_others_started_until_it_had_its_time() {
 fn g11_touches_what_runs_only_while_users_are_hurt() {
     let silent = |facts: &mut Facts| {
         facts.incident().causes[0].kind = CauseKind::Silent;
+        facts.plan.cause = CauseKind::Silent;
         facts.report = Some(f::running("orders", 1));
     };
     check("G-11", silent, "");

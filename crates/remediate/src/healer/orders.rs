@@ -10,7 +10,7 @@ use model::{Action, ActionId, Incident, IncidentId, Mode, PlanId, PlanState, Tim
 
 use super::people::{Call, pages};
 use super::{Healer, note};
-use crate::guardrails::{self, Context, Decision, Passed};
+use crate::guardrails::{self, Context, Decision, Passed, cause_of};
 use crate::proposals::Proposals;
 use crate::record::{Approval, Record};
 
@@ -36,8 +36,9 @@ impl Healer {
             return;
         }
         if let Some(why) = approval_lapsed(record, now) {
+            let what = format!("plan {id} to {} {}", record.plan.kind, record.plan.target);
             self.enter(id, PlanState::Denied, &why, now, out);
-            return self.call_about(id, Call::Denied(id), &why, out);
+            return self.call_about(id, Call::Denied(id), &format!("{what}: {why}"), out);
         }
         if self.attempts_used(record) >= record.policy.attempts {
             return self.give_up(id, "all attempts are used up", now, out);
@@ -57,13 +58,11 @@ impl Healer {
         incident: Option<&Incident>,
         out: &mut Proposals,
     ) {
-        let Some(record) = self.records.get(&id) else { return };
+        let Some(record) = self.records.get(&id).filter(|record| !record.past) else { return };
         let is_new = record.plan.state != PlanState::DryRun;
         let all_passed = record.plan.verdicts.iter().all(|verdict| verdict.passed);
         let same_cause =
-            incident.and_then(|incident| incident.causes.first()).is_some_and(|cause| {
-                cause.kind == record.plan.cause && cause.entity == record.plan.entity
-            });
+            incident.is_some_and(|incident| cause_of(&record.plan, incident).is_some());
         if !is_new && (all_passed || !same_cause) {
             return;
         }
@@ -148,6 +147,7 @@ impl Healer {
         record.outcome_due = Some(action.not_after + target.action_timeout.0 + OUTCOME_MARGIN);
         record.outcome_assumed = false;
         record.verifying_since = None;
+        record.started = None;
         record.plan.attempts.push(Attempt { action: action.clone(), ordered: now, outcome: None });
         if let Some(memory) = self.memory.get_mut(&action.target) {
             memory.ordered(&record.policy, now);
@@ -160,16 +160,14 @@ impl Healer {
         out.orders.push(action);
     }
 
-    /// Tries on the plan's target in its incident, by any plan.
+    /// Tries on the plan's target since its incident was opened last, by any plan.
     pub(super) fn attempts_used(&self, record: &Record) -> u32 {
         let (incident, target) = (record.plan.incident, &record.plan.target);
         let of_same = self
             .records
             .values()
-            .map(|record| &record.plan)
-            .filter(|plan| plan.incident == incident && plan.target == *target);
-        let used: usize = of_same.map(|plan| plan.attempts.len()).sum();
-        u32::try_from(used).unwrap_or(u32::MAX)
+            .filter(|other| other.plan.incident == incident && other.plan.target == *target);
+        of_same.map(Record::attempts_used).fold(0, u32::saturating_add)
     }
 
     /// Why nothing may be done at all, if so.

@@ -1,6 +1,6 @@
 //! People: approval, denial, freeze, and calling for somebody.
 //!
-//! Each reason to call a person is given once per incident. Only incidents that page call: work for
+//! Each reason to call a person is given once per opening of an incident. Only incidents that page call: work for
 //! the day waits for the day.
 
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ use crate::record::{Approval, Freeze, Record};
 pub(super) enum Call {
     /// The cause is unknown or has no remedy.
     Cause,
+    /// All plans ended and users are still hurt.
+    Ended,
     TooManyPlans,
     Approval(PlanId),
     DryRun(PlanId),
@@ -108,8 +110,8 @@ impl Healer {
     ) {
         for incident in incidents.values().filter(|incident| pages(incident)) {
             let is_due = now >= hurting_since(incident) + self.config.call_human_after.0;
-            if is_due && let Some(why) = self.without_remedy(incident) {
-                self.call(incident.id, Call::Cause, why, out);
+            if is_due && let Some((call, why)) = self.without_remedy(incident) {
+                self.call(incident.id, call, why, out);
             }
         }
         for id in self.ids(|record| !record.is_final()) {
@@ -140,22 +142,25 @@ impl Healer {
         }
     }
 
-    /// Why no plan is there, where that is so and nobody was called before.
-    fn without_remedy(&self, incident: &Incident) -> Option<String> {
-        let mut plans = self.records.values().map(|record| &record.plan);
-        let has_live = plans.any(|plan| plan.incident == incident.id && !plan.state.is_final());
+    /// Why no plan is there, where that is so and nobody was called since the incident was opened.
+    fn without_remedy(&self, incident: &Incident) -> Option<(Call, String)> {
+        let has_live = self.of_opening(incident.id).any(|record| !record.is_final());
         if has_live || self.calls.contains_key(&incident.id) {
             return None;
         }
         let cause = incident.causes.first().filter(|cause| cause.kind != CauseKind::Unknown);
         let Some(cause) = cause else {
-            return Some("cause unknown: a person has to look".to_owned());
+            return Some((Call::Cause, "cause unknown: a person has to look".to_owned()));
         };
         if policies_for(&self.config, &self.targets, cause).is_empty() {
             let kind = cause.kind.as_str();
-            return Some(format!("no remedy is configured for {kind} of {}", cause.entity));
+            let why = format!("no remedy is configured for {kind} of {}", cause.entity);
+            return Some((Call::Cause, why));
         }
-        None
+        let plan = &self.of_opening(incident.id).last()?.plan;
+        let (id, kind, target, state) = (plan.id, &plan.kind, &plan.target, plan.state.as_str());
+        let why = format!("plan {id} to {kind} {target} ended ({state}) and users are still hurt");
+        Some((Call::Ended, why))
     }
 
     /// Calls for a person about a plan.

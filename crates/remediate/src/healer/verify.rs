@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use model::symptom::ObjectiveState;
+use model::tick::ProcessReport;
 use model::{Incident, IncidentId, PlanId, PlanState, Timestamp};
 
 use super::Healer;
+use super::credit::{Standing, standing, why_not_ours};
 use super::people::Call;
 use crate::proposals::{Proposals, StepInput};
 use crate::record::Record;
-use crate::recovery::{Proof, proof};
+use crate::recovery::{Proof, good_1m, proof};
 
 /// What one look at the figures says.
 enum Finding {
     Recovered(String),
     NotRecovered(String),
+    /// Users are well, and not by this plan.
+    ByOthers(String),
     /// The incident vanished; nothing can be proven any more.
     Lost,
     /// Figures are well, yet nobody makes requests that could prove it.
@@ -34,9 +37,14 @@ impl Healer {
             return self.postpone(&verifying, input.now);
         }
         for id in verifying {
-            let Some(record) = self.records.get(&id) else { continue };
+            let Some(record) = self.records.get_mut(&id) else { continue };
             let incident = incidents.get(&record.plan.incident).copied();
-            let finding = find(record, incident, input.objectives, input.now);
+            if let (Some(incident), Some(since)) = (incident, held_from(record)) {
+                record.tally.take(since, input.now, good_1m(incident, input.objectives));
+            }
+            let memory = self.memory.get(&record.plan.target);
+            let report = memory.and_then(|memory| memory.report.as_ref());
+            let finding = find(record, incident, report, input);
             self.conclude(id, finding, input.now, out);
         }
     }
@@ -55,55 +63,86 @@ impl Healer {
         match finding {
             Finding::Recovered(why) => self.enter(id, PlanState::Verified, &why, now, out),
             Finding::NotRecovered(why) => self.attempt_failed(id, &why, now, out),
+            Finding::ByOthers(why) => {
+                if let Some(record) = self.records.get_mut(&id) {
+                    record.by_others = true;
+                }
+                self.enter(id, PlanState::Withdrawn, &why, now, out);
+            }
             Finding::Lost => {
                 let why = "the incident is no longer reported: recovery was not proven";
                 self.enter(id, PlanState::GaveUp, why, now, out);
             }
             Finding::Unproven => {
-                let why = "it was done, but too few requests are made to prove that it helped";
-                self.call_about(id, Call::Unproven(id), why, out);
+                let Some(plan) = self.plan(id) else { return };
+                let why = format!(
+                    "{} {} was done, but too few requests are made to prove that it helped",
+                    plan.kind, plan.target
+                );
+                self.call_about(id, Call::Unproven(id), &why, out);
             }
             Finding::Wait => {}
         }
     }
 }
 
+/// Since when users are well, as far as it may be due to the last attempt: a recovery that began
+/// before the order says nothing about it.
+fn held_from(record: &Record) -> Option<Timestamp> {
+    let ordered = record.plan.attempts.last().map(|attempt| attempt.ordered);
+    record.recovery.since.map(|since| ordered.map_or(since, |ordered| since.max(ordered)))
+}
+
 fn find(
     record: &Record,
     incident: Option<&Incident>,
-    objectives: &[ObjectiveState],
-    now: Timestamp,
+    report: Option<&ProcessReport>,
+    input: &StepInput<'_>,
 ) -> Finding {
+    let now = input.now;
     let begun = record.verifying_since.unwrap_or(now);
-    let ordered = record.plan.attempts.last().map_or(begun, |attempt| attempt.ordered);
     let policy = &record.policy;
     let recovery = record.recovery;
     if recovery.gone && !recovery.resolved {
         return Finding::Lost;
     }
+    if let Standing::Died(process) = standing(record, report) {
+        let pid = process.pid;
+        return Finding::NotRecovered(format!("pid {pid}, which came up, is gone again"));
+    }
     let is_late = now >= begun + policy.verify_within.0;
-    let Some(since) = recovery.since else {
+    let Some(held_from) = held_from(record) else {
         let why = format!("users did not recover within {}", policy.verify_within);
         return if is_late { Finding::NotRecovered(why) } else { Finding::Wait };
     };
-    // A recovery that began before the order says nothing about it.
-    let held_from = since.max(ordered);
-    let proof = incident.map_or(Proof::Well, |incident| proof(incident, objectives));
+    let proof = match incident.map_or(Proof::Well, |incident| proof(incident, input.objectives)) {
+        Proof::Well if !record.tally.is_enough() => Proof::Unproven,
+        proof => proof,
+    };
     if proof == Proof::Burning && is_late && !recovery.resolved {
         return Finding::NotRecovered("users' figures are bad again".to_owned());
     }
     if now < held_from + policy.verify_for.0 {
         return Finding::Wait;
     }
-    let recovered = || {
-        let since = held_from.clock();
-        Finding::Recovered(format!("users are well since {since}, for {}", policy.verify_for))
-    };
     match proof {
-        Proof::Well => recovered(),
+        Proof::Well => recovered(record, report, held_from),
         // The diagnosis held the recovery for its own time before it resolved the incident.
-        _ if recovery.resolved => recovered(),
+        _ if recovery.resolved => recovered(record, report, held_from),
         Proof::Unproven if is_late => Finding::Unproven,
         Proof::Unproven | Proof::Burning => Finding::Wait,
     }
 }
+
+fn recovered(record: &Record, report: Option<&ProcessReport>, since: Timestamp) -> Finding {
+    match why_not_ours(record, report) {
+        Some(why) => Finding::ByOthers(why),
+        None => {
+            let (since, held) = (since.clock(), record.policy.verify_for);
+            Finding::Recovered(format!("users are well since {since}, for {held}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

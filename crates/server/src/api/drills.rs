@@ -5,18 +5,20 @@ use serde_json::{Value, json};
 
 use super::auth::Principal;
 use super::extract::{Json, Path, Text};
-use super::{App, Error};
+use super::{App, Error, off_the_loop};
 use crate::drills::{Record, StartError};
 
 pub(super) async fn list(State(app): State<App>) -> Result<Json<Vec<Record>>, Error> {
-    Ok(Json(app.drills.list()?))
+    let drills = app.drills.clone();
+    Ok(Json(off_the_loop(move || drills.list()).await?))
 }
 
 pub(super) async fn one(
     State(app): State<App>,
     Path(id): Path<u64>,
 ) -> Result<Json<Record>, Error> {
-    let record = app.drills.get(id)?;
+    let drills = app.drills.clone();
+    let record = off_the_loop(move || drills.get(id)).await?;
     record.map(Json).ok_or_else(|| Error::NotFound(format!("there is no drill {id}")))
 }
 

@@ -8,8 +8,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::auth::Principal;
 use super::extract::{Json, Path, Query};
-use super::{App, Error};
-use crate::driver;
+use super::{App, Error, off_the_loop};
 use crate::journal::{self, Journal};
 
 const EVENTS_MAX: usize = 1_000;
@@ -27,7 +26,7 @@ pub(super) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<Incident>>, Error> {
     let mut incidents: Vec<Incident> =
-        app.handle.ask(|core| core.engine.diagnoser.incidents().cloned().collect()).await?;
+        app.ask(|core| core.engine.diagnoser.incidents().cloned().collect()).await?;
     incidents.retain(|incident| query.state.is_none_or(|state| incident.state == state));
     incidents.sort_by_key(|incident| std::cmp::Reverse(incident.id));
     Ok(Json(incidents))
@@ -37,8 +36,7 @@ pub(super) async fn one(
     State(app): State<App>,
     Path(id): Path<u64>,
 ) -> Result<Json<Incident>, Error> {
-    let held =
-        app.handle.ask(move |core| core.engine.diagnoser.incident(IncidentId(id)).cloned()).await?;
+    let held = app.ask(move |core| core.engine.diagnoser.incident(IncidentId(id)).cloned()).await?;
     let incident = match held {
         Some(incident) => Some(incident),
         None => journal(&app, move |journal| journal.last_incident(id)).await?,
@@ -60,7 +58,8 @@ pub(super) struct EventsQuery {
     after: u64,
 }
 
-/// The journal, oldest first, from after a number on; at most 1,000 lines.
+/// The journal, oldest first, from after a number on; at most 1,000 lines, fewer
+/// where they are very long.
 pub(super) async fn all_events(
     State(app): State<App>,
     Query(query): Query<EventsQuery>,
@@ -68,14 +67,12 @@ pub(super) async fn all_events(
     raw(journal(&app, move |journal| journal.events_after(query.after, EVENTS_MAX)).await?)
 }
 
-/// Asks the journal where waiting for the disk holds nobody else up.
 async fn journal<T: Send + 'static>(
     app: &App,
     question: impl FnOnce(&Journal) -> Result<T, journal::Error> + Send + 'static,
 ) -> Result<T, Error> {
     let journal = app.journal.clone();
-    let asked = tokio::task::spawn_blocking(move || question(&journal));
-    Ok(asked.await.map_err(|_| driver::Error::Stopped)??)
+    off_the_loop(move || question(&journal)).await
 }
 
 fn raw(lines: Vec<String>) -> Result<Json<Vec<Box<RawValue>>>, Error> {
@@ -89,6 +86,15 @@ pub(super) async fn acknowledge(
     Path(id): Path<u64>,
 ) -> Result<Json<Value>, Error> {
     command(&app, &by, Command::Acknowledge { incident: IncidentId(id) }).await
+}
+
+/// Ends an incident whose recovery nothing will ever prove.
+pub(super) async fn close(
+    State(app): State<App>,
+    Extension(Principal(by)): Extension<Principal>,
+    Path(id): Path<u64>,
+) -> Result<Json<Value>, Error> {
+    command(&app, &by, Command::Close { incident: IncidentId(id) }).await
 }
 
 /// Gives a command and answers what came of it.

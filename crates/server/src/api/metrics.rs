@@ -5,6 +5,7 @@ use std::fmt::Write;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use model::tick::Quality;
 
 use super::{App, Error};
 use crate::clock;
@@ -19,12 +20,13 @@ struct Loop {
     frozen: bool,
     services: usize,
     objectives: usize,
+    quality: Quality,
+    left_out: [(&'static str, u64); 2],
 }
 
 pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Error> {
     let now = clock::now();
     let figures = app
-        .handle
         .ask(move |core| Loop {
             ticks: core.ticks(),
             lag_seconds: now.since(core.engine.now()).as_secs_f64(),
@@ -34,6 +36,11 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
             frozen: core.engine.healer.frozen().is_some(),
             services: core.engine.diagnoser.services().count(),
             objectives: core.engine.observed().objectives.len(),
+            quality: core.quality().clone(),
+            left_out: [
+                ("detect", core.engine.detectors.left_out()),
+                ("diagnose", core.engine.diagnoser.left_out()),
+            ],
         })
         .await?;
     let mut text = String::new();
@@ -69,8 +76,44 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
             "Group commits of the input log.",
             app.handle.log_fsyncs() as f64,
         ),
+        (
+            "immune_log_failed_commits_total",
+            "counter",
+            "Entries that the input log could not take.",
+            app.handle.health().failed_commits() as f64,
+        ),
+        (
+            "immune_journal_conflicts_total",
+            "counter",
+            "Events lost because the journal has others under their numbers.",
+            app.handle.health().journal_conflicts() as f64,
+        ),
+        (
+            "immune_late_spans_total",
+            "counter",
+            "Spans that ended too long ago to be judged.",
+            figures.quality.late_spans as f64,
+        ),
+        (
+            "immune_over_limit_items_total",
+            "counter",
+            "Items left out because a bound of observe.limits was reached.",
+            figures.quality.over_limit as f64,
+        ),
+        (
+            "immune_clock_skew_max_seconds",
+            "gauge",
+            "Largest difference between a sender's clock and arrival.",
+            figures.quality.skew_max_nanos as f64 / 1e9,
+        ),
     ] {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    }
+    let name = "immune_left_out_total";
+    let help = "What did not fit into a part's bounds.";
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
+    for (part, count) in figures.left_out {
+        let _ = writeln!(text, "{name}{{part=\"{part}\"}} {count}");
     }
     telemetry(&app, &mut text);
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))

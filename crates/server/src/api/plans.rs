@@ -14,13 +14,13 @@ use super::{App, Error};
 /// Newest first.
 pub(super) async fn list(State(app): State<App>) -> Result<Json<Vec<Plan>>, Error> {
     let mut plans: Vec<Plan> =
-        app.handle.ask(|core| core.engine.healer.plans().cloned().collect()).await?;
+        app.ask(|core| core.engine.healer.plans().cloned().collect()).await?;
     plans.sort_by_key(|plan| std::cmp::Reverse(plan.id));
     Ok(Json(plans))
 }
 
 pub(super) async fn one(State(app): State<App>, Path(id): Path<u64>) -> Result<Json<Plan>, Error> {
-    let plan = app.handle.ask(move |core| core.engine.plan(PlanId(id)).cloned()).await?;
+    let plan = app.ask(move |core| core.engine.plan(PlanId(id)).cloned()).await?;
     plan.map(Json).ok_or_else(|| Error::NotFound(format!("there is no plan {id}")))
 }
 

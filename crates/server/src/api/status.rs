@@ -49,7 +49,6 @@ struct Telemetry {
 
 pub(super) async fn status(State(app): State<App>) -> Result<Json<Status>, Error> {
     let (last_tick, open_incidents, frozen, catching_up_until, services) = app
-        .handle
         .ask(|core| {
             let engine = &core.engine;
             let frozen = engine.healer.frozen();
@@ -83,7 +82,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<Status>, Error
 }
 
 pub(super) async fn objectives(State(app): State<App>) -> Result<Json<Vec<ObjectiveState>>, Error> {
-    Ok(Json(app.handle.ask(|core| core.engine.observed().objectives.clone()).await?))
+    Ok(Json(app.ask(|core| core.engine.observed().objectives.clone()).await?))
 }
 
 #[derive(Serialize)]
@@ -99,7 +98,7 @@ struct Edge {
 }
 
 pub(super) async fn topology(State(app): State<App>) -> Result<Json<Topology>, Error> {
-    let topology = app.handle.ask(|core| {
+    let topology = app.ask(|core| {
         let diagnoser = &core.engine.diagnoser;
         let edge = |(caller, callee): (&Entity, &Entity)| Edge {
             caller: caller.clone(),
@@ -179,13 +178,24 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Ready when the loop has stepped lately: it recovered, the log can be written, nothing hangs.
+/// Ready when the log can be written and the loop has stepped lately: it recovered, nothing hangs. A
+/// loop that is ahead of the clock does not step on before the clock has caught up.
 pub(super) async fn ready(State(app): State<App>) -> (StatusCode, String) {
     const LATE_MAX: std::time::Duration = std::time::Duration::from_secs(10);
     let not = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"));
-    match app.handle.ask(|core| core.engine.now()).await {
-        Ok(last) if clock::now().since(last) <= LATE_MAX => (StatusCode::OK, "ok\n".to_owned()),
-        Ok(_) => not("the loop has not stepped for 10 s".to_owned()),
-        Err(error) => not(error.to_string()),
+    if let Some(why) = app.handle.health().log_trouble() {
+        return not(format!("the input log cannot be written: {why}"));
+    }
+    let last = match app.ask(|core| core.engine.now()).await {
+        Ok(last) => last,
+        Err(error) => return not(error.to_string()),
+    };
+    let now = clock::now();
+    match (now.since(last), last.since(now)) {
+        (late, _) if late > LATE_MAX => not("the loop has not stepped for 10 s".to_owned()),
+        (_, ahead) if ahead > LATE_MAX => {
+            not(format!("the loop is {} s ahead of the clock", ahead.as_secs()))
+        }
+        _ => (StatusCode::OK, "ok\n".to_owned()),
     }
 }

@@ -1,4 +1,4 @@
-//! `immune status`, `incidents`, `explain`, `acknowledge`.
+//! `immune status`, `incidents`, `explain`, `acknowledge`, `close`.
 
 use std::process::ExitCode;
 
@@ -83,21 +83,29 @@ impl Explain {
     }
 }
 
-/// Acknowledges an incident.
+/// Acknowledges or closes an incident.
 #[derive(Args)]
-pub(super) struct Acknowledge {
+pub(super) struct One {
     /// Number of the incident
     id: u64,
     #[command(flatten)]
     server: ServerArgs,
 }
 
-impl Acknowledge {
-    pub(super) fn run(self) -> Result<ExitCode> {
+impl One {
+    pub(super) fn acknowledge(self) -> Result<ExitCode> {
+        self.tell("acknowledge", "acknowledged")
+    }
+
+    pub(super) fn close(self) -> Result<ExitCode> {
+        self.tell("close", "closed")
+    }
+
+    fn tell(self, verb: &str, done: &str) -> Result<ExitCode> {
         let client = Client::new(&self.server)?;
-        let path = format!("incidents/{}/acknowledge", self.id);
+        let path = format!("incidents/{}/{verb}", self.id);
         let _: Value = block_on(client.post(&path, None))?;
-        text::line(&format!("incident {} is acknowledged", self.id));
+        text::line(&format!("incident {} is {done}", self.id));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -45,11 +45,18 @@ impl Config {
 
     fn check_storage(&self, found: &mut Found) {
         let seconds = Duration::from_secs;
-        let (every, hour) = (self.storage.snapshot_every, seconds(3600));
-        found.between("storage.snapshot_every", every, seconds(1), hour);
-        // Steps come each second; a shorter gap would mean that Immune is always away.
-        found.between("catch_up.gap", self.catch_up.gap, seconds(5), hour);
-        found.between("catch_up.calm", self.catch_up.calm, Duration::ZERO, hour);
+        found.between(
+            "storage.snapshot_every",
+            self.storage.snapshot_every,
+            seconds(5),
+            seconds(3600),
+        );
+        let day = seconds(24 * 3600);
+        found.between("storage.journal_keep", self.storage.journal_keep, day, 3650 * day);
+        // Steps come each second; a shorter gap would mean that Immune is always away, a longer one
+        // that it judges by what it saw before an outage.
+        found.between("catch_up.gap", self.catch_up.gap, seconds(5), seconds(600));
+        found.between("catch_up.calm", self.catch_up.calm, Duration::ZERO, seconds(600));
     }
 
     fn check_tokens(&self, found: &mut Found) {

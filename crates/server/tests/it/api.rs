@@ -23,6 +23,7 @@ const ROUTES: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("read", "GET", "/api/v1/drills/7", None, 404),
     ("read", "GET", "/metrics", None, 200),
     ("approve", "POST", "/api/v1/incidents/7/acknowledge", None, 409),
+    ("approve", "POST", "/api/v1/incidents/7/close", None, 409),
     ("approve", "POST", "/api/v1/plans/7/approve", None, 409),
     ("approve", "POST", "/api/v1/plans/7/deny", None, 409),
     ("approve", "POST", "/api/v1/freeze", Some(r#"{"reason":"a test"}"#), 200),

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::healing::{assert_in_order, until_healed};
+use crate::healing::{assert_in_order, replays, until_healed};
 use crate::lab::Lab;
 use crate::traffic::Traffic;
 use crate::wait::{all_of, pause, until};
@@ -37,8 +38,7 @@ fn one_incident_one_action(mut lab: Lab, opened: &Value) {
     assert_eq!(lab.starts(), 1, "{plan:#}");
     let opened = lab.story().iter().filter(|line| *line == "incident opened").count();
     assert_eq!(opened, 1);
-    let output = crate::lab::immune().arg("replay").arg(lab.data()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    replays(&lab);
 }
 
 fn killed_before_the_order() {
@@ -78,18 +78,22 @@ fn killed_again_and_again() {
     one_incident_one_action(lab, &opened);
 }
 
-#[test]
-fn a_server_killed_at_any_moment_forgets_nothing_and_does_nothing_twice() {
-    all_of(&[
-        ("killed before the order", killed_before_the_order),
-        ("killed while the action runs", killed_while_the_action_runs),
-        ("killed while verifying", killed_while_verifying),
-        ("killed again and again", killed_again_and_again),
-    ]);
+/// The order is on its way to an agent that does not listen; what it finds later is still one
+/// order.
+fn killed_with_the_order_on_its_way() {
+    let (mut lab, _traffic) = wounded(Duration::ZERO);
+    lab.incident("open", |_| true);
+    lab.signal_agent(Signal::STOP);
+    journal_has(&lab, "order");
+    lab.kill_server();
+    lab.signal_agent(Signal::CONT);
+    lab.start_with_agent();
+    let (_, plan) = until_healed(&lab);
+    assert_eq!(lab.starts(), 1, "{plan:#}");
+    replays(&lab);
 }
 
-#[test]
-fn an_agent_killed_in_the_middle_of_an_action_does_not_run_it_again() {
+fn agent_killed_in_the_middle_of_an_action() {
     let (lab, _traffic) = wounded(Duration::from_secs(3));
     until("the start command runs", || (lab.starts() == 1).then_some(()));
     lab.kill_agent();
@@ -103,4 +107,16 @@ fn an_agent_killed_in_the_middle_of_an_action_does_not_run_it_again() {
     let plans = lab.get("plans");
     let states: Vec<_> = plans.as_array().unwrap().iter().map(|plan| &plan["state"]).collect();
     assert!(states.iter().all(|state| *state != "running"), "{plans:#}");
+}
+
+#[test]
+fn whoever_is_killed_at_whatever_moment_nothing_is_forgotten_and_nothing_done_twice() {
+    all_of(&[
+        ("killed before the order", killed_before_the_order),
+        ("killed with the order on its way", killed_with_the_order_on_its_way),
+        ("killed while the action runs", killed_while_the_action_runs),
+        ("killed while verifying", killed_while_verifying),
+        ("killed again and again", killed_again_and_again),
+        ("agent killed in the middle of an action", agent_killed_in_the_middle_of_an_action),
+    ]);
 }

@@ -68,7 +68,8 @@ fn a_crash_is_detected_explained_healed_verified_and_replays_identically() {
     replays(&lab);
 }
 
-fn replays(lab: &Lab) {
+/// The input log, run through a new loop, says what the journal says.
+pub fn replays(lab: &Lab) {
     let output = immune().arg("replay").arg(lab.data()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("identical to the journal"), "{text}");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 use serde_json::{Value, json};
 
 use crate::http::{self, Response};
@@ -38,7 +38,11 @@ fn own_ip() -> Ipv4Addr {
 }
 
 pub fn immune() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_immune"));
+    immune_through(env!("CARGO_BIN_EXE_immune"))
+}
+
+fn immune_through(program: &str) -> Command {
+    let mut command = Command::new(program);
     for name in ["IMMUNE_SERVER", "IMMUNE_TOKEN", "RUST_LOG", "HTTP_PROXY", "http_proxy"] {
         command.env_remove(name);
     }
@@ -54,7 +58,7 @@ impl Lab {
         let target = TcpListener::bind((ip, 0)).unwrap().local_addr().unwrap();
         let any = format!("{ip}:0");
         let config = json!({
-            "storage": { "path": dir.path().join("data"), "snapshot_every": "3s" },
+            "storage": { "path": dir.path().join("data"), "snapshot_every": "5s" },
             "api": { "listen": any },
             "receivers": { "otlp": { "grpc": any, "http": any } },
             "detect": { "clear_after": "10s" },
@@ -145,7 +149,10 @@ impl Lab {
             .append(true)
             .open(self.dir.path().join("server.log"))
             .unwrap();
-        let mut command = immune();
+        // A file that may not grow is then an error, as on a full disk, and no signal.
+        let program = immune().get_program().to_owned();
+        let mut command = immune_through("/bin/sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program);
         command.arg("run").arg("-c").arg(self.write_config());
         command.env("RUST_LOG", "info,server=debug");
         command.stdout(Stdio::null()).stderr(log);
@@ -181,6 +188,13 @@ impl Lab {
         });
     }
 
+    /// Lets the server's files grow no further than this; `None`: as they like.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let pid = i32::try_from(self.server.as_ref().unwrap().id()).unwrap();
+        let limit = Rlimit { current: bytes, maximum: None };
+        rustix::process::prlimit(Pid::from_raw(pid), Resource::Fsize, limit).unwrap();
+    }
+
     pub fn kill_server(&mut self) {
         *self.otlp.lock().unwrap() = None;
         let mut server = self.server.take().unwrap();
@@ -206,9 +220,13 @@ impl Lab {
     }
 
     pub fn kill_agent(&self) {
+        self.signal_agent(Signal::KILL);
+    }
+
+    pub fn signal_agent(&self, signal: Signal) {
         let agents = self.agents();
         assert_eq!(agents.len(), 1, "one agent runs: {agents:?}");
-        kill(agents[0], Signal::KILL);
+        kill(agents[0], signal);
     }
 
     pub fn agents(&self) -> Vec<u32> {

@@ -28,6 +28,8 @@ mod notifications;
 
 mod api;
 
+mod full_disk;
+
 mod startup;
 
 mod config;

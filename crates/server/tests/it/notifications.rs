@@ -127,9 +127,40 @@ fn a_person_is_called_when_healing_fails() {
     until_delivered(&lab, &webhook, "resolved");
 }
 
+/// Neither a receiver that is away nor one that refuses holds another up; nobody is asked again who
+/// said no, and no ring hurries one that is away.
+fn each_receiver_has_its_own_fate() {
+    let (live, refusing, failing) =
+        (Webhook::answering(200), Webhook::answering(404), Webhook::answering(503));
+    let mut lab = Lab::new();
+    let receiver = |name: &str, address: &str| json!({ "name": name, "webhook": { "url": format!("http://{address}/") } });
+    let at = |webhook: &Webhook| webhook.address.to_string();
+    lab.config["notify"] = json!([
+        receiver("away", "127.0.0.1:1"),
+        receiver("refusing", &at(&refusing)),
+        receiver("failing", &at(&failing)),
+        receiver("live", &at(&live)),
+    ]);
+    lab.start_target();
+    lab.start_with_agent();
+    let traffic = Traffic::start(&lab);
+    traffic.until_good(60);
+    lab.kill_target();
+    until_delivered(&lab, &live, "resolved");
+    let owed = owed(&lab);
+    until("all were refused", || (refusing.got(404).len() >= owed.len()).then_some(()));
+    assert_eq!(refusing.got(404).len(), owed.len());
+    assert_eq!(lab.log().matches("notification is given up").count(), owed.len(), "{}", lab.log());
+    let tried = failing.got(503);
+    assert!((2..=7).contains(&tried.len()), "{} tries", tried.len());
+    let first = |got: &Got| got.message["notification_reason"] == "opened";
+    assert!(tried.iter().all(first), "what comes after the first waits for it");
+}
+
 #[test]
 fn people_are_told_of_exactly_what_the_journal_owes_them() {
     all_of(&[
+        ("each receiver has its own fate", each_receiver_has_its_own_fate),
         ("retried and kept over a kill", retried_and_kept_over_a_kill),
         ("a person is called when healing fails", a_person_is_called_when_healing_fails),
     ]);

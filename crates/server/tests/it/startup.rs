@@ -25,6 +25,13 @@ fn a_data_folder_that_cannot_be_written_is_named() {
 }
 
 #[test]
+fn a_data_folder_whose_path_is_too_long_for_the_agents_socket_is_named() {
+    let mut lab = Lab::new();
+    lab.config["storage"]["path"] = json!(lab.dir.path().join("x".repeat(100)));
+    refuses_to_start(&mut lab, &["agent.sock is too long for a socket", "storage.path"]);
+}
+
+#[test]
 fn a_second_server_on_the_same_folder_is_turned_away() {
     let mut lab = Lab::new();
     lab.start();

@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use storage::{Committer, Config, Entry, Log, Reader, segment};
+use storage::{Committer, Config, Entry, Log, Priority, Reader, Refused, segment};
 
 fn write(folder: &Path, payloads: &[Vec<u8>]) {
     let (mut log, _) = Log::open(folder, Config { segment_bytes: 2048 }).unwrap();
@@ -101,6 +101,7 @@ fn callbacks_come_in_log_order_and_only_for_durable_entries() {
     for n in 0..500u32 {
         let sender = sender.clone();
         let entry = Entry {
+            priority: Priority::Telemetry,
             kind: 1,
             payload: Bytes::from(n.to_le_bytes().to_vec()),
             on_commit: Box::new(move |result, _| sender.send((n, result)).unwrap()),
@@ -118,29 +119,190 @@ fn callbacks_come_in_log_order_and_only_for_durable_entries() {
     assert!(committer.fsyncs() <= 500);
 }
 
+/// An entry whose callback waits for `hold`, if given, and so holds the thread.
+fn entry(priority: Priority, bytes: usize, hold: Option<Receiver<()>>) -> Entry {
+    let on_commit = Box::new(move |_, _| {
+        if let Some(hold) = hold {
+            let _ = hold.recv();
+        }
+    });
+    Entry { priority, kind: 1, payload: Bytes::from(vec![0; bytes]), on_commit }
+}
+
 #[test]
 fn a_full_queue_says_no() {
     let folder = tempfile::tempdir().unwrap();
     let (log, _) = Log::open(folder.path(), Config::default()).unwrap();
     let committer = Committer::spawn(log, 1000).unwrap();
     let (release, blocked) = sync_channel::<()>(0);
-    let entry = |bytes: usize, wait: Option<std::sync::mpsc::Receiver<()>>| Entry {
-        kind: 1,
-        payload: Bytes::from(vec![0; bytes]),
-        on_commit: Box::new(move |_, _| {
-            if let Some(wait) = wait {
-                let _ = wait.recv();
-            }
-        }),
-    };
-    committer.submit(entry(900, Some(blocked))).unwrap();
-    assert!(committer.submit(entry(200, None)).is_err());
+    committer.submit(entry(Priority::Telemetry, 900, Some(blocked))).unwrap();
+    assert_eq!(committer.submit(entry(Priority::Telemetry, 200, None)), Err(Refused::Full));
     release.send(()).unwrap();
     while committer.bytes_waiting() > 0 {
         std::thread::yield_now();
     }
-    committer.submit(entry(200, None)).unwrap();
+    committer.submit(entry(Priority::Telemetry, 200, None)).unwrap();
     committer.stop();
+}
+
+#[test]
+fn control_entries_pass_while_telemetry_is_at_its_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(folder.path(), Config::default()).unwrap();
+    let committer = Committer::spawn(log, 10_000).unwrap();
+    let (release, blocked) = sync_channel::<()>(0);
+    committer.submit(entry(Priority::Control, 1, Some(blocked))).unwrap();
+    // At its bound in entries …
+    let mut taken = 0;
+    while committer.submit(entry(Priority::Telemetry, 1, None)).is_ok() {
+        taken += 1;
+    }
+    assert_eq!(taken, 3072);
+    committer.submit(entry(Priority::Control, 20_000, None)).unwrap();
+    release.send(()).unwrap();
+    while committer.bytes_waiting() > 0 {
+        std::thread::yield_now();
+    }
+    // … and in bytes.
+    let (release, blocked) = sync_channel::<()>(0);
+    committer.submit(entry(Priority::Telemetry, 9_000, Some(blocked))).unwrap();
+    assert_eq!(committer.submit(entry(Priority::Telemetry, 2_000, None)), Err(Refused::Full));
+    committer.submit(entry(Priority::Control, 2_000, None)).unwrap();
+    release.send(()).unwrap();
+    committer.stop();
+    assert_eq!(read(folder.path(), 1).len(), 1 + 3072 + 1 + 2);
+}
+
+#[test]
+fn an_entry_over_the_bound_passes_alone_and_one_over_the_format_never() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(folder.path(), Config::default()).unwrap();
+    let committer = Committer::spawn(log, 10).unwrap();
+    committer.submit(entry(Priority::Telemetry, 100, None)).unwrap();
+    let bytes = segment::PAYLOAD_BYTES_MAX + 1;
+    for priority in [Priority::Telemetry, Priority::Control] {
+        let refused = committer.submit(entry(priority, bytes, None));
+        assert_eq!(refused, Err(Refused::TooLarge { bytes }));
+    }
+    committer.stop();
+}
+
+/// A log of two records of which the second, which begins with `inner`, was cut short on disk.
+fn torn_around(inner: &[u8]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, _) = Log::open(folder.path(), Config::default()).unwrap();
+    log.append(1, b"first").unwrap();
+    log.append(1, &[inner, &[b'x'; 500]].concat()).unwrap();
+    log.sync().unwrap();
+    let path = last_segment(folder.path());
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 100]).unwrap();
+    folder
+}
+
+#[test]
+fn a_record_forged_inside_a_torn_one_is_not_believed() {
+    let salts = [segment::Salt::new([0; 16]), segment::Salt::new([0xA5; 16])];
+    for salt in salts {
+        for seq in [2, 3] {
+            let mut forged = Vec::new();
+            segment::write_record(&mut forged, &salt, seq, 3, b"freeze");
+            let folder = torn_around(&forged);
+            assert_eq!(read(folder.path(), 1), [(1, b"first".to_vec())]);
+            let (_, recovered) = Log::open(folder.path(), Config::default()).unwrap();
+            assert_eq!((recovered.next_seq, recovered.damaged), (2, None));
+            assert!(recovered.torn.is_some());
+        }
+    }
+}
+
+#[test]
+fn not_even_a_true_record_is_looked_for_inside_a_torn_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, _) = Log::open(folder.path(), Config::default()).unwrap();
+    log.append(1, b"first").unwrap();
+    log.sync().unwrap();
+    let path = last_segment(folder.path());
+    let bytes = std::fs::read(&path).unwrap();
+    let segment::Header::Good { salt, .. } = segment::read_header(&bytes) else { panic!() };
+    let mut inner = Vec::new();
+    segment::write_record(&mut inner, &salt, 3, 3, b"freeze");
+    log.append(1, &[&inner[..], &[b'x'; 500]].concat()).unwrap();
+    log.sync().unwrap();
+    drop(log);
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 100]).unwrap();
+    assert_eq!(read(folder.path(), 1), [(1, b"first".to_vec())]);
+
+    // Whole but with damage in its payload, it hides what it holds and not what follows.
+    let mut bytes = bytes;
+    let end = bytes.len() - 1;
+    bytes[end] ^= 1;
+    segment::write_record(&mut bytes, &salt, 3, 1, b"third");
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(read(folder.path(), 1), [(1, b"first".to_vec()), (3, b"third".to_vec())]);
+}
+
+#[test]
+fn damage_in_any_byte_of_a_record_costs_only_that_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, _) = Log::open(folder.path(), Config::default()).unwrap();
+    for payload in [b"one", b"two", b"six"] {
+        log.append(1, payload).unwrap();
+    }
+    log.sync().unwrap();
+    drop(log);
+    let path = last_segment(folder.path());
+    let whole = std::fs::read(&path).unwrap();
+    let record_bytes = segment::RECORD_HEADER_BYTES + 3;
+    for place in 0..record_bytes {
+        for bit in [0x01, 0x80] {
+            let mut bytes = whole.clone();
+            bytes[segment::HEADER_BYTES + record_bytes + place] ^= bit;
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(read(folder.path(), 1), [(1, b"one".to_vec()), (3, b"six".to_vec())]);
+        }
+    }
+}
+
+#[test]
+fn a_new_segment_that_a_power_cut_left_empty_is_written_anew() {
+    for left in [0, 10, 16, segment::HEADER_BYTES, 4096] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &[b"first".to_vec()]);
+        std::fs::write(segment::path(folder.path(), 2), vec![0; left]).unwrap();
+        let (mut log, recovered) = Log::open(folder.path(), Config::default()).unwrap();
+        assert_eq!(recovered.next_seq, 2);
+        assert_eq!(recovered.torn.unwrap().bytes_cut, left as u64);
+        assert_eq!(read(folder.path(), 1), [(1, b"first".to_vec())]);
+        log.append(1, b"second").unwrap();
+        log.sync().unwrap();
+        drop(log);
+        let (_, recovered) = Log::open(folder.path(), Config::default()).unwrap();
+        assert_eq!((recovered.next_seq, recovered.torn), (3, None));
+        assert_eq!(read(folder.path(), 1).len(), 2);
+    }
+}
+
+#[test]
+fn a_zeroed_header_before_records_is_not_taken_for_an_empty_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[b"first".to_vec()]);
+    let path = last_segment(folder.path());
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[..segment::HEADER_BYTES].fill(0);
+    std::fs::write(&path, &bytes).unwrap();
+    let error = Log::open(folder.path(), Config::default()).unwrap_err();
+    assert!(error.to_string().contains("not a log segment"), "{error}");
+}
+
+#[test]
+fn another_version_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = [&b"IMWL"[..], &1u32.to_le_bytes(), &1u64.to_le_bytes()].concat();
+    std::fs::write(segment::path(folder.path(), 1), header).unwrap();
+    let error = Log::open(folder.path(), Config::default()).unwrap_err();
+    assert!(error.to_string().contains("version 1; this program reads version 2"), "{error}");
 }
 
 proptest! {
@@ -175,7 +337,7 @@ proptest! {
             if end > length { break; }
             whole += 1;
         }
-        if length < segment::HEADER_BYTES && bytes.len() >= segment::HEADER_BYTES {
+        if length < segment::HEADER_BYTES && !garbage.is_empty() {
             // Garbage where a header should be is not ours to guess about.
             return Ok(());
         }

@@ -24,7 +24,7 @@ const LOG_RECORD: &[&str] = &[
 pub(super) fn log_record(
     reader: &mut Reader<'_>,
     records: &mut Vec<LogRecord>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut record = LogRecord::default();
     let mut fault = Fault::default();

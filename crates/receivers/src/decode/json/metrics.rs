@@ -25,7 +25,7 @@ const METRIC: &[&str] = &[
 pub(super) fn metric(
     reader: &mut Reader<'_>,
     metrics: &mut Vec<Metric>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut metric = Metric::default();
     reader.object(METRIC, |reader, key| {
@@ -47,7 +47,7 @@ pub(super) fn metric(
     tally.push(metrics, metric)
 }
 
-fn data(reader: &mut Reader<'_>, kind: &str, tally: &mut Tally) -> Result<MetricData> {
+fn data(reader: &mut Reader<'_>, kind: &str, tally: &mut Tally<'_>) -> Result<MetricData> {
     Ok(match kind {
         "gauge" => MetricData::Gauge(points(reader, number_point, tally)?.points),
         "sum" => {
@@ -76,8 +76,8 @@ struct Points<T> {
 /// Kinds that have no temporality ignore the key, as any that they do not know.
 fn points<T>(
     reader: &mut Reader<'_>,
-    read_point: fn(&mut Reader<'_>, &mut Vec<T>, &mut Tally) -> Result<()>,
-    tally: &mut Tally,
+    read_point: fn(&mut Reader<'_>, &mut Vec<T>, &mut Tally<'_>) -> Result<()>,
+    tally: &mut Tally<'_>,
 ) -> Result<Points<T>> {
     let mut data =
         Points { temporality: Temporality::Unspecified, monotonic: false, points: Vec::new() };
@@ -98,7 +98,7 @@ const NUMBER_POINT: &[&str] =
 fn number_point(
     reader: &mut Reader<'_>,
     points: &mut Vec<NumberPoint>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut point = NumberPoint { header: PointHeader::default(), value: None };
     let mut fault = Fault::default();
@@ -127,7 +127,7 @@ const HISTOGRAM_POINT: &[&str] = &[
 fn histogram_point(
     reader: &mut Reader<'_>,
     points: &mut Vec<HistogramPoint>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut point = HistogramPoint::default();
     let mut fault = Fault::default();
@@ -170,7 +170,7 @@ const EXPONENTIAL_POINT: &[&str] = &[
 fn exponential_point(
     reader: &mut Reader<'_>,
     points: &mut Vec<ExponentialPoint>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut point = ExponentialPoint::default();
     let mut fault = Fault::default();
@@ -196,7 +196,7 @@ fn exponential_point(
 fn buckets(
     reader: &mut Reader<'_>,
     buckets: &mut ExponentialBuckets,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     reader.object(&["offset", "bucketCounts"], |reader, key| {
         match key {
@@ -213,7 +213,7 @@ const SUMMARY_POINT: &[&str] =
 fn summary_point(
     reader: &mut Reader<'_>,
     points: &mut Vec<SummaryPoint>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut point = SummaryPoint::default();
     let mut fault = Fault::default();
@@ -244,7 +244,7 @@ fn quantile(reader: &mut Reader<'_>) -> Result<(f64, f64)> {
     Ok((quantile, value))
 }
 
-fn counts(reader: &mut Reader<'_>, counts: &mut Vec<u64>, tally: &mut Tally) -> Result<()> {
+fn counts(reader: &mut Reader<'_>, counts: &mut Vec<u64>, tally: &mut Tally<'_>) -> Result<()> {
     reader.array(|reader| {
         let count = reader.integer()?;
         tally.push(counts, count)
@@ -257,7 +257,7 @@ fn header(
     key: &str,
     header: &mut PointHeader,
     fault: &mut Fault,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     match key {
         "attributes" => attributes(reader, &mut header.attributes, tally)?,
@@ -276,7 +276,7 @@ fn exemplar(
     reader: &mut Reader<'_>,
     header: &mut PointHeader,
     fault: &mut Fault,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut exemplar = check::BLANK_EXEMPLAR;
     let mut value = None;

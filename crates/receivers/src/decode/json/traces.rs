@@ -27,7 +27,7 @@ const SPAN: &[&str] = &[
 pub(super) fn span(
     reader: &mut Reader<'_>,
     spans: &mut Vec<Span>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut span = Span::default();
     let mut fault = Fault::default();
@@ -53,7 +53,11 @@ pub(super) fn span(
     tally.settle(spans, span, fault)
 }
 
-fn event(reader: &mut Reader<'_>, events: &mut Vec<SpanEvent>, tally: &mut Tally) -> Result<()> {
+fn event(
+    reader: &mut Reader<'_>,
+    events: &mut Vec<SpanEvent>,
+    tally: &mut Tally<'_>,
+) -> Result<()> {
     let mut event = SpanEvent::default();
     reader.object(&["timeUnixNano", "name", "attributes"], |reader, key| {
         match key {
@@ -72,7 +76,7 @@ fn link(
     reader: &mut Reader<'_>,
     links: &mut Vec<SpanLink>,
     fault: &mut Fault,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut link = SpanLink::default();
     reader.object(LINK, |reader, key| {

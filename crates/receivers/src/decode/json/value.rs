@@ -9,7 +9,7 @@ use super::reader::Reader;
 pub(super) fn resource(
     reader: &mut Reader<'_>,
     resource: &mut Resource,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     reader.object(&["attributes"], |reader, _| attributes(reader, &mut resource.attributes, tally))
 }
@@ -17,7 +17,7 @@ pub(super) fn resource(
 pub(super) fn scope(
     reader: &mut Reader<'_>,
     scope: &mut InstrumentationScope,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     reader.object(&["name", "version", "attributes"], |reader, key| {
         match key {
@@ -32,12 +32,12 @@ pub(super) fn scope(
 pub(super) fn attributes(
     reader: &mut Reader<'_>,
     attributes: &mut Attributes,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     nested_attributes(reader, attributes, 0, tally)
 }
 
-pub(super) fn any_value(reader: &mut Reader<'_>, tally: &mut Tally) -> Result<AnyValue> {
+pub(super) fn any_value(reader: &mut Reader<'_>, tally: &mut Tally<'_>) -> Result<AnyValue> {
     nested_value(reader, 0, tally)
 }
 
@@ -45,7 +45,7 @@ fn nested_attributes(
     reader: &mut Reader<'_>,
     attributes: &mut Attributes,
     depth: usize,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     reader.array(|reader| {
         let mut attribute_key = String::new();
@@ -72,7 +72,7 @@ const VALUE: &[&str] = &[
 ];
 
 /// `depth` counts the arrays and maps around this value.
-fn nested_value(reader: &mut Reader<'_>, depth: usize, tally: &mut Tally) -> Result<AnyValue> {
+fn nested_value(reader: &mut Reader<'_>, depth: usize, tally: &mut Tally<'_>) -> Result<AnyValue> {
     let mut value = AnyValue::Empty;
     let mut given = false;
     reader.object(VALUE, |reader, key| {
@@ -97,7 +97,7 @@ fn nested_value(reader: &mut Reader<'_>, depth: usize, tally: &mut Tally) -> Res
     Ok(value)
 }
 
-fn array(reader: &mut Reader<'_>, depth: usize, tally: &mut Tally) -> Result<Vec<AnyValue>> {
+fn array(reader: &mut Reader<'_>, depth: usize, tally: &mut Tally<'_>) -> Result<Vec<AnyValue>> {
     let mut elements = Vec::new();
     reader.object(&["values"], |reader, _| {
         reader.array(|reader| {
@@ -108,7 +108,7 @@ fn array(reader: &mut Reader<'_>, depth: usize, tally: &mut Tally) -> Result<Vec
     Ok(elements)
 }
 
-fn map(reader: &mut Reader<'_>, depth: usize, tally: &mut Tally) -> Result<Attributes> {
+fn map(reader: &mut Reader<'_>, depth: usize, tally: &mut Tally<'_>) -> Result<Attributes> {
     let mut entries = Attributes::default();
     reader
         .object(&["values"], |reader, _| nested_attributes(reader, &mut entries, depth, tally))?;

@@ -11,7 +11,7 @@ use super::wire::Message;
 pub(super) fn log_record(
     mut message: Message<'_>,
     records: &mut Vec<LogRecord>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut record = LogRecord::default();
     let mut fault = Fault::default();

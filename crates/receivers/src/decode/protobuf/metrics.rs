@@ -14,7 +14,7 @@ use super::wire::Message;
 pub(super) fn metric(
     mut message: Message<'_>,
     metrics: &mut Vec<Metric>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut metric = Metric::default();
     while let Some(field) = message.next_field()? {
@@ -40,7 +40,7 @@ pub(super) fn metric(
 // Each of these goes on with what is there if it is of the same kind (pieces of one message are
 // merged), and replaces it otherwise (of a `oneof`, the last wins).
 
-fn gauge(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally) -> Result<()> {
+fn gauge(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally<'_>) -> Result<()> {
     let mut points = match std::mem::take(data) {
         MetricData::Gauge(points) => points,
         _ => Vec::new(),
@@ -54,7 +54,7 @@ fn gauge(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally) -> 
     Ok(())
 }
 
-fn sum(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally) -> Result<()> {
+fn sum(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally<'_>) -> Result<()> {
     let (mut temporality, mut monotonic, mut points) = match std::mem::take(data) {
         MetricData::Sum { temporality, monotonic, points } => (temporality, monotonic, points),
         _ => (Temporality::Unspecified, false, Vec::new()),
@@ -71,7 +71,7 @@ fn sum(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally) -> Re
     Ok(())
 }
 
-fn histogram(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally) -> Result<()> {
+fn histogram(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally<'_>) -> Result<()> {
     let (mut temporality, mut points) = match std::mem::take(data) {
         MetricData::Histogram { temporality, points } => (temporality, points),
         _ => (Temporality::Unspecified, Vec::new()),
@@ -90,7 +90,7 @@ fn histogram(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally)
 fn exponential_histogram(
     mut message: Message<'_>,
     data: &mut MetricData,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let (mut temporality, mut points) = match std::mem::take(data) {
         MetricData::ExponentialHistogram { temporality, points } => (temporality, points),
@@ -107,7 +107,7 @@ fn exponential_histogram(
     Ok(())
 }
 
-fn summary(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally) -> Result<()> {
+fn summary(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally<'_>) -> Result<()> {
     let mut points = match std::mem::take(data) {
         MetricData::Summary(points) => points,
         _ => Vec::new(),
@@ -124,7 +124,7 @@ fn summary(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally) -
 fn number_point(
     mut message: Message<'_>,
     points: &mut Vec<NumberPoint>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut point = NumberPoint { header: PointHeader::default(), value: None };
     let mut fault = Fault::default();
@@ -148,7 +148,7 @@ fn number_point(
 fn histogram_point(
     mut message: Message<'_>,
     points: &mut Vec<HistogramPoint>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut point = HistogramPoint::default();
     let mut fault = Fault::default();
@@ -176,7 +176,7 @@ fn histogram_point(
 fn exponential_point(
     mut message: Message<'_>,
     points: &mut Vec<ExponentialPoint>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut point = ExponentialPoint::default();
     let mut fault = Fault::default();
@@ -207,7 +207,7 @@ fn exponential_point(
 fn buckets(
     mut message: Message<'_>,
     buckets: &mut ExponentialBuckets,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     while let Some(field) = message.next_field()? {
         match field.number {
@@ -222,7 +222,7 @@ fn buckets(
 fn summary_point(
     mut message: Message<'_>,
     points: &mut Vec<SummaryPoint>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut point = SummaryPoint::default();
     while let Some(field) = message.next_field()? {
@@ -260,7 +260,7 @@ fn exemplar(
     mut message: Message<'_>,
     header: &mut PointHeader,
     fault: &mut Fault,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut exemplar = check::BLANK_EXEMPLAR;
     let mut value = None;

@@ -11,7 +11,7 @@ use super::wire::Message;
 pub(super) fn span(
     mut message: Message<'_>,
     spans: &mut Vec<Span>,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut span = Span::default();
     let mut fault = Fault::default();
@@ -37,7 +37,11 @@ pub(super) fn span(
     tally.settle(spans, span, fault)
 }
 
-fn event(mut message: Message<'_>, events: &mut Vec<SpanEvent>, tally: &mut Tally) -> Result<()> {
+fn event(
+    mut message: Message<'_>,
+    events: &mut Vec<SpanEvent>,
+    tally: &mut Tally<'_>,
+) -> Result<()> {
     let mut event = SpanEvent::default();
     while let Some(field) = message.next_field()? {
         match field.number {
@@ -54,7 +58,7 @@ fn link(
     mut message: Message<'_>,
     links: &mut Vec<SpanLink>,
     fault: &mut Fault,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut link = SpanLink::default();
     while let Some(field) = message.next_field()? {

@@ -9,7 +9,7 @@ use super::wire::Message;
 pub(super) fn resource(
     mut message: Message<'_>,
     resource: &mut Resource,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     while let Some(field) = message.next_field()? {
         if field.number == 1 {
@@ -22,7 +22,7 @@ pub(super) fn resource(
 pub(super) fn scope(
     mut message: Message<'_>,
     scope: &mut InstrumentationScope,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     while let Some(field) = message.next_field()? {
         match field.number {
@@ -39,7 +39,7 @@ pub(super) fn scope(
 pub(super) fn attribute(
     message: Message<'_>,
     attributes: &mut Attributes,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     nested_attribute(message, attributes, 0, tally)
 }
@@ -47,7 +47,7 @@ pub(super) fn attribute(
 pub(super) fn any_value(
     message: Message<'_>,
     value: &mut AnyValue,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     nested_value(message, value, 0, tally)
 }
@@ -56,7 +56,7 @@ fn nested_attribute(
     mut message: Message<'_>,
     attributes: &mut Attributes,
     depth: usize,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     let mut key = String::new();
     let mut value = AnyValue::Empty;
@@ -75,7 +75,7 @@ fn nested_value(
     mut message: Message<'_>,
     value: &mut AnyValue,
     depth: usize,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     while let Some(field) = message.next_field()? {
         match field.number {
@@ -111,7 +111,7 @@ fn array(
     mut message: Message<'_>,
     elements: &mut Vec<AnyValue>,
     depth: usize,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     while let Some(field) = message.next_field()? {
         if field.number == 1 {
@@ -127,7 +127,7 @@ fn map(
     mut message: Message<'_>,
     entries: &mut Attributes,
     depth: usize,
-    tally: &mut Tally,
+    tally: &mut Tally<'_>,
 ) -> Result<()> {
     while let Some(field) = message.next_field()? {
         if field.number == 1 {

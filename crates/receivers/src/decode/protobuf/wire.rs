@@ -220,7 +220,7 @@ impl<'a> Field<'a> {
     pub(super) fn each_fixed64<T>(
         &self,
         list: &mut Vec<T>,
-        tally: &mut Tally,
+        tally: &mut Tally<'_>,
         convert: fn(u64) -> T,
     ) -> Result<()> {
         match self.value {
@@ -238,7 +238,7 @@ impl<'a> Field<'a> {
     }
 
     /// `repeated uint64`, packed or one by one.
-    pub(super) fn each_varint(&self, list: &mut Vec<u64>, tally: &mut Tally) -> Result<()> {
+    pub(super) fn each_varint(&self, list: &mut Vec<u64>, tally: &mut Tally<'_>) -> Result<()> {
         match self.value {
             Value::Varint(value) => tally.push(list, value),
             Value::Bytes(_) => {

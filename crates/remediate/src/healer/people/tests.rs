@@ -16,7 +16,10 @@ fn waits_for_approval_and_takes_silence_for_a_no() {
     assert_eq!(world.plan(1).reason, "nobody approved within 5m");
     assert_eq!(
         world.calls,
-        ["approve or deny plan 1: restart orders", "nobody approved within 5m"]
+        [
+            "approve or deny plan 1: restart orders",
+            "plan 1 to restart orders: nobody approved within 5m"
+        ]
     );
     assert_eq!(world.run(500), []);
     let late = world.healer.approve(PlanId(1), "ann", world.now());
@@ -79,4 +82,27 @@ fn a_hold_by_the_engine_stops_orders_and_calls_nobody() {
     assert_eq!(world.calls, Vec::<String>::new());
     world.hold = None;
     assert_eq!(world.run(1).len(), 1);
+}
+
+#[test]
+fn a_person_is_called_when_all_plans_ended_and_users_are_still_hurt() {
+    let mut world = World::crashed(Mode::Auto);
+    world.healer.freeze("ann", "sale", world.now());
+    world.run(5);
+    let now = world.now();
+    world.healer.deny(PlanId(1), "ann", now).unwrap();
+    world.run(300);
+    assert_eq!(world.calls, ["plan 1 to restart orders ended (denied) and users are still hurt"]);
+}
+
+#[test]
+fn a_person_is_called_again_when_the_incident_opens_again() {
+    let mut world = World::crashed(Mode::Off);
+    world.run(100);
+    let now = world.now();
+    f::resolve(&mut world.incidents[0], now);
+    world.step();
+    f::reopen(&mut world.incidents[0]);
+    world.run(100);
+    assert_eq!(world.calls, ["no remedy is configured for crash of orders"; 2]);
 }

@@ -24,22 +24,26 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use engine::Core;
 use model::human::HumanDuration;
 use receivers::Counters;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 pub use auth::{Role, may_ingest};
 pub use error::Error;
 
 use crate::config::Config;
 use crate::drills::Drills;
-use crate::driver::Handle;
+use crate::driver::{self, Handle};
 use crate::hands::Hands;
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 
 /// Largest request body: an experiment file.
 const BODY_BYTES_MAX: usize = 1 << 20;
 const CONNECTIONS_MAX: u32 = 256;
+/// Questions that the API has with the loop at a time.
+pub const ASKING_MAX: usize = 4;
 /// A connection on which nothing arrives for this long is closed.
 const IDLE_TIMEOUT: HumanDuration = HumanDuration::from_secs(60);
 
@@ -54,6 +58,19 @@ pub struct Shared {
     pub started: model::Timestamp,
     /// The address that was really bound.
     pub listen: std::net::SocketAddr,
+    /// Questions that may be with the loop at a time.
+    pub asking: Semaphore,
+}
+
+impl Shared {
+    /// Asks the loop; many who ask wait here and not in the loop's queue, where the log waits too.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Core) -> T + Send + 'static,
+    ) -> Result<T, driver::Error> {
+        let _turn = self.asking.acquire().await.map_err(|_| driver::Error::Stopped)?;
+        self.handle.ask(question).await
+    }
 }
 
 type App = Arc<Shared>;
@@ -76,6 +93,7 @@ pub fn router(shared: App) -> Router {
         .layer(from_fn_with_state((shared.clone(), Role::Read), auth::require));
     let approving = Router::new()
         .route("/api/v1/incidents/{id}/acknowledge", post(incidents::acknowledge))
+        .route("/api/v1/incidents/{id}/close", post(incidents::close))
         .route("/api/v1/plans/{id}/approve", post(plans::approve))
         .route("/api/v1/plans/{id}/deny", post(plans::deny))
         .route("/api/v1/freeze", post(plans::freeze))
@@ -99,6 +117,14 @@ pub fn router(shared: App) -> Router {
         .layer(from_fn(extract::refuse_large))
         .layer(from_fn_with_state(shared.clone(), auth::guard_host))
         .with_state(shared)
+}
+
+/// Asks the journal where waiting for the disk holds nobody else up.
+async fn off_the_loop<T: Send + 'static>(
+    question: impl FnOnce() -> Result<T, journal::Error> + Send + 'static,
+) -> Result<T, Error> {
+    let asked = tokio::task::spawn_blocking(question);
+    Ok(asked.await.map_err(|_| driver::Error::Stopped)??)
 }
 
 /// Serves until `shutdown` resolves; open requests are finished.

@@ -48,6 +48,8 @@ pub struct Storage {
     pub log_size_max: receivers::ByteSize,
     /// How often the state is saved, so that a restart has little to replay.
     pub snapshot_every: HumanDuration,
+    /// How long the journal keeps events; above 2 GiB the oldest go before.
+    pub journal_keep: HumanDuration,
 }
 
 impl Default for Storage {
@@ -56,6 +58,7 @@ impl Default for Storage {
             path: PathBuf::from("immune-data"),
             log_size_max: receivers::ByteSize(4 << 30),
             snapshot_every: HumanDuration::from_secs(60),
+            journal_keep: HumanDuration::from_secs(90 * 24 * 3600),
         }
     }
 }
