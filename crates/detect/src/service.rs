@@ -1,5 +1,6 @@
 //! What is known of a service as a whole: when it was heard, what it completed, what waits in it,
-//! who calls it, which of its processes run. The ground on which "stalled" and "absent traffic" stand.
+//! who calls it, which of its processes run. The ground on which "stalled" and "absent traffic"
+//! stand.
 
 mod processes;
 

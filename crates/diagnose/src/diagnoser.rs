@@ -118,17 +118,6 @@ impl Diagnoser {
         self.known.topology.edges()
     }
 
-    pub(crate) fn close_record(&mut self, id: IncidentId, who: &str, at: Timestamp) -> bool {
-        let Some(record) = self.records.get_mut(&id).filter(|record| record.is_active()) else {
-            return false;
-        };
-        record.incident.state = IncidentState::Resolved;
-        record.incident.resolved = Some(at);
-        record.incident.firing.clear();
-        record.note(at, format!("closed by {who} without proof of recovery"));
-        true
-    }
-
     pub fn incident(&self, id: IncidentId) -> Option<&Incident> {
         self.records.get(&id).map(|record| &record.incident)
     }
@@ -348,7 +337,8 @@ fn troubles<'a>(
     record.turns.look_for_crashes(known, &hurt, onset, (now, late));
     let is_late = now.since(record.last_raised) > late;
     let harmed_since = record.harmed_since().unwrap_or(onset);
-    let first = (!is_late).then_some(Window { onset: harmed_since, now, after: None });
+    let first =
+        (!is_late).then_some(Window { onset: harmed_since, now, after: record.well_before });
     let mut windows = record.turns.windows(onset, first, now, late);
     if windows.is_empty() {
         record.turns.look_for_failures(known, &hurt, onset, now);

@@ -44,7 +44,7 @@ pub struct Window {
     /// When the harm began.
     pub onset: Timestamp,
     pub now: Timestamp,
-    /// What was before this is not compared with: an earlier harm began here. None for the first.
+    /// What was before this is not compared with: an earlier harm began or ended here.
     pub after: Option<Timestamp>,
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Reading order: `known` (facts from ticks: `topology`, `figures`, `processes`), `record` and
 //! `group` (incidents), `leads` and `walk` (following the trouble), `turns` (since when), `causes`
-//! (one file per kind), `score`, `assess` (ranking that stays put), `wording`, `diagnoser` (the step).
+//! (one file per kind), `score`, `assess` (ranking that stays put), `wording`, `diagnoser` (the
+//! step).
 //!
 //! Invariants: no clock, randomness or I/O; the same ticks give the same incidents, byte for byte.
 //! Nothing here knows of experiments. Scopes never mix. Absence of data never ends an incident.

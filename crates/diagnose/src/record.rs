@@ -34,6 +34,8 @@ pub struct Record {
     pub last_activity: Timestamp,
     pub last_raised: Timestamp,
     pub turns: Turns,
+    /// When users were well again before it was opened again: compared with since then only.
+    pub well_before: Option<Timestamp>,
     /// Changes that stand in the timeline already, by time and summary.
     pub changes_told: BTreeSet<(Timestamp, String)>,
     /// Firing symptoms that the detectors no longer mention, and since when.
@@ -81,6 +83,7 @@ impl Record {
             last_activity: now,
             last_raised: now,
             turns: Turns::default(),
+            well_before: None,
             changes_told: BTreeSet::new(),
             unmentioned: BTreeMap::new(),
             told: Told::default(),
@@ -115,7 +118,7 @@ impl Record {
         if self.incident.state == IncidentState::Resolved {
             self.note(now, format!("opened again: {} is hurt again", symptom.entity));
             self.incident.resolved = None;
-            self.incident.mitigated = None;
+            self.well_before = self.incident.mitigated.take();
             self.incident.state = IncidentState::Open;
             self.incident.needs_human.clear();
             // What went wrong this time is looked for anew.

@@ -6,7 +6,8 @@
 //! that the oldest plan comes first under a cap.
 //!
 //! `plans` makes and withdraws, `orders` decides and orders, `outcomes` takes the executor's word,
-//! `verify` judges recovery, `credit` whose work it was, `people` is approval, freeze and calls for a person.
+//! `verify` judges recovery, `credit` whose work it was, `people` is approval, freeze and calls for
+//! a person.
 
 mod plans;
 
@@ -83,8 +84,8 @@ impl Healer {
         &self.id_prefix
     }
 
-    /// Numbers further plans after `id`, so that no action's id is ever used again: for a state begun
-    /// anew beside an old journal.
+    /// Numbers further plans after `id`, so that no action's id is ever used again: for a state
+    /// begun anew beside an old journal.
     pub fn continue_after(&mut self, id: PlanId) {
         self.plans_made = self.plans_made.max(id.0);
     }

@@ -18,6 +18,9 @@ const IN_FLIGHT_MAX: u32 = 100;
 const PER_HOUR_MAX: u32 = 1_000;
 /// Bounds all waiting, so that no plan lasts for ever.
 const WAIT_MAX: Duration = Duration::from_secs(86_400);
+const ORDER_VALID_MIN: Duration = Duration::from_secs(1);
+/// An agent takes an order that is good for longer for one of a wrong clock.
+const ORDER_VALID_MAX: Duration = Duration::from_secs(600);
 
 /// One fault in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,9 +65,8 @@ impl Config {
         if !(0.0..=1.0).contains(&limits.cause_confidence_min) {
             found.push(invalid(&at("cause_confidence_min"), "must lie between 0 and 1"));
         }
-        if limits.order_valid_for.0 < Duration::from_secs(1) || limits.order_valid_for.0 > WAIT_MAX
-        {
-            found.push(invalid(&at("order_valid_for"), "must lie between 1s and 1d"));
+        if !(ORDER_VALID_MIN..=ORDER_VALID_MAX).contains(&limits.order_valid_for.0) {
+            found.push(invalid(&at("order_valid_for"), "must lie between 1s and 10m"));
         }
         if self.call_human_after.0 > WAIT_MAX {
             found.push(invalid("healing.call_human_after", "must be at most 1d"));

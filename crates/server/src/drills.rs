@@ -79,8 +79,8 @@ impl Drills {
         }
     }
 
-    /// Ends drills that were running when the server ended: undone, and recorded as aborted. One that
-    /// cannot be read is told of, and left to the agent, which undoes by itself.
+    /// Ends drills that were running when the server ended: undone, and recorded as aborted. One
+    /// that cannot be read is told of, and left to the agent, which undoes by itself.
     pub fn resume(&self) {
         let unfinished = self.journal.drills(true, LIST_MAX).unwrap_or_else(|error| {
             tracing::error!("cannot read the drills: {:#}", anyhow::Error::new(error));

@@ -1,8 +1,8 @@
 //! The driver: the one thread that owns the loop.
 //!
 //! It takes entries in log order, after they are durable, journals what the loop says, and only
-//! then lets it be done (`thread`). While the journal cannot be written nothing is ordered; what was
-//! said is kept and written when it can be again. `health` tells the API of such trouble.
+//! then lets it be done (`thread`). While the journal cannot be written nothing is ordered; what
+//! was said is kept and written when it can be again. `health` tells the API of such trouble.
 
 mod health;
 

@@ -193,7 +193,7 @@ struct Task {
     reported: BTreeMap<String, ProcessReport>,
     /// Reports on their way into the log; `None` comes back when it could not take them.
     reporting: Option<oneshot::Receiver<Option<Vec<ProcessReport>>>>,
-    /// The agent's answers since it connected are not settled yet: the loop was too busy to be asked.
+    /// What the connection began with is not settled: the loop was too busy to be asked.
     unsettled: Option<Welcomed>,
     child: Option<Child>,
     away_since: Option<Instant>,
@@ -291,8 +291,8 @@ impl Task {
         }
     }
 
-    /// Settles what may have been lost with the last connection, server, or agent; again on the next
-    /// beat, when the loop is too busy to be asked.
+    /// Settles what may have been lost with the last connection, server, or agent; again on the
+    /// next beat, when the loop is too busy to be asked.
     async fn reconcile(&mut self) {
         let Some(Welcomed { agent_frozen }) = self.unsettled.take() else { return };
         let asked = self.handle.ask(|core| {

@@ -308,3 +308,19 @@ fn a_stop_order_after_the_crash_does_not_unmake_it() {
     scene.goes("orders", true).seconds(60);
     scene.check_first(CauseKind::Crash, &service("orders"));
 }
+
+#[test]
+fn a_crash_soon_after_a_recovery_is_compared_with_the_time_when_all_was_well() {
+    let mut scene = polyglot(600);
+    kill_orders(&mut scene);
+    scene.seconds(600).runs("orders", &service("orders"), 4400);
+    scene.calls(&service("storefront"), &service("orders"), well(10));
+    scene.serves(&service("storefront"), well(10)).serves(&service("orders"), well(10));
+    scene.recovers(&service("storefront")).seconds(60).clears(&service("storefront"));
+    scene.seconds(120);
+    kill_orders(&mut scene);
+    scene.seconds(2);
+    assert_eq!(scene.incident(1).state, IncidentState::Open);
+    scene.check_first(CauseKind::Crash, &service("orders"));
+    assert_eq!(scene.first_cause(1).confidence, 0.95);
+}

@@ -1,7 +1,7 @@
 //! People: approval, denial, freeze, and calling for somebody.
 //!
-//! Each reason to call a person is given once per opening of an incident. Only incidents that page call: work for
-//! the day waits for the day.
+//! Each reason to call a person is given once per opening of an incident. Only incidents that page
+//! call: work for the day waits for the day.
 
 use std::collections::BTreeMap;
 

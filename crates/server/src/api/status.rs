@@ -178,13 +178,13 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Ready when the log can be written and the loop has stepped lately: it recovered, nothing hangs. A
-/// loop that is ahead of the clock does not step on before the clock has caught up.
+/// Ready when log and journal can be written and the loop has stepped lately: it recovered, nothing
+/// hangs. A loop that is far ahead of the clock is as wrong as one that is late.
 pub(super) async fn ready(State(app): State<App>) -> (StatusCode, String) {
     const LATE_MAX: std::time::Duration = std::time::Duration::from_secs(10);
     let not = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"));
-    if let Some(why) = app.handle.health().log_trouble() {
-        return not(format!("the input log cannot be written: {why}"));
+    if let Some(why) = app.handle.health().trouble() {
+        return not(why);
     }
     let last = match app.ask(|core| core.engine.now()).await {
         Ok(last) => last,

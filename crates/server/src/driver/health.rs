@@ -6,17 +6,42 @@ use std::sync::{Mutex, PoisonError};
 
 #[derive(Debug, Default)]
 pub struct Health {
-    log_fails: AtomicBool,
-    why: Mutex<String>,
+    log: Trouble,
+    journal: Trouble,
     failed_commits: AtomicU64,
     journal_conflicts: AtomicU64,
 }
 
-impl Health {
-    /// Why the input log cannot be written; `None` when it can.
-    pub fn log_trouble(&self) -> Option<String> {
+/// Something that cannot be written, and why.
+#[derive(Debug, Default)]
+struct Trouble {
+    fails: AtomicBool,
+    why: Mutex<String>,
+}
+
+impl Trouble {
+    fn why(&self) -> Option<String> {
         let why = || self.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.log_fails.load(Ordering::Acquire).then(why)
+        self.fails.load(Ordering::Acquire).then(why)
+    }
+
+    /// True when it begins.
+    fn begins(&self, why: &str) -> bool {
+        why.clone_into(&mut self.why.lock().unwrap_or_else(PoisonError::into_inner));
+        !self.fails.swap(true, Ordering::AcqRel)
+    }
+
+    /// True when there was any.
+    fn ends(&self) -> bool {
+        self.fails.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Health {
+    /// What cannot be written and why; `None` when all can.
+    pub fn trouble(&self) -> Option<String> {
+        let log = self.log.why().map(|why| format!("the input log cannot be written: {why}"));
+        log.or_else(|| Some(format!("the journal cannot be written: {}", self.journal.why()?)))
     }
 
     /// Entries that the log could not take.
@@ -30,16 +55,27 @@ impl Health {
     }
 
     pub(super) fn committed(&self) {
-        if self.log_fails.swap(false, Ordering::AcqRel) {
+        if self.log.ends() {
             tracing::info!("the input log can be written again");
         }
     }
 
-    pub(super) fn not_committed(&self, error: &str) {
+    pub(super) fn not_committed(&self, why: &str) {
         self.failed_commits.fetch_add(1, Ordering::Relaxed);
-        error.clone_into(&mut self.why.lock().unwrap_or_else(PoisonError::into_inner));
-        if !self.log_fails.swap(true, Ordering::AcqRel) {
-            tracing::error!("the input log cannot be written; nothing is taken or done: {error}");
+        if self.log.begins(why) {
+            tracing::error!("the input log cannot be written; nothing is taken or done: {why}");
+        }
+    }
+
+    pub(super) fn journalled(&self) {
+        if self.journal.ends() {
+            tracing::info!("the journal can be written again");
+        }
+    }
+
+    pub(super) fn not_journalled(&self, why: &str) {
+        if self.journal.begins(why) {
+            tracing::error!("the journal cannot be written; nothing is ordered: {why}");
         }
     }
 
@@ -53,13 +89,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_is_told_until_an_entry_is_durable_again() {
+    fn trouble_is_told_until_it_is_over() {
         let health = Health::default();
-        assert_eq!(health.log_trouble(), None);
+        assert_eq!(health.trouble(), None);
+        health.not_journalled("read-only");
+        assert_eq!(health.trouble().unwrap(), "the journal cannot be written: read-only");
         health.not_committed("no space left");
         health.not_committed("no space left on device");
-        assert_eq!(health.log_trouble().as_deref(), Some("no space left on device"));
+        let why = "the input log cannot be written: no space left on device";
+        assert_eq!(health.trouble().unwrap(), why);
         health.committed();
-        assert_eq!((health.log_trouble(), health.failed_commits()), (None, 2));
+        health.journalled();
+        assert_eq!((health.trouble(), health.failed_commits()), (None, 2));
     }
 }

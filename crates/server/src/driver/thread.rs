@@ -102,9 +102,8 @@ impl Thread {
         let unwritten = &self.unwritten.events;
         match driver.journal.append(unwritten, &driver.receivers, notify::notifies) {
             Ok(differing) => {
-                if self.unwritten.failed.take().is_some() {
-                    tracing::info!("the journal can be written again");
-                }
+                self.unwritten.failed = None;
+                self.handle.health().journalled();
                 if differing > 0 {
                     self.renumber(differing);
                 }
@@ -128,11 +127,8 @@ impl Thread {
     }
 
     fn not_written(&mut self, error: journal::Error) {
-        let now = self.driver.core.engine.now();
-        if self.unwritten.failed.replace(now).is_none() {
-            let error = anyhow::Error::new(error);
-            tracing::error!("journal cannot be written, nothing is ordered: {error:#}");
-        }
+        self.unwritten.failed = Some(self.driver.core.engine.now());
+        self.handle.health().not_journalled(&format!("{:#}", anyhow::Error::new(error)));
         let lost = self.unwritten.cut(UNWRITTEN_MAX);
         if lost > 0 {
             tracing::error!(events = lost, "the journal loses its oldest unwritten events");

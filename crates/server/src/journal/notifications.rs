@@ -1,7 +1,7 @@
 //! What is owed to whom, and when it is to be tried again.
 //!
-//! The notifications of one incident go to a receiver in their order: while one is owed, those after
-//! it wait. Those of other incidents, and of other receivers, do not.
+//! The notifications of one incident go to a receiver in their order: while one is owed, those
+//! after it wait. Those of other incidents, and of other receivers, do not.
 
 use std::time::Duration;
 

@@ -65,6 +65,7 @@ fn a_crash_is_detected_explained_healed_verified_and_replays_identically() {
     lab.stop_server();
     until("the agent goes along", || lab.agents().is_empty().then_some(()));
     assert!(lab.target_answers(), "and leaves the target alone");
+    assert!(!lab.log().contains("agent disconnected"), "an end in good order worries nobody");
     replays(&lab);
 }
 

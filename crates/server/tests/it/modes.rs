@@ -73,6 +73,11 @@ fn denied_by_a_person() {
     assert_eq!(lab.post("plans/1/approve", None).status, 409, "a no is a no");
     let incident = lab.get("incidents/1");
     assert_ne!(incident["state"], "resolved", "{incident:#}");
+    // A person may also end it, proof or not.
+    assert_eq!(lab.said(&["close", "1"]).trim(), "incident 1 is closed");
+    assert_eq!(lab.get("incidents/1")["state"], "resolved");
+    assert!(lab.story().contains(&"incident resolved".to_owned()), "{:#?}", lab.story());
+    assert_eq!(lab.post("incidents/1/close", None).status, 409, "there is nothing to end");
 }
 
 fn denied_by_nobodys_answer() {

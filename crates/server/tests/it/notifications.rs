@@ -133,7 +133,10 @@ fn each_receiver_has_its_own_fate() {
     let (live, refusing, failing) =
         (Webhook::answering(200), Webhook::answering(404), Webhook::answering(503));
     let mut lab = Lab::new();
-    let receiver = |name: &str, address: &str| json!({ "name": name, "webhook": { "url": format!("http://{address}/") } });
+    let receiver = |name: &str, address: &str| {
+        let url = format!("http://{address}/");
+        json!({ "name": name, "webhook": { "url": url } })
+    };
     let at = |webhook: &Webhook| webhook.address.to_string();
     lab.config["notify"] = json!([
         receiver("away", "127.0.0.1:1"),
