@@ -132,8 +132,8 @@ impl Engine {
         self.event(now, kind, effects);
     }
 
-    /// While catching up only trouble that was known before goes on. What was first seen meanwhile counts
-    /// afterwards only if it still hurts: a backlog tells of trouble that may long be over.
+    /// While catching up only trouble that was known before goes on. What was first seen meanwhile
+    /// counts afterwards only if it still hurts: a backlog tells of trouble that may long be over.
     fn calm(&mut self, mut observed: Observed) -> Observed {
         let calm = self.now < self.calm_until;
         let firing: BTreeSet<SymptomKey> = observed.firing.iter().map(Symptom::key).collect();
@@ -156,8 +156,8 @@ impl Engine {
         self.config.catch_up.is_gap(self.now.since(now))
     }
 
-    /// Begins anew at an earlier time: nothing that was timed by the wrong clock can be trusted. Open
-    /// incidents end without proof, numbers go on, a freeze stays.
+    /// Begins anew at an earlier time: nothing that was timed by the wrong clock can be trusted.
+    /// Open incidents end without proof, numbers go on, a freeze stays.
     pub(crate) fn start_anew(&mut self, now: Timestamp) -> Effects {
         let mut effects = Effects::default();
         let seconds = self.now.since(now).as_secs();

@@ -2,8 +2,8 @@
 //!
 //! The healer proposes; a separate executor re-checks the target and acts. A plan is made when a
 //! policy names the first cause of an incident, or a further one whose process is seen gone. Before
-//! each order every guardrail is asked, any one may deny, and all their verdicts stay with the plan.
-//! After the order only users' figures decide whether it helped.
+//! each order every guardrail is asked, any one may deny, and all their verdicts stay with the
+//! plan. After the order only users' figures decide whether it helped.
 //!
 //! Invariants
 //! - An order is made with all verdicts passed, by construction: see `guardrails::Passed`.

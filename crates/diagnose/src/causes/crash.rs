@@ -54,7 +54,8 @@ fn is_crash(trouble: &Trouble, gone: &Gone, node: &Entity) -> bool {
             || failed_ever_since(trouble, gone, node))
 }
 
-/// The failing path ends at this process, which is not back, and no call to it went well in between.
+/// The failing path ends at this process, which is not back, and no call to it went well in
+/// between.
 fn failed_ever_since(trouble: &Trouble, gone: &Gone, node: &Entity) -> bool {
     let is_where_it_ends = trouble.reached.get(node).is_some_and(Reached::is_deepest);
     if gone.back.is_some() || !is_where_it_ends {

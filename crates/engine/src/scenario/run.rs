@@ -317,8 +317,8 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// An expectation is met by the same words at its time or earlier, but not before the last thing that was
-/// done until then: what comes before its reason is a false alarm.
+/// An expectation is met by the same words at its time or earlier, but not before the last thing
+/// that was done until then: what comes before its reason is a false alarm.
 fn meets(scenario: &Scenario, want: &Expectation, got: &Happening) -> bool {
     let Some(by) = want.by else { return false };
     let reasons = scenario.steps.iter().map(|(at, _)| *at).filter(|at| *at <= by);
@@ -326,7 +326,8 @@ fn meets(scenario: &Scenario, want: &Expectation, got: &Happening) -> bool {
     want.words == got.words && (not_before..=by).contains(&got.at)
 }
 
-/// A line-by-line difference by the longest common subsequence, so that one extra line stays one line.
+/// A line-by-line difference by the longest common subsequence, so that one extra line stays one
+/// line.
 fn compare(scenario: &Scenario, happened: &[Happening]) -> Vec<String> {
     let expected: Vec<&Expectation> =
         scenario.expectations.iter().filter(|expectation| expectation.by.is_some()).collect();

@@ -44,70 +44,47 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
         })
         .await?;
     let mut text = String::new();
-    for (name, kind, help, value) in [
-        ("immune_ticks_total", "counter", "Steps of the loop.", figures.ticks as f64),
-        ("immune_tick_lag_seconds", "gauge", "Time since the last step.", figures.lag_seconds),
-        (
-            "immune_incidents_open",
-            "gauge",
-            "Incidents not resolved.",
-            figures.incidents_open as f64,
-        ),
-        ("immune_incidents_total", "counter", "Incidents ever.", figures.incidents_total as f64),
-        ("immune_actions_in_flight", "gauge", "Actions under way.", figures.in_flight as f64),
-        ("immune_frozen", "gauge", "1 while healing is frozen.", f64::from(figures.frozen)),
-        ("immune_services", "gauge", "Services known.", figures.services as f64),
-        ("immune_objectives", "gauge", "Objectives judged.", figures.objectives as f64),
-        (
-            "immune_agent_connected",
-            "gauge",
-            "1 while the local agent is connected.",
-            f64::from(app.hands.connected()),
-        ),
-        (
-            "immune_log_waiting_bytes",
-            "gauge",
-            "Bytes that wait to be durable.",
-            app.handle.log_bytes_waiting() as f64,
-        ),
-        (
-            "immune_log_fsyncs_total",
-            "counter",
-            "Group commits of the input log.",
-            app.handle.log_fsyncs() as f64,
-        ),
-        (
-            "immune_log_failed_commits_total",
-            "counter",
-            "Entries that the input log could not take.",
-            app.handle.health().failed_commits() as f64,
-        ),
-        (
-            "immune_journal_conflicts_total",
-            "counter",
-            "Events lost because the journal has others under their numbers.",
-            app.handle.health().journal_conflicts() as f64,
-        ),
+    of_the_loop(&figures, &mut text);
+    of_the_rest(&app, &mut text);
+    telemetry(&app, &mut text);
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
+}
+
+/// One figure without labels; a name that ends with `_total` is a counter.
+fn figure(text: &mut String, name: &str, help: &str, value: f64) {
+    let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+}
+
+fn of_the_loop(figures: &Loop, text: &mut String) {
+    let quality = &figures.quality;
+    let skew_seconds = quality.skew_max_nanos as f64 / 1e9;
+    for (name, help, value) in [
+        ("immune_ticks_total", "Steps of the loop.", figures.ticks as f64),
+        ("immune_tick_lag_seconds", "Time since the last step.", figures.lag_seconds),
+        ("immune_incidents_open", "Incidents not resolved.", figures.incidents_open as f64),
+        ("immune_incidents_total", "Incidents ever.", figures.incidents_total as f64),
+        ("immune_actions_in_flight", "Actions under way.", figures.in_flight as f64),
+        ("immune_frozen", "1 while healing is frozen.", f64::from(figures.frozen)),
+        ("immune_services", "Services known.", figures.services as f64),
+        ("immune_objectives", "Objectives judged.", figures.objectives as f64),
         (
             "immune_late_spans_total",
-            "counter",
             "Spans that ended too long ago to be judged.",
-            figures.quality.late_spans as f64,
+            quality.late_spans as f64,
         ),
         (
             "immune_over_limit_items_total",
-            "counter",
             "Items left out because a bound of observe.limits was reached.",
-            figures.quality.over_limit as f64,
+            quality.over_limit as f64,
         ),
         (
             "immune_clock_skew_max_seconds",
-            "gauge",
             "Largest difference between a sender's clock and arrival.",
-            figures.quality.skew_max_nanos as f64 / 1e9,
+            skew_seconds,
         ),
     ] {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+        figure(text, name, help, value);
     }
     let name = "immune_left_out_total";
     let help = "What did not fit into a part's bounds.";
@@ -115,8 +92,35 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
     for (part, count) in figures.left_out {
         let _ = writeln!(text, "{name}{{part=\"{part}\"}} {count}");
     }
-    telemetry(&app, &mut text);
-    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
+}
+
+fn of_the_rest(app: &App, text: &mut String) {
+    let (handle, health) = (&app.handle, app.handle.health());
+    for (name, help, value) in [
+        (
+            "immune_agent_connected",
+            "1 while the local agent is connected.",
+            f64::from(app.hands.connected()),
+        ),
+        (
+            "immune_log_waiting_bytes",
+            "Bytes that wait to be durable.",
+            handle.log_bytes_waiting() as f64,
+        ),
+        ("immune_log_fsyncs_total", "Group commits of the input log.", handle.log_fsyncs() as f64),
+        (
+            "immune_log_failed_commits_total",
+            "Entries that the input log could not take.",
+            health.failed_commits() as f64,
+        ),
+        (
+            "immune_journal_conflicts_total",
+            "Events lost because the journal has others under their numbers.",
+            health.journal_conflicts() as f64,
+        ),
+    ] {
+        figure(text, name, help, value);
+    }
 }
 
 fn telemetry(app: &App, text: &mut String) {
