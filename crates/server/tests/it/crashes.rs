@@ -34,7 +34,10 @@ fn one_incident_one_action(mut lab: Lab, opened: &Value) {
     let (incident, plan) = until_healed(&lab);
     assert_eq!(incident["opened"], opened["opened"], "the very same incident");
     assert_eq!(lab.get("incidents").as_array().unwrap().len(), 1);
-    assert_eq!(plan["attempts"].as_array().unwrap().len(), 1, "{plan:#}");
+    // An order that died with the server before the agent had it is no act; it may be followed.
+    let acts = plan["attempts"].as_array().unwrap().iter().map(|attempt| &attempt["outcome"]);
+    let acts = acts.filter(|outcome| outcome["result"] != "not_run").count();
+    assert_eq!(acts, 1, "{plan:#}");
     assert_eq!(lab.starts(), 1, "{plan:#}");
     let opened = lab.story().iter().filter(|line| *line == "incident opened").count();
     assert_eq!(opened, 1);

@@ -247,8 +247,9 @@ impl Lab {
     }
 
     pub fn target_up(&self) -> u32 {
-        until("the target answers", || self.target_answers().then_some(()));
-        *self.target_pids().last().expect("what answers is a process")
+        until("the target answers", || {
+            self.target_answers().then(|| self.target_pids().last().copied()).flatten()
+        })
     }
 
     pub fn target_answers(&self) -> bool {
