@@ -101,7 +101,7 @@ fn list(server: ServerArgs) -> Result<ExitCode> {
             Some(_) => paint(Paint::Red, "failed "),
             None => "running".to_owned(),
         };
-        let (id, started) = (record.id, record.drill.started);
+        let (id, started) = (record.id, text::moment(record.drill.started));
         text::line(&format!("{id:>4}  {verdict}  {started}  {}", record.drill.experiment.title));
     }
     Ok(ExitCode::SUCCESS)

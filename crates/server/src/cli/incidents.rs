@@ -43,7 +43,7 @@ impl List {
                 true => "",
                 false => " · needs a person",
             };
-            let (id, opened) = (incident.id, incident.opened);
+            let (id, opened) = (incident.id, text::moment(incident.opened));
             text::line(&format!("{id:>4}  {state}  {opened}  {}{needs}", incident.title));
         }
         Ok(ExitCode::SUCCESS)

@@ -36,15 +36,8 @@ pub fn paragraph(incident: &Incident, plans: &[Plan]) -> String {
         let _ = write!(text, " {} (confidence {sure:.0} %).", cause.summary.trim_end_matches('.'));
     }
     for plan in plans {
-        let _ = write!(
-            text,
-            " Plan {}: {} {}, {}: {}.",
-            plan.id,
-            plan.kind,
-            plan.target,
-            plan.state.as_str().replace('_', " "),
-            plan.reason.trim_end_matches('.')
-        );
+        let _ =
+            write!(text, " Plan {}: {} {}, {}.", plan.id, plan.kind, plan.target, standing(plan));
     }
     if !incident.needs_human.is_empty() && incident.state != IncidentState::Resolved {
         let _ =
@@ -88,16 +81,25 @@ pub(super) fn page(incident: &Incident, plans: &[Plan]) -> String {
     text
 }
 
+/// State and reason, without saying the same twice.
+fn standing(plan: &Plan) -> String {
+    let state = plan.state.as_str().replace('_', " ");
+    let reason = plan.reason.trim_end_matches('.');
+    match reason.starts_with(&state) {
+        true => reason.to_owned(),
+        false => format!("{state}: {reason}"),
+    }
+}
+
 /// A plan with its verdicts and attempts.
 pub(super) fn plan(plan: &Plan) -> String {
     let mut text = format!(
-        "  {}. {} {} ({}): {}. {}\n",
+        "  {}. {} {} ({}): {}\n",
         plan.id,
         plan.kind,
         plan.target,
         plan.mode.as_str(),
-        plan.state.as_str().replace('_', " "),
-        plan.reason
+        standing(plan)
     );
     for verdict in &plan.verdicts {
         let word = if verdict.passed { "pass" } else { "deny" };

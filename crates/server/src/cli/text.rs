@@ -42,3 +42,10 @@ pub(super) fn paint(paint: Paint, text: &str) -> String {
     };
     format!("\x1b[{code}m{text}\x1b[0m")
 }
+
+/// Date and time to the second, UTC: what a list needs.
+pub(super) fn moment(at: model::Timestamp) -> String {
+    let mut text = at.to_string();
+    text.truncate("2000-01-01T00:00:00".len());
+    text.replacen('T', " ", 1)
+}
