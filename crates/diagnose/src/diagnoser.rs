@@ -93,6 +93,11 @@ impl Diagnoser {
         diagnosis
     }
 
+    /// The number given last, also when that incident is forgotten; zero before the first.
+    pub fn last_id(&self) -> IncidentId {
+        IncidentId(self.last_id)
+    }
+
     /// Numbers further incidents after `id`: for a state begun anew beside an old journal.
     pub fn continue_after(&mut self, id: IncidentId) {
         self.last_id = self.last_id.max(id.0);

@@ -169,14 +169,9 @@ impl Engine {
             let (reason, incident) = (IncidentReason::Resolved, Box::new(incident));
             self.event(now, EventKind::Incident { reason, incident }, &mut effects);
         }
-        let last_incident = self.diagnoser.incidents().map(|incident| incident.id).max();
-        let last_plan = self.healer.plans().map(|plan| plan.id).max();
+        let (last_incident, last_plan) = (self.diagnoser.last_id(), self.healer.last_id());
         let mut anew = Engine::new(self.config.clone(), self.healer.id_prefix());
-        anew.continue_after(
-            self.next_event - 1,
-            last_incident.unwrap_or_default(),
-            last_plan.unwrap_or_default(),
-        );
+        anew.continue_after(self.next_event - 1, last_incident, last_plan);
         if let Some(freeze) = self.healer.frozen() {
             anew.healer.freeze(&freeze.who, &freeze.reason, now);
         }
@@ -207,19 +202,21 @@ impl Engine {
             Command::Freeze { reason } => Ok(self.healer.freeze(&by, reason, now)),
             Command::Thaw => Ok(self.healer.thaw(&by, now)),
             Command::Acknowledge { incident } => {
-                incidents.push((vec![*incident], IncidentReason::Updated));
                 match self.diagnoser.acknowledge(*incident, &by, now) {
-                    true => Ok(Proposals::default()),
+                    true => {
+                        incidents.push((vec![*incident], IncidentReason::Updated));
+                        Ok(Proposals::default())
+                    }
                     false => Err(format!("there is no incident {incident}")),
                 }
             }
-            Command::Close { incident } => {
-                incidents.push((vec![*incident], IncidentReason::Resolved));
-                match self.diagnoser.close(*incident, &by, now) {
-                    true => Ok(Proposals::default()),
-                    false => Err(format!("there is no open incident {incident}")),
+            Command::Close { incident } => match self.diagnoser.close(*incident, &by, now) {
+                true => {
+                    incidents.push((vec![*incident], IncidentReason::Resolved));
+                    Ok(Proposals::default())
                 }
-            }
+                false => Err(format!("there is no open incident {incident}")),
+            },
             Command::Relearn { objective } => match self.detectors.relearn(objective, now) {
                 0 => Err(format!("there is no learned objective `{objective}`")),
                 _ => Ok(Proposals::default()),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use engine::{Command, Config, Core, Entry, EventKind, snapshot};
-use model::Timestamp;
+use model::{IncidentId, PlanId, Timestamp};
 
 const START: u64 = 1_767_571_200;
 
@@ -65,6 +65,30 @@ fn event_numbers_go_on_after_the_clock_was_set_back() {
     let reload = Entry::Reload { now: at(21), config: Box::default() };
     let next = effects.events.last().unwrap().seq + 1;
     assert_eq!(core.apply(reload).events[0].seq, next);
+}
+
+/// An id used twice would be taken by the agent for an order that it has carried out already.
+#[test]
+fn numbers_of_incidents_and_plans_are_never_used_again_however_often_the_clock_is_set_back() {
+    let mut core = Core::new(Config::default(), "t");
+    core.apply(Entry::Renumber { event: 9, incident: IncidentId(7), plan: PlanId(5) });
+    for round in 0..3 {
+        run(&mut core, 1_000..1_005);
+        run(&mut core, round * 10..round * 10 + 5);
+        assert_eq!(core.engine.diagnoser.last_id(), IncidentId(7), "{round}");
+        assert_eq!(core.engine.healer.last_id(), PlanId(5), "{round}");
+    }
+}
+
+#[test]
+fn a_refused_command_tells_of_nothing_else() {
+    let mut core = Core::new(Config::default(), "t");
+    run(&mut core, 0..5);
+    let command = Command::Close { incident: IncidentId(1) };
+    let effects = core.apply(Entry::Command { now: at(5), by: "ann".to_owned(), command });
+    assert!(effects.reply.is_some_and(|reply| reply.is_err()));
+    let events: Vec<&str> = effects.events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(events, ["command"]);
 }
 
 #[test]

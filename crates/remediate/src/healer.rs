@@ -84,6 +84,11 @@ impl Healer {
         &self.id_prefix
     }
 
+    /// The number given last, also when that plan is forgotten; zero before the first.
+    pub fn last_id(&self) -> PlanId {
+        PlanId(self.plans_made)
+    }
+
     /// Numbers further plans after `id`, so that no action's id is ever used again: for a state
     /// begun anew beside an old journal.
     pub fn continue_after(&mut self, id: PlanId) {

@@ -161,10 +161,7 @@ impl Drills {
             Some(path) => Some(LogFile::open(path).map_err(StartError::Refused)?),
             None => None,
         };
-        let last_incident = self
-            .handle
-            .ask(|core| core.engine.diagnoser.incidents().map(|i| i.id.0).max().unwrap_or(0))
-            .await?;
+        let last_incident = self.handle.ask(|core| core.engine.diagnoser.last_id().0).await?;
         let now = clock::now();
         let drill = Drill::new(experiment, now, last_incident);
         let mut record = Record {

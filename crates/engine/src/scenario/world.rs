@@ -414,8 +414,7 @@ impl World {
                 batches.push(Batch::Traces(vec![group(&resource, items)]));
             }
             let stuck = in_flight.get(&instance.service).copied().unwrap_or(0);
-            let due =
-                phase.is_multiple_of(METRIC_EXPORT_SECS) || (stuck > 0 && phase.is_multiple_of(10));
+            let due = phase.is_multiple_of(METRIC_EXPORT_SECS);
             if due && instance.state == State::Running {
                 let metrics = vec![active_requests(now, stuck)];
                 batches.push(Batch::Metrics(vec![group(&resource, metrics)]));

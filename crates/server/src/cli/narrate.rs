@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use model::{Incident, IncidentState, Plan};
+use model::{CauseKind, Incident, IncidentState, Plan};
 
 /// Who is hurt, since when, why, how sure, and what is being done.
 pub fn paragraph(incident: &Incident, plans: &[Plan]) -> String {
@@ -32,8 +32,13 @@ pub fn paragraph(incident: &Incident, plans: &[Plan]) -> String {
     }
     text.push('.');
     if let Some(cause) = incident.causes.first() {
+        let summary = cause.summary.trim_end_matches('.');
         let sure = (cause.confidence * 100.0).round();
-        let _ = write!(text, " {} (confidence {sure:.0} %).", cause.summary.trim_end_matches('.'));
+        // How sure one is to know nothing helps nobody.
+        let _ = match cause.kind {
+            CauseKind::Unknown => write!(text, " Looked into: {summary}."),
+            _ => write!(text, " {summary} (confidence {sure:.0} %)."),
+        };
     }
     for plan in plans {
         let _ =
