@@ -36,12 +36,7 @@ async fn run(probe: Probe, client: reqwest::Client, handle: Handle) {
     loop {
         beat.tick().await;
         let asked = Instant::now();
-        let answer = timeout(probe.timeout.0, ask(&probe, &client)).await;
-        let error = match answer {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error),
-            Err(_) => Some(format!("timed out after {}", probe.timeout)),
-        };
+        let error = look(&probe, &client).await.err();
         let result = ProbeResult {
             at: clock::now(),
             probe: probe.name.clone(),
@@ -52,6 +47,14 @@ async fn run(probe: Probe, client: reqwest::Client, handle: Handle) {
         if let Err(error) = handle.submit(Entry::Probe(result)) {
             tracing::debug!(probe = %probe.name, %error, "probe result was not taken");
         }
+    }
+}
+
+/// Asks once, and waits no longer than the probe's timeout: what hangs must not hang the probe.
+async fn look(probe: &Probe, client: &reqwest::Client) -> Result<(), String> {
+    match timeout(probe.timeout.0, ask(probe, client)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("timed out after {}", probe.timeout)),
     }
 }
 
@@ -95,4 +98,60 @@ pub(crate) fn reason(error: reqwest::Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server that takes every connection and gives this answer, or none.
+    async fn server(answer: Option<&'static str>) -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                if let Some(answer) = answer {
+                    let _ = stream.read(&mut [0; 1024]).await;
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                } else {
+                    held.push(stream);
+                }
+            }
+        });
+        address
+    }
+
+    async fn outcome(answer: Option<&'static str>, wanted: &str) -> Result<(), String> {
+        // Another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let address = server(answer).await;
+        let probe: Probe = serde_saphyr::from_str(&format!(
+            "{{name: p, service: s, timeout: 200ms, http: {{url: 'http://{address}/'{wanted}}}}}"
+        ))
+        .unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        look(&probe, &client).await
+    }
+
+    const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+
+    #[tokio::test]
+    async fn a_server_that_hangs_fails_its_probe_at_the_probes_own_timeout() {
+        assert_eq!(outcome(None, "").await, Err("timed out after 200ms".to_owned()));
+        let half = "HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\nhello";
+        assert!(outcome(Some(half), "").await.is_err(), "an answer that never ends is none");
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_judged_by_status_and_words() {
+        assert_eq!(outcome(Some(GOOD), "").await, Ok(()));
+        assert_eq!(outcome(Some(GOOD), ", body_contains: hell").await, Ok(()));
+        assert!(outcome(Some(GOOD), ", body_contains: heaven").await.is_err());
+        let wrong = outcome(Some(GOOD), ", status: 204").await;
+        assert_eq!(wrong, Err("answered 200, expected 204".to_owned()));
+    }
 }
