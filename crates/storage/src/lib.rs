@@ -1,25 +1,18 @@
-//! Durable storage: the write-ahead log that every input of Immune goes through.
+//! What Immune remembers: the input log, and the telemetry that is made of it.
 //!
-//! `segment` is the format on disk, `log` appends and recovers, `reader` reads in order,
-//! `committer` is the thread that makes many appends durable with one fsync before anything is
-//! acknowledged.
+//! `input_log` is the write-ahead log of all inputs. `schema` says how spans, log records and
+//! samples look at rest.
 //!
-//! Invariants: a record that was acknowledged is on disk and in order; a torn tail is cut with a
-//! report, never silently and never with a crash; damage in the middle never hides the records
-//! after it, and never makes a record of what is inside another. Storage does not know what the
-//! records mean.
+//! Invariant: nothing is lost that was acknowledged, and nothing is told twice.
 
-pub mod segment;
+pub mod input_log;
 
-pub mod log;
+pub mod schema;
 
-pub mod reader;
-
-pub mod committer;
-
-pub use committer::{Committer, Entry, Priority, Refused, Reservation};
-pub use log::{Config, Log, Recovered, TornTail};
-pub use reader::{Reader, Record};
+pub use input_log::committer::{Committer, Entry, Priority, Refused, Reservation};
+pub use input_log::log::{Config, Log, Recovered, TornTail};
+pub use input_log::reader::{Reader, Record};
+pub use input_log::segment;
 
 /// What went wrong, named after the operation.
 #[derive(Debug, thiserror::Error)]

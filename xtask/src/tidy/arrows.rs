@@ -16,7 +16,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("remediate", &["model"]),
     ("chaos", &["model"]),
     ("engine", &["model", "observe", "detect", "diagnose", "remediate"]),
-    ("storage", &[]),
+    ("storage", &["model"]),
     ("receivers", &["model"]),
     ("agent", &["model"]),
     ("server", ALL_LIBRARIES),
@@ -43,6 +43,8 @@ const ALL_LIBRARIES: &[&str] = &[
 const HOMES: &[(&str, &str)] = &[
     ("tonic", "receivers"),
     ("rusqlite", "server"),
+    ("parquet", "storage"),
+    ("object_store", "storage"),
     ("datafusion", "storage"),
     ("bollard", "agent"),
     ("kube", "agent"),

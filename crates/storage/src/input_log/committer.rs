@@ -13,7 +13,8 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
-use crate::{Error, Log, segment};
+use super::segment;
+use crate::{Error, Log};
 
 /// Told once the entry is durable (its number) or could not be made so (why). Who keeps the
 /// reservation keeps the entry's bytes counted as waiting.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::Error;
-use crate::segment::{self, Header, Salt};
+use crate::input_log::segment::{self, Header, Salt};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

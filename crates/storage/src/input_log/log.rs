@@ -9,8 +9,8 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::reader::segments;
-use crate::segment::{self, Header, Salt};
+use crate::input_log::reader::segments;
+use crate::input_log::segment::{self, Header, Salt};
 
 /// Name of a segment until its header is durable.
 const PART: &str = "segment.part";
