@@ -9,8 +9,10 @@ SHELL := bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # One profile for tests and demo: quick to build, quick enough to run.
 CARGO_PROFILE := --profile ci
+# How long `make prove` and `make fuzz` search at each fuzz target.
+FUZZ_SECONDS ?= 3600
 
-.PHONY: help build demo test e2e prove lint cargo-is-there
+.PHONY: help build demo test e2e prove fuzz lint cargo-is-there
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -32,9 +34,14 @@ test: cargo-is-there ## all tests of the workspace; the log goes to $(TARGET)/te
 e2e: build ## real programs on real systems, a few minutes; needs jq and what tests/polyglot needs
 	tests/e2e/run quick "$(TARGET)/ci"
 
-prove: cargo-is-there ## the long proofs, about an hour and a half, with release programs
+prove: cargo-is-there ## the long proofs with release programs, an hour and a half, then `fuzz`
 	cargo build --workspace --bins --release
 	tests/e2e/run long "$(TARGET)/release"
+	fuzz/prove-planted
+	fuzz/run $(FUZZ_SECONDS)
+
+fuzz: cargo-is-there ## hostile inputs are searched for, FUZZ_SECONDS (an hour) a target, one a core
+	fuzz/run $(FUZZ_SECONDS)
 
 lint: cargo-is-there ## formatting and clippy, warnings are errors
 	cargo fmt --all --check

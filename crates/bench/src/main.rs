@@ -6,6 +6,8 @@
 //! from the real programs (`immune`, `shop`), found beside this one. What it starts it ends, also
 //! when it is interrupted or panics: every process is held by a value whose end is the process's.
 
+mod disk;
+
 mod idle;
 
 mod lost;

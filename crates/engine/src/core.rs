@@ -5,6 +5,7 @@ use model::tick::Quality;
 use observe::Observer;
 use serde::{Deserialize, Serialize};
 
+use crate::samples::Samples;
 use crate::{Config, Effects, Engine, Entry, Input};
 
 /// All state of the loop. Start empty, apply entries in order.
@@ -14,6 +15,7 @@ pub struct Core {
     pub engine: Engine,
     ticks: u64,
     quality: Quality,
+    samples: Samples,
 }
 
 impl Core {
@@ -24,6 +26,7 @@ impl Core {
             engine: Engine::new(config, id_prefix),
             ticks: 0,
             quality: Quality::default(),
+            samples: Samples::default(),
         }
     }
 
@@ -60,12 +63,14 @@ impl Core {
         let mut effects = Effects::default();
         if self.engine.is_set_back(now) {
             self.observer = Observer::new(self.engine.config().observe.clone());
+            self.samples = Samples::default();
             effects = self.engine.start_anew(now);
         }
         self.observer.set_thresholds(self.engine.detectors.thresholds());
         let tick = self.observer.tick(self.ticks, now.max(self.engine.now()));
         self.quality.add(&tick.quality);
-        let stepped = self.engine.step(Input::Advance(tick));
+        effects.samples = self.samples.step(&tick);
+        let stepped = self.engine.step(Input::Advance(Box::new(tick)));
         effects.events.extend(stepped.events);
         effects.orders.extend(stepped.orders);
         effects

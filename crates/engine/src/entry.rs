@@ -1,5 +1,7 @@
 //! Entries of the input log: everything that can move the loop, in the order in which it was taken.
 
+use std::sync::Arc;
+
 use model::signal::Batch;
 use model::tick::{ProbeResult, ProcessReport};
 use model::{Change, IncidentId, Outcome, PlanId, Timestamp};
@@ -13,7 +15,8 @@ use crate::Config;
 pub enum Entry {
     Telemetry {
         arrival: Timestamp,
-        batch: Batch,
+        /// Shared with whoever stores it.
+        batch: Arc<Batch>,
     },
     Probe(ProbeResult),
     Processes(Vec<ProcessReport>),

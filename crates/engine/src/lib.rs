@@ -15,6 +15,8 @@ pub mod event;
 
 pub mod step;
 
+pub mod samples;
+
 pub mod core;
 
 pub mod snapshot;
@@ -25,7 +27,8 @@ pub use config::Config;
 pub use core::Core;
 pub use entry::{Command, Entry};
 pub use event::{Event, EventKind, IncidentReason};
+pub use samples::{Sample, SampleKind};
 pub use step::{Effects, Engine, Input};
 
 /// Bumped when the meaning of saved state or of entries changes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

@@ -12,7 +12,7 @@ use remediate::{Healer, Proposals, StepInput};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventKind, IncidentReason};
-use crate::{Command, Config};
+use crate::{Command, Config, Sample};
 
 /// Detection, diagnosis and healing over ticks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub struct Engine {
 }
 
 pub enum Input {
-    Advance(Tick),
+    Advance(Box<Tick>),
     Outcome(Timestamp, Outcome),
     Command(Timestamp, String, Command),
     Reload(Timestamp, Box<Config>),
@@ -45,6 +45,8 @@ pub struct Effects {
     pub events: Vec<Event>,
     /// To be handed to the executor after the events are durable.
     pub orders: Vec<Action>,
+    /// What ticks counted, for whoever stores it; nothing in the loop reads them.
+    pub samples: Vec<Sample>,
     /// The answer to a command.
     pub reply: Option<Result<String, String>>,
 }

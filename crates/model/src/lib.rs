@@ -4,18 +4,23 @@
 //! crates that know only `model` cannot either. Words are those of the glossary in
 //! `ARCHITECTURE.md`: one word per thing, from YAML to Rust to JSON.
 //!
-//! Reading order: `time`, `entity`, `signal` (what arrives), `histogram`, `tick` (what the engine
-//! is fed with), `symptom`, `incident`, `plan`, `experiment` (what it says, does and proves).
+//! Reading order: `time`, `entity`, `text` and `signal` (what arrives), `histogram`, `traces` and
+//! `tick` (what the engine is fed with), `symptom`, `incident`, `plan`, `experiment` (what it says,
+//! does and proves).
 
 pub mod time;
 
 pub mod entity;
+
+pub mod text;
 
 pub mod signal;
 
 pub mod histogram;
 
 pub mod change;
+
+pub mod traces;
 
 pub mod tick;
 
@@ -35,5 +40,6 @@ pub use histogram::Histogram;
 pub use incident::{Cause, CauseKind, Evidence, EvidenceKind, Incident, IncidentId, IncidentState};
 pub use plan::{Action, ActionId, ActionKind, Mode, Outcome, Plan, PlanId, PlanState, Verdict};
 pub use symptom::{Severity, Symptom, SymptomKind};
+pub use text::Text;
 pub use tick::Tick;
 pub use time::Timestamp;

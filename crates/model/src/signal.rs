@@ -1,16 +1,19 @@
 //! Telemetry as it was received, decoded: OpenTelemetry's words and shapes.
 //!
-//! Owned and simple. Receivers build these from protobuf or JSON; `observe` reads them. Names of
-//! fields follow the OTLP protocol buffers; identifiers that are absent are zero, as there.
+//! Owned and simple. Receivers build these from protobuf or JSON; `observe` and storage read them.
+//! Names of fields follow the OTLP protocol buffers; identifiers that are absent are zero, as
+//! there. Texts are slices of the request ([`Text`]): who keeps one beyond the batch copies it.
 
 use serde::{Deserialize, Serialize};
+
+use crate::text::Text;
 
 /// The value of an attribute or log body.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum AnyValue {
     #[default]
     Empty,
-    String(String),
+    String(Text),
     Bool(bool),
     Int(i64),
     Double(f64),
@@ -39,7 +42,7 @@ impl AnyValue {
 
 /// Attributes in the order in which they came.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Attributes(pub Vec<(String, AnyValue)>);
+pub struct Attributes(pub Vec<(Text, AnyValue)>);
 
 impl Attributes {
     pub fn get(&self, key: &str) -> Option<&AnyValue> {
@@ -60,10 +63,10 @@ impl Attributes {
         keys.iter().find_map(|key| self.i64(key))
     }
     pub fn push(&mut self, key: &str, value: AnyValue) {
-        self.0.push((key.to_owned(), value));
+        self.0.push((Text::from(key), value));
     }
     pub fn with_str(mut self, key: &str, value: &str) -> Self {
-        self.push(key, AnyValue::String(value.to_owned()));
+        self.push(key, AnyValue::String(Text::from(value)));
         self
     }
     pub fn with_i64(mut self, key: &str, value: i64) -> Self {
@@ -79,8 +82,8 @@ pub struct Resource {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InstrumentationScope {
-    pub name: String,
-    pub version: String,
+    pub name: Text,
+    pub version: Text,
     pub attributes: Attributes,
 }
 
@@ -153,10 +156,10 @@ pub struct Span {
     pub trace_id: TraceId,
     pub span_id: SpanId,
     pub parent_span_id: SpanId,
-    pub trace_state: String,
+    pub trace_state: Text,
     /// W3C trace flags in bits 0–7; bit 8 "parent is remote is known", bit 9 "parent is remote".
     pub flags: u32,
-    pub name: String,
+    pub name: Text,
     pub kind: SpanKind,
     pub start_unix_nanos: u64,
     pub end_unix_nanos: u64,
@@ -164,7 +167,7 @@ pub struct Span {
     pub events: Vec<SpanEvent>,
     pub links: Vec<SpanLink>,
     pub status: SpanStatus,
-    pub status_message: String,
+    pub status_message: Text,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,7 +192,7 @@ pub enum SpanStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpanEvent {
     pub time_unix_nanos: u64,
-    pub name: String,
+    pub name: Text,
     pub attributes: Attributes,
 }
 
@@ -197,7 +200,7 @@ pub struct SpanEvent {
 pub struct SpanLink {
     pub trace_id: TraceId,
     pub span_id: SpanId,
-    pub trace_state: String,
+    pub trace_state: Text,
     pub flags: u32,
     pub attributes: Attributes,
 }
@@ -207,20 +210,20 @@ pub struct LogRecord {
     pub time_unix_nanos: u64,
     pub observed_time_unix_nanos: u64,
     pub severity_number: i32,
-    pub severity_text: String,
+    pub severity_text: Text,
     pub body: AnyValue,
     pub attributes: Attributes,
     pub flags: u32,
     pub trace_id: TraceId,
     pub span_id: SpanId,
-    pub event_name: String,
+    pub event_name: Text,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    pub name: String,
-    pub description: String,
-    pub unit: String,
+    pub name: Text,
+    pub description: Text,
+    pub unit: Text,
     pub data: MetricData,
 }
 

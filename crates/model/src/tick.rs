@@ -11,6 +11,7 @@ use crate::change::Change;
 use crate::entity::Entity;
 use crate::histogram::Histogram;
 use crate::time::Timestamp;
+use crate::traces::TraceFacts;
 
 /// Length of an event-time bucket.
 pub const BUCKET: std::time::Duration = std::time::Duration::from_secs(10);
@@ -35,6 +36,8 @@ pub struct Tick {
     pub probes: Vec<ProbeResult>,
     /// What the agents see of the processes that they were told of.
     pub processes: Vec<ProcessReport>,
+    /// What the span trees closed since the last step tell: evidence, never counters.
+    pub traces: TraceFacts,
     pub quality: Quality,
 }
 
@@ -183,6 +186,14 @@ pub struct Quality {
     pub skew_max_nanos: u64,
     /// Items left out because a bound on distinct series was reached.
     pub over_limit: u64,
+    /// Span trees thrown away unread because a bound on memory was reached.
+    pub trees_cut: u64,
+    /// Spans of traces of which no tree is kept, because there were too many traces.
+    pub spans_without_tree: u64,
+    /// Spans that came after the tree of their trace was closed.
+    pub spans_after_close: u64,
+    /// Spans in closed trees whose parent never came.
+    pub orphan_spans: u64,
 }
 
 impl Tick {
@@ -196,6 +207,7 @@ impl Tick {
             && self.changes.is_empty()
             && self.probes.is_empty()
             && self.processes.is_empty()
+            && self.traces.is_empty()
     }
 }
 
@@ -208,5 +220,9 @@ impl Quality {
         self.late_spans += other.late_spans;
         self.skew_max_nanos = self.skew_max_nanos.max(other.skew_max_nanos);
         self.over_limit += other.over_limit;
+        self.trees_cut += other.trees_cut;
+        self.spans_without_tree += other.spans_without_tree;
+        self.spans_after_close += other.spans_after_close;
+        self.orphan_spans += other.orphan_spans;
     }
 }

@@ -30,7 +30,7 @@ const RIVAL_MATCHES: u8 = 5;
 
 /// A span's identity in 64 bits: ids are random, so among a hundred thousand two are alike once
 /// in 10^9 times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct SpanKey(u64);
 
 impl SpanKey {
@@ -139,11 +139,16 @@ impl Calls {
             }
             let Ends { caller, callee } = call.ends;
             registry.touch(callee, call.arrival);
-            let callee = self.aliases.get(&callee).map_or(callee, |alias| alias.service);
+            let callee = self.resolve(callee);
             if registry.edge(caller, callee, call.arrival, limits) {
                 points.request(Series::Edge { caller, callee }, &call.request, registry);
             }
         }
+    }
+
+    /// The service known to answer where `callee` is called, else the callee itself.
+    pub(crate) fn resolve(&self, callee: Id) -> Id {
+        self.aliases.get(&callee).map_or(callee, |alias| alias.service)
     }
 
     pub(crate) fn forget(&mut self, registry: &Registry) {

@@ -11,6 +11,8 @@ use model::human::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::trees::TreeLimits;
+
 /// How telemetry becomes figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -34,6 +36,7 @@ pub struct Config {
     /// Names of services, operations, edges not heard of for this long are forgotten.
     pub forget_after: HumanDuration,
     pub limits: Limits,
+    pub trees: TreeLimits,
 }
 
 /// What counts as an error. A rule that is absent falls back: service, then global, then built in.
@@ -94,6 +97,7 @@ impl Default for Config {
             late_after: HumanDuration(Duration::from_secs(300)),
             forget_after: HumanDuration(Duration::from_secs(86_400)),
             limits: Limits::default(),
+            trees: TreeLimits::default(),
         }
     }
 }

@@ -206,14 +206,14 @@ mod tests {
     use model::signal::{Attributes, SpanEvent};
 
     fn check(error_type: AnyValue, exception: (&str, &str), message: &str, expected: &str) {
-        let mut span = Span { status_message: message.to_owned(), ..Span::default() };
+        let mut span = Span { status_message: message.into(), ..Span::default() };
         span.attributes.push("error.type", error_type);
         if !exception.0.is_empty() {
             let attributes = Attributes::default()
                 .with_str("exception.type", exception.0)
                 .with_str("exception.message", exception.1);
             span.events.push(SpanEvent {
-                name: "exception".to_owned(),
+                name: "exception".into(),
                 attributes,
                 time_unix_nanos: 0,
             });
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_refused_connection_has_one_name_in_all_languages() {
-        let text = |text: &str| AnyValue::String(text.to_owned());
+        let text = |text: &str| AnyValue::String(text.into());
         let none = AnyValue::Empty;
         let refused = "connection_refused";
         check(text("ECONNREFUSED"), ("", ""), "connect ECONNREFUSED 127.0.0.1:5001", refused);
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn other_ways_to_fail_have_names_too() {
-        let text = |text: &str| AnyValue::String(text.to_owned());
+        let text = |text: &str| AnyValue::String(text.into());
         check(text("ECONNRESET"), ("", ""), "read ECONNRESET", "connection_reset");
         let aborted = "The operation was aborted due to timeout";
         check(AnyValue::Int(23), ("23", aborted), aborted, "timeout");
@@ -257,6 +257,6 @@ mod tests {
 
     #[test]
     fn a_name_is_never_long() {
-        check(AnyValue::String("é".repeat(500)), ("", ""), "", &"é".repeat(KIND_MAX));
+        check(AnyValue::String("é".repeat(500).into()), ("", ""), "", &"é".repeat(KIND_MAX));
     }
 }

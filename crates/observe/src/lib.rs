@@ -2,9 +2,9 @@
 //! service are alive.
 //!
 //! `Observer` is fed with decoded telemetry, probe results, agents' reports and changes, each
-//! with the time at which it arrived, and gives one `Tick` a second. It keeps no spans: counts
-//! are made on arrival and forgotten with the tick; what stays is bounded state (names, aliases,
-//! recent span ids, metric streams, instances), all of it in a snapshot.
+//! with the time at which it arrived, and gives one `Tick` a second. Counts are made on arrival
+//! and forgotten with the tick; what stays is bounded state (names, aliases, recent span ids,
+//! metric streams, instances, trees of traces that go on), all of it in a snapshot.
 //!
 //! Architecture invariants: no clock, no I/O, no randomness; the same inputs in the same order
 //! give the same ticks, byte for byte; every table has a limit, and what a limit leaves out is
@@ -13,8 +13,8 @@
 //!
 //! Reading order: `observer` (the whole on one screen), `origin` (whose telemetry), `normalise`
 //! (old names), `operation`, `callee`, `outcome`, `error_kind`, `sampling` (what one span says),
-//! `calls` (edges and aliases), `metrics` (requests told by SDK metrics), `instances`, `points`,
-//! `registry`, `recent`.
+//! `calls` (edges and aliases), `trees` (traces as a whole), `metrics` (requests told by SDK
+//! metrics), `instances`, `points`, `registry`, `recent`.
 
 mod observer;
 
@@ -46,6 +46,8 @@ mod streams;
 
 mod instances;
 
+mod trees;
+
 mod points;
 
 mod registry;
@@ -57,3 +59,4 @@ mod testing;
 
 pub use config::{Config, ErrorRules, Limits, ServiceRules, StatusRange};
 pub use observer::Observer;
+pub use trees::TreeLimits;

@@ -117,6 +117,49 @@ pub(crate) const TABLE: &[(&str, Field, u8)] = &[
     ("user_agent.synthetic.type", Field::Synthetic, 0),
 ];
 
+/// Places in `TABLE` by a hash of the name, with gaps: most attributes are none of these, and are
+/// told so by a gap.
+static SLOTS: [u8; SLOT_COUNT] = {
+    let mut slots = [GAP; SLOT_COUNT];
+    let mut at = 0;
+    while at < TABLE.len() {
+        let mut slot = slot(TABLE[at].0.as_bytes());
+        while slots[slot] != GAP {
+            slot = (slot + 1) % SLOT_COUNT;
+        }
+        slots[slot] = at as u8;
+        at += 1;
+    }
+    slots
+};
+
+const SLOT_COUNT: usize = 256;
+const GAP: u8 = u8::MAX;
+
+/// Where the search for a name begins: by its length and four of its bytes.
+const fn slot(name: &[u8]) -> usize {
+    let length = name.len();
+    if length == 0 {
+        return 0;
+    }
+    let third = name[length / 3] as u32;
+    let (middle, late) = (name[length / 2] as u32, name[length - length / 5 - 1] as u32);
+    let word = third << 24 | middle << 16 | late << 8 | name[length - 1] as u32;
+    ((word ^ length as u32).wrapping_mul(0x9e37_79b1) >> 24) as usize
+}
+
+fn find(name: &str) -> Option<(Field, u8)> {
+    let mut at = slot(name.as_bytes());
+    while SLOTS[at] != GAP {
+        let (known, field, age) = TABLE[usize::from(SLOTS[at])];
+        if known == name {
+            return Some((field, age));
+        }
+        at = (at + 1) % SLOT_COUNT;
+    }
+    None
+}
+
 /// What one item's attributes tell, by newest name.
 pub(crate) struct Facts<'a> {
     values: [Option<(u8, &'a AnyValue)>; FIELDS],
@@ -126,10 +169,7 @@ impl<'a> Facts<'a> {
     pub(crate) fn read(attributes: &'a Attributes) -> Self {
         let mut values = [None; FIELDS];
         for (name, value) in &attributes.0 {
-            let Ok(at) = TABLE.binary_search_by_key(&name.as_str(), |(name, _, _)| *name) else {
-                continue;
-            };
-            let (_, field, age) = TABLE[at];
+            let Some((field, age)) = find(name) else { continue };
             let slot: &mut Option<(u8, &'a AnyValue)> = &mut values[field as usize];
             let says_something = match value {
                 AnyValue::Empty => false,
@@ -233,14 +273,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_and_names_nothing_twice() {
+    fn the_table_is_sorted_and_names_nothing_twice_and_each_name_is_found() {
         assert!(TABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        for (name, field, age) in TABLE {
+            assert_eq!(find(name), Some((*field, *age)));
+            assert_eq!(find(&format!("{name}x")), None);
+        }
+        assert_eq!((find(""), find("db")), (None, None));
+        assert!(TABLE.len() < SLOT_COUNT / 2, "a search ends at a gap");
     }
 
     #[test]
     fn a_new_name_wins_over_an_old_one_in_any_order() {
         let new = ("http.response.status_code", AnyValue::Int(200));
-        let old = ("http.status_code", AnyValue::String("503".to_owned()));
+        let old = ("http.status_code", AnyValue::String("503".into()));
         for pair in [[&new, &old], [&old, &new]] {
             let mut attributes = Attributes::default();
             pair.iter().for_each(|(name, value)| attributes.push(name, value.clone()));

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use model::signal::{Batch, Group, Resource};
 use model::tick::{ProbeResult, ProcessReport, Quality, SeriesKey};
+use model::traces::TraceFacts;
 use model::{Change, EntityKind, Scope, Tick, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,7 @@ use crate::points::Points;
 use crate::recent::Recent;
 use crate::registry::{Id, Registry};
 use crate::streams::Streams;
+use crate::trees::Trees;
 
 /// Changes, probe results and reports of one tick, each.
 const INPUTS_MAX: usize = 10_000;
@@ -37,6 +39,7 @@ pub struct Observer {
     pub(crate) entries: Recent<SpanKey, ()>,
     pub(crate) streams: Streams,
     pub(crate) instances: Instances,
+    pub(crate) trees: Trees,
     /// Instances whose requests in flight were told since the last tick.
     pub(crate) active: BTreeSet<Id>,
     pub(crate) quality: Quality,
@@ -70,6 +73,7 @@ impl Observer {
             entries: Recent::new(config.limits.recent_spans),
             streams: Streams::default(),
             instances: Instances::default(),
+            trees: Trees::default(),
             active: BTreeSet::new(),
             quality: Quality::default(),
             began: Timestamp::ZERO,
@@ -144,6 +148,7 @@ impl Observer {
         self.calls.flush(&mut self.points, &mut self.registry, &self.config.limits);
         let in_flight = self.take_in_flight();
         let requests = self.points.take(&self.registry);
+        let traces = self.close_trees(now);
         let heard = std::mem::take(&mut self.heard);
         let heard = heard
             .into_iter()
@@ -171,6 +176,7 @@ impl Observer {
             changes,
             probes: std::mem::take(&mut self.probes),
             processes: std::mem::take(&mut self.processes),
+            traces,
             quality,
         }
     }
@@ -215,6 +221,12 @@ impl Observer {
             self.instances.hear(&heard, &self.registry);
         }
         Some(Source { scope_id, scope: origin.scope, service, name: origin.service, instance })
+    }
+
+    fn close_trees(&mut self, now: Timestamp) -> TraceFacts {
+        let (limits, calls) = (&self.config.trees, &self.calls);
+        let resolve = |callee| calls.resolve(callee);
+        self.trees.tick(now, limits, resolve, &self.registry, &mut self.quality)
     }
 
     fn take_in_flight(&mut self) -> Vec<(model::Entity, f64)> {

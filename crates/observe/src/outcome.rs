@@ -159,7 +159,7 @@ mod tests {
         let attributes = attributes
             .iter()
             .fold(Attributes::default(), |all, (name, value)| all.with_str(name, value));
-        Span { attributes, status, status_message: message.to_owned(), ..Span::default() }
+        Span { attributes, status, status_message: message.into(), ..Span::default() }
     }
 
     fn check_served(attributes: &[(&str, &str)], status: SpanStatus, expected: Option<&str>) {

@@ -191,7 +191,7 @@ impl Draft {
     }
 }
 
-fn hex(trace: &TraceId) -> String {
+pub(crate) fn hex(trace: &TraceId) -> String {
     use std::fmt::Write;
     trace.iter().fold(String::with_capacity(32), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a string cannot fail");

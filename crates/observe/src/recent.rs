@@ -3,25 +3,30 @@
 //! Invariants: never more than its limit; order of insertion decides what goes, so it is
 //! deterministic; putting a key again replaces the value and keeps its place. It is serialised as
 //! the list of entries in order, without the index.
+//!
+//! The index is a hash map, looked into and never walked, so its order reaches nothing. Its hashes
+//! have no secret: whoever forges keys that collide makes a lookup walk the map at worst, whose
+//! size is bounded.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Recent<K, V> {
+pub(crate) struct Recent<K: Hash + Eq, V> {
     limit: usize,
     /// Value and the number of its place in `order`.
-    values: BTreeMap<K, (u64, V)>,
+    values: HashMap<K, (u64, V), BuildHasherDefault<Mixer>>,
     /// Keys by age; one whose number differs from that in `values` was removed since.
     order: VecDeque<(u64, K)>,
     next: u64,
 }
 
-impl<K: Ord + Clone, V> Recent<K, V> {
+impl<K: Hash + Eq + Clone, V> Recent<K, V> {
     pub(crate) fn new(limit: usize) -> Self {
-        Recent { limit: limit.max(1), values: BTreeMap::new(), order: VecDeque::new(), next: 0 }
+        Recent { limit: limit.max(1), values: HashMap::default(), order: VecDeque::new(), next: 0 }
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
@@ -63,7 +68,7 @@ impl<K: Ord + Clone, V> Recent<K, V> {
     }
 }
 
-impl<K: Ord + Serialize, V: Serialize> Serialize for Recent<K, V> {
+impl<K: Hash + Eq + Serialize, V: Serialize> Serialize for Recent<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Places of taken entries are kept too (as `None`): they count towards the limit, so that
         // an observer restored from a snapshot forgets at the very same moment.
@@ -82,6 +87,25 @@ impl<K: Ord + Serialize, V: Serialize> Serialize for Recent<K, V> {
     }
 }
 
+/// Mixes small keys, which are numbers, with a multiplication whose halves are folded.
+#[derive(Clone, Default)]
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(self.0 ^ number) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename = "Recent")]
 struct Stored<K, V> {
@@ -91,7 +115,7 @@ struct Stored<K, V> {
 
 impl<'de, K, V> Deserialize<'de> for Recent<K, V>
 where
-    K: Ord + Clone + Deserialize<'de>,
+    K: Hash + Eq + Clone + Deserialize<'de>,
     V: Deserialize<'de>,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -18,6 +18,7 @@ use crate::outcome::{self, Rules};
 use crate::points::Request;
 use crate::registry::Series;
 use crate::sampling;
+use crate::trees::{Told, ask};
 
 /// OTLP span flags: is it known whether the parent is remote, and is it?
 const FLAG_HAS_IS_REMOTE: u32 = 0x100;
@@ -25,20 +26,24 @@ const FLAG_IS_REMOTE: u32 = 0x200;
 
 impl Observer {
     pub(crate) fn take_span(&mut self, source: &Source, span: &Span, arrival: Timestamp) {
-        match span.kind {
+        let told = match span.kind {
             SpanKind::Server | SpanKind::Consumer => self.take_entry(source, span, arrival),
             SpanKind::Client | SpanKind::Producer => self.take_call(source, span, arrival),
-            SpanKind::Internal | SpanKind::Unspecified => {}
-        }
+            SpanKind::Internal | SpanKind::Unspecified => Some(Told::inner()),
+        };
+        let Some(told) = told else { return };
+        let (time, trees) = ((arrival, self.config.late_after.0), &self.config.trees);
+        self.trees.take((span, source.service), told, time, trees, &mut self.quality);
     }
 
-    fn take_entry(&mut self, source: &Source, span: &Span, arrival: Timestamp) {
+    /// What its tree is to know of it; `None` for a second delivery and a late one.
+    fn take_entry(&mut self, source: &Source, span: &Span, arrival: Timestamp) -> Option<Told> {
         if span.kind == SpanKind::Server && has_local_parent(span) {
-            return;
+            return Some(Told::inner());
         }
         if let Some(key) = SpanKey::new(&span.trace_id, &span.span_id) {
             if self.entries.contains(&key) {
-                return;
+                return None;
             }
             self.entries.put(key, ());
         }
@@ -51,13 +56,13 @@ impl Observer {
         let operation = operation::name(&facts, &span.name, span.kind);
         let rules = Rules::of(&self.config, &source.name);
         if self.is_excluded(&facts, &operation) || rules.ignores(&operation) {
-            return;
+            return Some(Told::default());
         }
         let error = outcome::served(&facts, span, &rules);
-        let Some(request) = self.request(span, &facts, error, arrival) else { return };
+        let request = self.request(span, &facts, error, arrival)?;
         let measured = source.instance.map(|instance| self.instances.measured_until(instance));
         if measured.is_some_and(|until| request.end <= until) {
-            return;
+            return Some(Told { error: request.error, ..Told::default() });
         }
         let limits = &self.config.limits;
         let operation =
@@ -65,31 +70,40 @@ impl Observer {
         for id in [Some(source.service), operation, source.instance].into_iter().flatten() {
             self.points.request(Series::Of(id), &request, &self.registry);
         }
+        Some(Told { subject: operation, error: request.error, ..Told::default() })
     }
 
-    fn take_call(&mut self, source: &Source, span: &Span, arrival: Timestamp) {
+    /// What its tree is to know of it; `None` for a second delivery and a late one.
+    fn take_call(&mut self, source: &Source, span: &Span, arrival: Timestamp) -> Option<Told> {
         let facts = Facts::read(&span.attributes);
-        let Some((kind, name)) = callee::name(&facts, &self.config) else { return };
         let scope = (source.scope_id, &source.scope);
         let limits = &self.config.limits;
-        let Some(callee) = self.registry.named(scope, kind, &name, arrival, limits) else { return };
+        let callee = callee::name(&facts, &self.config)
+            .and_then(|(kind, name)| self.registry.named(scope, kind, &name, arrival, limits));
+        let Some(callee) = callee else {
+            return Some(Told { error: outcome::called(&facts, span), ..Told::default() });
+        };
         let ends = Ends { caller: source.service, callee };
         let key = SpanKey::new(&span.trace_id, &span.span_id);
         if let Some(key) = key
             && !self.calls.client_seen(key, ends, &mut self.registry)
         {
-            return;
+            return None;
         }
         let error = outcome::called(&facts, span);
         let is_idle_connect = error.is_none() && callee::is_mere_connect(span, &facts);
         if is_idle_connect || self.is_excluded(&facts, "") {
-            return;
+            return Some(Told::inner());
         }
-        let Some(request) = self.request(span, &facts, error, arrival) else { return };
+        let request = self.request(span, &facts, error, arrival)?;
+        let ask = ask(&span.name, &facts);
+        let told =
+            Told { subject: Some(callee), ask, error: request.error.clone(), is_inner: false };
         let parent = SpanKey::new(&span.trace_id, &span.parent_span_id);
         if self.calls.push(Call { key, parent, ends, request, arrival }, &self.config.limits) {
             self.calls.flush(&mut self.points, &mut self.registry, &self.config.limits);
         }
+        Some(told)
     }
 
     /// `None` for a late span, which is counted as such.

@@ -24,7 +24,7 @@ pub(crate) fn attributes(pairs: &[(&str, &str)]) -> Attributes {
     for (name, value) in pairs {
         let value = match value.parse() {
             Ok(number) => AnyValue::Int(number),
-            Err(_) => AnyValue::String((*value).to_owned()),
+            Err(_) => AnyValue::String((*value).into()),
         };
         attributes.push(name, value);
     }
@@ -33,7 +33,7 @@ pub(crate) fn attributes(pairs: &[(&str, &str)]) -> Attributes {
 
 pub(crate) fn resource(service: &str, more: &[(&str, &str)]) -> Arc<Resource> {
     let mut attributes = attributes(more);
-    attributes.push("service.name", AnyValue::String(service.to_owned()));
+    attributes.push("service.name", AnyValue::String(service.into()));
     Arc::new(Resource { attributes })
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn span(kind: SpanKind, ids: (u8, u8, u8), end: f64, pairs: &[(&str, 
 
 pub(crate) fn failed(mut span: Span, message: &str) -> Span {
     span.status = SpanStatus::Error;
-    span.status_message = message.to_owned();
+    span.status_message = message.into();
     span
 }
 

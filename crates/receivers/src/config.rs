@@ -91,7 +91,44 @@ const DECODED_BYTES_MIN: ByteSize = ByteSize::mib(16);
 /// Largest body once decompressed: above it the input log cannot take one.
 const DECOMPRESSED_MAX: ByteSize = ByteSize::mib(127);
 
+/// Least memory that receivers get along with.
+pub const BUDGET_MIN: ByteSize = ByteSize::mib(32);
+
+/// What one idle or slow connection holds in buffers, about.
+const CONNECTION_BYTES: u64 = 64 << 10;
+
 impl Limits {
+    /// Bounds for receivers that may hold `budget` bytes in all, at least [`BUDGET_MIN`]: half for
+    /// decoded requests, three eighths for bodies under way, the rest for connections. Never more
+    /// than the default bounds: what is over can be of use elsewhere.
+    pub fn within(budget: ByteSize) -> Self {
+        let most = Limits::default();
+        let budget = budget.max(BUDGET_MIN);
+        let part = |eighths: u64| ByteSize(budget.0 / 8 * eighths);
+        let in_flight_bytes = most.in_flight_bytes.min(part(3));
+        let decompressed = most.decompressed.min(ByteSize(in_flight_bytes.0 / 2));
+        let connections = part(1).0 / CONNECTION_BYTES / Self::LISTENERS;
+        Limits {
+            compressed: most.compressed.min(decompressed),
+            decompressed,
+            in_flight_bytes,
+            decoded_bytes: most.decoded_bytes.min(part(4)),
+            connections: most.connections.min(connections as u32),
+            ..most
+        }
+    }
+
+    /// The most memory that receivers within these bounds hold, about.
+    pub fn memory(&self) -> ByteSize {
+        let connections = u64::from(self.connections) * Self::LISTENERS * CONNECTION_BYTES;
+        ByteSize(
+            self.in_flight_bytes.0.saturating_add(self.decoded_bytes.0).saturating_add(connections),
+        )
+    }
+
+    /// OTLP/gRPC and OTLP/HTTP.
+    const LISTENERS: u64 = 2;
+
     /// Memory that one decoded request may hold.
     pub(crate) fn decoded_share(&self) -> usize {
         self.decoded_bytes.as_usize() / DECODED_SHARE
@@ -169,6 +206,19 @@ mod tests {
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), config);
         assert!(text.contains("\"decompressed\":\"64MiB\""), "{text}");
+    }
+
+    #[test]
+    fn limits_keep_within_any_budget_and_never_contradict_themselves() {
+        for mebibytes in [0, 1, 31, 32, 33, 48, 100, 128, 256, 512, 513, 4096, 1 << 20] {
+            let budget = ByteSize::mib(mebibytes);
+            let limits = Limits::within(budget);
+            assert!(limits.memory() <= budget.max(BUDGET_MIN), "{budget}: {limits:?}");
+            let config = Config { otlp: Otlp { limits, ..Otlp::default() } };
+            assert_eq!(config.problems(), Vec::<String>::new(), "{budget}");
+        }
+        assert_eq!(Limits::within(ByteSize::mib(4096)), Limits::default());
+        assert!(Limits::within(ByteSize::mib(128)).decompressed >= ByteSize::mib(20));
     }
 
     #[test]

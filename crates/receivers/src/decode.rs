@@ -23,6 +23,7 @@ mod protobuf;
 
 mod json;
 
+use bytes::Bytes;
 use model::signal::{Batch, Signal};
 
 pub use self::tally::EXPANSION_MAX;
@@ -64,23 +65,24 @@ type Result<T> = std::result::Result<T, DecodeError>;
 
 /// Reads a request body in either encoding; what the server uses at replay.
 pub fn decode(signal: Signal, encoding: Encoding, body: &[u8]) -> Result<Decoded> {
-    read(signal, encoding, body, Tally::new(signal, body.len(), None))
+    read(encoding, Tally::new(signal, Bytes::copy_from_slice(body), None))
 }
 
 /// The same at receipt, where the memory of the batch is reserved first.
 pub(crate) fn decode_within(
     signal: Signal,
     encoding: Encoding,
-    body: &[u8],
+    body: Bytes,
     memory: &mut Reservation,
 ) -> Result<Decoded> {
-    read(signal, encoding, body, Tally::new(signal, body.len(), Some(memory)))
+    read(encoding, Tally::new(signal, body, Some(memory)))
 }
 
-fn read(signal: Signal, encoding: Encoding, body: &[u8], mut tally: Tally<'_>) -> Result<Decoded> {
+fn read(encoding: Encoding, mut tally: Tally<'_>) -> Result<Decoded> {
+    tally.reserve_body()?;
     let batch = match encoding {
-        Encoding::Protobuf => protobuf::batch(signal, body, &mut tally)?,
-        Encoding::Json => json::batch(signal, body, &mut tally)?,
+        Encoding::Protobuf => protobuf::batch(&mut tally)?,
+        Encoding::Json => json::batch(&mut tally)?,
     };
     Ok(tally.finish(batch))
 }

@@ -16,16 +16,22 @@ use model::signal::Signal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bytesize::ByteSize;
-use crate::compression::{Compression, decompress};
+use crate::compression::{Compression, decompress, told_size};
 use crate::config::{Limits, Otlp};
 use crate::counters::{Counters, Reason, Transport};
 use crate::decode::{DecodeError, decode_within};
 use crate::memory::{MemoryGuard, Pool, Reservation, Shortage};
 use crate::sink::{Accepted, Authenticator, Encoding, Refusal, Sink};
 
-/// Bodies larger than this, and all compressed ones, are decoded away from the threads that serve
-/// connections.
+/// Bodies that are larger than this, also once decompressed, are decoded away from the threads that
+/// serve connections; the way to another thread costs more than to decode a small one.
 const INLINE_BYTES_MAX: usize = 256 << 10;
+
+/// Smaller bodies get memory of their own.
+const SHARED_BYTES_MIN: usize = 32 << 10;
+
+/// Buffers begin with what a request says to send, up to this.
+const TOLD_BYTES_MAX: u64 = 256 << 10;
 
 /// What clients are told to wait when our own bounds are reached.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -238,12 +244,13 @@ impl Intake {
     ) -> Result<Taken, Failure> {
         let Export { signal, transport, encoding, compression, body } = export;
         let limit = self.limits().decompressed.as_usize();
-        let inline = compression == Compression::None && body.len() <= INLINE_BYTES_MAX;
         let mut admission = admission;
+        let (compression, body) = decompress_small(compression, body, limit, &mut admission)?;
+        let inline = compression == Compression::None && body.len() <= INLINE_BYTES_MAX;
         let mut memory = self.decoded.reserve(self.limits().decoded_share());
         let work = move || {
             let body = decompress(compression, body, limit, &mut admission.reservation)?;
-            let decoded = decode_within(signal, encoding, &body, &mut memory)?;
+            let decoded = decode_within(signal, encoding, body.clone(), &mut memory)?;
             Ok::<_, Failure>((body, decoded, admission, MemoryGuard::new(memory)))
         };
         let (body, decoded, admission, memory) = if inline {
@@ -274,6 +281,28 @@ impl Intake {
     }
 }
 
+/// Decompresses a body that says to be small; one that lied is left as it was.
+fn decompress_small(
+    compression: Compression,
+    body: Bytes,
+    limit: usize,
+    admission: &mut Admission,
+) -> Result<(Compression, Bytes), Failure> {
+    let is_small = told_size(compression, &body).is_some_and(|size| size <= INLINE_BYTES_MAX);
+    if compression == Compression::None || !is_small {
+        return Ok((compression, body));
+    }
+    let reservation = &mut admission.reservation;
+    let held = reservation.bytes();
+    match decompress(compression, body.clone(), limit.min(INLINE_BYTES_MAX), reservation) {
+        Err(Failure::TooLargeDecompressed { .. }) if limit > INLINE_BYTES_MAX => {
+            reservation.shrink_to(held);
+            Ok((compression, body))
+        }
+        result => Ok((Compression::None, result?)),
+    }
+}
+
 async fn collect<B>(
     mut body: B,
     limit: usize,
@@ -283,6 +312,8 @@ where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
+    // As long as it says to be, within reason: memory is reserved as bytes arrive.
+    let told = body.size_hint().lower().min(TOLD_BYTES_MAX);
     let mut collected = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
@@ -293,8 +324,13 @@ where
             return Err(Failure::TooLarge { limit });
         }
         reservation.grow(data.len())?;
-        if collected.is_empty() && body.is_end_stream() {
+        // A body in one piece is part of the connection's buffer, which lives as long as it.
+        let is_whole = collected.is_empty() && body.is_end_stream();
+        if is_whole && data.len() >= SHARED_BYTES_MIN {
             return Ok(data);
+        }
+        if collected.is_empty() {
+            collected.reserve((told as usize).max(data.len()));
         }
         collected.extend_from_slice(&data);
     }

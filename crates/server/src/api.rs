@@ -3,6 +3,8 @@
 //! Reading asks the loop between two entries; writing goes through the input log as a command.
 //! `auth` guards every route but health.
 
+mod asking;
+
 mod auth;
 
 mod drills;
@@ -13,11 +15,19 @@ mod extract;
 
 mod incidents;
 
+mod logs;
+
 mod metrics;
+
+mod parameters;
 
 mod plans;
 
+mod series;
+
 mod status;
+
+mod traces;
 
 use std::sync::Arc;
 
@@ -27,15 +37,18 @@ use axum::routing::{get, post};
 use engine::Core;
 use model::human::HumanDuration;
 use receivers::Counters;
+use storage::store::Store;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast, watch};
 
+pub use asking::QUERIES_MAX;
 pub use auth::{Role, may_ingest};
 pub use error::Error;
+pub use logs::TAILS_MAX;
 
 use crate::config::Config;
 use crate::drills::Drills;
-use crate::driver::{self, Handle};
+use crate::driver::{self, Arrived, Handle};
 use crate::hands::Hands;
 use crate::journal::{self, Journal};
 
@@ -60,6 +73,15 @@ pub struct Shared {
     pub listen: std::net::SocketAddr,
     /// Questions that may be with the loop at a time.
     pub asking: Semaphore,
+    /// Queries of telemetry that may run at a time.
+    pub querying: Arc<Semaphore>,
+    pub store: Arc<Store>,
+    /// Live tails that may be open at a time.
+    pub tailing: Arc<Semaphore>,
+    /// Becomes true when the server ends: what would never end by itself ends then.
+    pub stopping: watch::Receiver<bool>,
+    /// Log records as they are taken.
+    pub tail: broadcast::Sender<Arrived>,
 }
 
 impl Shared {
@@ -87,6 +109,18 @@ pub fn router(shared: App) -> Router {
         .route("/api/v1/plans", get(plans::list))
         .route("/api/v1/plans/{id}", get(plans::one))
         .route("/api/v1/events", get(incidents::all_events))
+        .route("/api/v1/traces", get(traces::list))
+        .route("/api/v1/traces/{id}", get(traces::one))
+        .route("/api/v1/spans", get(traces::spans))
+        .route("/api/v1/spans/stats", get(traces::stats))
+        .route("/api/v1/logs", get(logs::search))
+        .route("/api/v1/logs/histogram", get(logs::counts))
+        .route("/api/v1/logs/tail", get(logs::follow))
+        .route("/api/v1/series", get(series::query))
+        .route("/api/v1/series/metrics", get(series::metrics))
+        .route("/api/v1/series/labels", get(series::labels))
+        .route("/api/v1/series/labels/{name}", get(series::label_values))
+        .route("/api/v1/storage", get(status::storage))
         .route("/api/v1/drills", get(drills::list))
         .route("/api/v1/drills/{id}", get(drills::one))
         .route("/metrics", get(metrics::metrics))

@@ -13,15 +13,21 @@ mod drill;
 
 mod incidents;
 
+mod logs;
+
 mod narrate;
 
 mod plans;
 
 mod scenarios;
 
+mod series;
+
 mod serve;
 
 mod text;
+
+mod traces;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +72,14 @@ enum Command {
     Thaw(ServerArgs),
     /// Learn a latency limit anew
     Relearn(plans::Relearn),
+    /// List traces by service, operation, status, duration, attribute and time
+    Traces(traces::Traces),
+    /// Tell of one trace: its spans, where time went, where an error started
+    Trace(traces::Trace),
+    /// Search log records, count them, or follow them
+    Logs(logs::Logs),
+    /// Show series of metrics over time, or list metrics
+    Series(series::Series),
     /// Run chaos experiments and drills
     #[command(subcommand)]
     Drill(drill::Drill),
@@ -133,6 +147,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Freeze(freeze) => freeze.run(),
         Command::Thaw(server) => plans::thaw(server),
         Command::Relearn(relearn) => relearn.run(),
+        Command::Traces(traces) => traces.run(),
+        Command::Trace(trace) => trace.run(),
+        Command::Logs(logs) => logs.run(),
+        Command::Series(series) => series.run(),
         Command::Drill(drill) => drill.run(),
         Command::Test(test) => test.run(),
         Command::Replay(replay) => replay.run(),

@@ -9,8 +9,9 @@ mod locate;
 
 mod problems;
 
+mod storage;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use model::ActionKind;
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use load::{LoadError, Problem, load, parse};
+pub use storage::{Objects, Queries, Storage};
 
 /// The configuration of one server. Everything has a default: an empty file is a good one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,31 +38,6 @@ pub struct Config {
     pub catch_up: engine::config::CatchUp,
     /// Who is told of incidents.
     pub notify: Vec<Receiver>,
-}
-
-/// Where data is kept, and how much of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Storage {
-    /// Folder for the input log, the journal and snapshots.
-    pub path: PathBuf,
-    /// The oldest input log segments are deleted above this, once a snapshot covers them.
-    pub log_size_max: receivers::ByteSize,
-    /// How often the state is saved, so that a restart has little to replay.
-    pub snapshot_every: HumanDuration,
-    /// How long the journal keeps events; above 2 GiB the oldest go before.
-    pub journal_keep: HumanDuration,
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Storage {
-            path: PathBuf::from("immune-data"),
-            log_size_max: receivers::ByteSize(4 << 30),
-            snapshot_every: HumanDuration::from_secs(60),
-            journal_keep: HumanDuration::from_secs(90 * 24 * 3600),
-        }
-    }
 }
 
 /// HTTP API and command line access.
@@ -152,6 +129,10 @@ impl Config {
         let lists = [&mut tokens.ingest, &mut tokens.read, &mut tokens.approve, &mut tokens.admin];
         for token in lists.into_iter().flatten() {
             token.secret = HIDDEN.to_owned();
+        }
+        if let Some(objects) = &mut self.storage.objects {
+            let secret = &mut objects.s3.secret_access_key;
+            *secret = secret.take().map(|_| HIDDEN.to_owned());
         }
         for receiver in &mut self.notify {
             let webhook = &mut receiver.webhook;

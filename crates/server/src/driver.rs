@@ -15,10 +15,12 @@ use std::thread::JoinHandle;
 pub use health::Health;
 
 use engine::{Command, Core, Entry};
-use model::Action;
+use model::signal::Batch;
+use model::{Action, Timestamp};
 use receivers::MemoryGuard;
+use storage::store::Store;
 use storage::{Committer, Priority, Refused, Reservation};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::journal::Journal;
 use crate::state::DataFolder;
@@ -40,14 +42,19 @@ pub enum Error {
 type Question = Box<dyn FnOnce(&Core) + Send>;
 type Reply = oneshot::Sender<Result<String, String>>;
 
+/// A batch and when it arrived.
+pub type Arrived = (Timestamp, Arc<Batch>);
+
+/// What counts as held until loop and store have taken an entry.
+type Held = (Reservation, Option<MemoryGuard>);
+
 pub enum Message {
     /// An entry is durable under this number.
     Committed {
         seq: u64,
         entry: Box<Entry>,
         reply: Option<Reply>,
-        _waiting: Reservation,
-        _memory: Option<MemoryGuard>,
+        held: Held,
     },
     Ask(Question),
     Stop,
@@ -57,6 +64,9 @@ pub enum Message {
 pub struct Driver {
     pub core: Core,
     pub position: u64,
+    pub store: Arc<Store>,
+    /// Log records as they are taken, for those who follow them.
+    pub tail: broadcast::Sender<Arrived>,
     pub journal: Arc<Journal>,
     pub folder: DataFolder,
     pub log_bytes_max: u64,
@@ -198,8 +208,7 @@ impl Handle {
             Ok(seq) => {
                 health.committed();
                 // Blocking here holds the log back, which holds the receivers back.
-                let (_waiting, _memory) = (waiting, memory);
-                let message = Message::Committed { seq, entry, reply, _waiting, _memory };
+                let message = Message::Committed { seq, entry, reply, held: (waiting, memory) };
                 let _ = sender.send(message);
                 done(Ok(()));
             }

@@ -3,6 +3,8 @@
 //! Telemetry is kept as the bytes that came (`[version, signal, encoding, arrival:u64 LE, body…]`),
 //! ticks as eight bytes, all others as JSON with the name of their variant.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::Entry;
 use model::Timestamp;
@@ -70,7 +72,7 @@ pub fn decode(kind: u8, payload: &[u8]) -> Result<Entry, Error> {
             let decoded = receivers::decode(signal, encoding, body).map_err(Error::Decode)?;
             Ok(Entry::Telemetry {
                 arrival: Timestamp(u64::from_le_bytes(arrival)),
-                batch: decoded.batch,
+                batch: Arc::new(decoded.batch),
             })
         }
         TICK => {

@@ -19,6 +19,8 @@ pub mod retention;
 
 pub mod state;
 
+pub mod samples;
+
 pub mod driver;
 
 pub mod ingest;
@@ -38,3 +40,6 @@ pub mod run;
 pub mod replay;
 
 pub mod cli;
+
+#[cfg(test)]
+mod testing;

@@ -15,24 +15,28 @@ use model::Action;
 use receivers::Intake;
 use serde::Serialize;
 use storage::Committer;
+use storage::reserve::DiskWatch;
+use storage::store::{self, Store};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::api::{self, Shared};
 use crate::config::Config;
 use crate::drills::Drills;
-use crate::driver::{self, Driver, Handle};
+use crate::driver::{self, Arrived, Driver, Handle};
 use crate::ingest::Ingest;
 use crate::journal::Journal;
-use crate::state::DataFolder;
+use crate::state::{DataFolder, Recovered};
 use crate::{clock, hands, notify, probes, retention};
 
 /// Telemetry that may wait to be durable and taken by the loop; above it receivers shed load.
 /// Decoded it needs several times as much memory.
 const LOG_WAITING_BYTES_MAX: usize = 32 << 20;
 const ORDERS_MAX: usize = 1_000;
+/// Batches of log records that a slow reader of the live tail may be behind.
+const TAIL_BATCHES_MAX: usize = 256;
 const TICK: Duration = Duration::from_secs(1);
 /// Requests that are open when the server stops get this long.
 const SERVING_ENDS_WITHIN: Duration = Duration::from_secs(15);
@@ -74,7 +78,7 @@ pub async fn run(
     drills.resume();
     let probes = probes::spawn(&config.detect.probes, &client, &handle);
     let mut background = JoinSet::new();
-    background.spawn(tick(handle.clone()));
+    background.spawn(tick(handle.clone(), ground.telemetry.disk.clone()));
     let keep = config.storage.journal_keep.0;
     background.spawn(retention::run(journal.clone(), handle.clone(), keep));
     let addresses = ground.listeners.addresses;
@@ -83,8 +87,10 @@ pub async fn run(
 
     let tokens = config.api.tokens.clone();
     let may_ingest = move |secret: Option<&str>| api::may_ingest(&tokens, secret);
-    let sink = Arc::new(Ingest { handle: handle.clone() });
+    let Telemetry { store, tail, .. } = ground.telemetry.clone();
+    let sink = Arc::new(Ingest { handle: handle.clone(), store: store.clone() });
     let intake = Intake::new(&config.receivers.otlp, sink, Arc::new(may_ingest));
+    let (stop, stopped) = watch::channel(false);
     let shared = Arc::new(Shared {
         handle: handle.clone(),
         journal,
@@ -94,9 +100,14 @@ pub async fn run(
         started,
         listen: addresses.api,
         asking: Semaphore::new(api::ASKING_MAX),
+        querying: Arc::new(Semaphore::new(api::QUERIES_MAX)),
+        tailing: Arc::new(Semaphore::new(api::TAILS_MAX)),
+        stopping: stopped.clone(),
+        store: store.clone(),
+        tail,
         config,
     });
-    let (stop, serving) = ground.listeners.serve(shared, intake);
+    let serving = ground.listeners.serve(shared, intake, stopped);
     folder.announce(&serde_json::to_string_pretty(&addresses)?)?;
     ready(addresses);
 
@@ -110,7 +121,35 @@ pub async fn run(
     drop((probes, couriers));
     hands.stop().await;
     background.shutdown().await;
-    stop_loop(handle, ground.loop_thread).await
+    stop_loop(handle, ground.loop_thread).await?;
+    tokio::task::spawn_blocking(move || store.stop()).await?;
+    Ok(())
+}
+
+/// Opens the store and rebuilds the state.
+fn recover(
+    config: store::Config,
+    folder: &DataFolder,
+    journal: &Journal,
+    id_prefix: &str,
+    receivers: &[String],
+    disk: Arc<DiskWatch>,
+) -> Result<(Arc<Store>, Recovered)> {
+    let (store, opened) = Store::open(&folder.telemetry(), config, Arc::new(clock::now), disk)?;
+    let store = Arc::new(store);
+    let recovered = folder.recover(journal, id_prefix, receivers, &store)?;
+    for note in opened.notes.iter().chain(&recovered.notes) {
+        tracing::info!("recovery: {note}");
+    }
+    Ok((store, recovered))
+}
+
+/// What was taken, and where it is kept.
+#[derive(Clone)]
+struct Telemetry {
+    store: Arc<Store>,
+    disk: Arc<DiskWatch>,
+    tail: broadcast::Sender<Arrived>,
 }
 
 /// What everything else stands on: the recovered loop with this run's configuration, and bound
@@ -119,6 +158,7 @@ struct Ground {
     journal: Arc<Journal>,
     listeners: Listeners,
     handle: Handle,
+    telemetry: Telemetry,
     loop_thread: std::thread::JoinHandle<()>,
     loop_ended: oneshot::Receiver<()>,
     orders: mpsc::Receiver<Action>,
@@ -130,17 +170,25 @@ impl Ground {
         let journal = Arc::new(folder.journal()?);
         let id_prefix = journal.meta("action_id_prefix", &format!("{:08x}", random_u32()?))?;
         let receivers: Vec<String> = config.notify.iter().map(|r| r.name.clone()).collect();
-        let recovered = folder.recover(&journal, &id_prefix, &receivers)?;
-        for note in &recovered.notes {
-            tracing::info!("recovery: {note}");
-        }
+        let disk = Arc::new(DiskWatch::open(folder.path(), config.storage.disk())?);
+        let (store, recovered) = {
+            let (config, folder, journal) =
+                (config.storage.store(), folder.clone(), journal.clone());
+            let (receivers, disk) = (receivers.clone(), disk.clone());
+            // Reads files, and waits for the threads of the store.
+            let work = move || recover(config, &folder, &journal, &id_prefix, &receivers, disk);
+            tokio::task::spawn_blocking(work).await??
+        };
         let listeners = Listeners::bind(config).await?;
         let committer = Committer::spawn(recovered.log, LOG_WAITING_BYTES_MAX)?;
         let (orders, orders_inbox) = mpsc::channel(ORDERS_MAX);
         let (notify, notified) = watch::channel(0);
+        let (tail, _) = broadcast::channel(TAIL_BATCHES_MAX);
         let driver = Driver {
             core: recovered.core,
             position: recovered.position,
+            store: store.clone(),
+            tail: tail.clone(),
             journal: journal.clone(),
             folder: folder.clone(),
             log_bytes_max: config.storage.log_size_max.0,
@@ -152,8 +200,18 @@ impl Ground {
         let (handle, loop_thread, loop_ended) = driver::spawn(driver, committer)?;
         let reload = Entry::Reload { now: clock::now(), config: Box::new(config.engine()) };
         handle.ordered(reload).await?.ok();
+        let telemetry = Telemetry { store, disk, tail };
         let orders = orders_inbox;
-        Ok(Ground { journal, listeners, handle, loop_thread, loop_ended, orders, notified })
+        Ok(Ground {
+            journal,
+            listeners,
+            handle,
+            telemetry,
+            loop_thread,
+            loop_ended,
+            orders,
+            notified,
+        })
     }
 }
 
@@ -168,11 +226,13 @@ fn http_client() -> Result<reqwest::Client> {
 }
 
 /// The beat of the loop.
-async fn tick(handle: Handle) {
+async fn tick(handle: Handle, disk: Arc<DiskWatch>) {
     let mut beat = interval(TICK);
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         beat.tick().await;
+        let disk = disk.clone();
+        tokio::task::spawn_blocking(move || disk.poll());
         if let Err(error) = handle.submit(Entry::Tick { now: clock::now() }) {
             tracing::warn!(%error, "a step was left out");
         }
@@ -209,9 +269,13 @@ impl Listeners {
         Ok(Listeners { api, grpc, http, addresses })
     }
 
-    /// Serves all three until the returned switch is thrown.
-    fn serve(self, shared: Arc<Shared>, intake: Arc<Intake>) -> (watch::Sender<bool>, JoinSet<()>) {
-        let (stop, stopped) = watch::channel(false);
+    /// Serves all three until `stopped` becomes true.
+    fn serve(
+        self,
+        shared: Arc<Shared>,
+        intake: Arc<Intake>,
+        stopped: watch::Receiver<bool>,
+    ) -> JoinSet<()> {
         let until = move || {
             let mut stopped = stopped.clone();
             async move {
@@ -228,7 +292,7 @@ impl Listeners {
         serving.spawn(async move {
             ended("OTLP/HTTP", receivers::serve_http(self.http, intake, http_end).await);
         });
-        (stop, serving)
+        serving
     }
 }
 

@@ -1,23 +1,26 @@
-//! The data folder: input log, journal and snapshots, and how the loop's state is recovered from
-//! them.
+//! The data folder: input log, journal, snapshots and telemetry, and how the loop's state and the
+//! store's open telemetry are recovered from them.
 //!
 //! ```text
 //! immune-data/log/         input log segments        immune-data/journal.db   events, drills
 //! immune-data/snapshots/   POSITION.snap             immune-data/agent/       the agent's own
+//! immune-data/telemetry/   files and their catalog   immune-data/reserve      room for a full disk
 //! ```
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use engine::{Config, Core, Event};
+use engine::{Config, Core, Entry, Event};
 use model::{IncidentId, PlanId};
-use storage::{Log, Reader};
+use storage::store::Store;
+use storage::{Log, Reader, durable};
 
 use crate::journal::Journal;
-use crate::{entry, notify};
+use crate::{entry, notify, samples};
 
 /// Snapshots kept: the newest, and one in case it is damaged.
 const SNAPSHOTS_KEPT: usize = 2;
@@ -25,6 +28,8 @@ const SNAPSHOTS_KEPT: usize = 2;
 const REPLAY_PORTION: usize = 1_000;
 /// Complaints about single entries that are told; a damaged log may hold millions.
 const NOTES_MAX: usize = 100;
+/// A recovery with more telemetry than fits in memory waits this long for room.
+const ROOM_WITHIN: Duration = Duration::from_secs(60);
 const LISTENING: &str = "listening.json";
 
 #[derive(Clone, Debug)]
@@ -43,8 +48,15 @@ pub struct Recovered {
 }
 
 impl DataFolder {
+    /// Opens or makes the folder, durably: what is acknowledged in it later must not go with it.
     pub fn open(path: &Path) -> Result<DataFolder> {
-        for part in ["log", "snapshots", "agent"] {
+        let is_new = !path.is_dir();
+        durable::create_folder(path)?;
+        if is_new {
+            std::fs::set_permissions(path, Permissions::from_mode(0o700))
+                .with_context(|| format!("cannot make {} private", path.display()))?;
+        }
+        for part in ["log", "snapshots", "agent", "telemetry"] {
             let folder = path.join(part);
             // Telemetry may hold secrets, and the agent refuses a folder that others can write to.
             DirBuilder::new()
@@ -53,6 +65,7 @@ impl DataFolder {
                 .create(&folder)
                 .with_context(|| format!("cannot create {}", folder.display()))?;
         }
+        durable::sync_folder(path)?;
         Ok(DataFolder { path: path.to_owned() })
     }
 
@@ -62,6 +75,10 @@ impl DataFolder {
 
     pub fn log(&self) -> PathBuf {
         self.path.join("log")
+    }
+
+    pub fn telemetry(&self) -> PathBuf {
+        self.path.join("telemetry")
     }
 
     pub fn agent(&self) -> PathBuf {
@@ -77,10 +94,12 @@ impl DataFolder {
             .mode(0o600)
             .open(&path)
             .with_context(|| format!("cannot write {}", path.display()))?;
+        durable::sync_folder(&self.path)?;
         Journal::open(&path).with_context(|| format!("cannot use {}", path.display()))
     }
 
     /// Opens the log and rebuilds the state: newest usable snapshot, then every entry after it.
+    /// What is not in the store's files yet is given to it again.
     ///
     /// Events that the last run did not come to journal are journalled now, and `receivers` are
     /// owed their notifications as if nothing had happened.
@@ -89,6 +108,7 @@ impl DataFolder {
         journal: &Journal,
         id_prefix: &str,
         receivers: &[String],
+        store: &Store,
     ) -> Result<Recovered> {
         let (mut log, found) = Log::open(&self.log(), storage::Config::default())?;
         // The folder is ours now: what an earlier run announced holds no longer.
@@ -118,9 +138,9 @@ impl DataFolder {
                 self.path.display()
             );
         }
-        let replay = Replay { journal, receivers, notes: &mut notes };
-        let mut position =
-            replay.run(&mut core, Reader::open(&self.log(), position + 1)?, position)?;
+        let replay = Replay { journal, receivers, store, notes: &mut notes };
+        let first = position.min(store.flushed()) + 1;
+        let mut position = replay.run(&mut core, Reader::open(&self.log(), first)?, position)?;
         if journal.newest_event()? > core.engine.last_event() {
             position = renumber(journal, &mut core, &mut log)?;
             notes.push(
@@ -189,6 +209,7 @@ impl DataFolder {
 struct Replay<'a> {
     journal: &'a Journal,
     receivers: &'a [String],
+    store: &'a Store,
     notes: &'a mut Vec<String>,
 }
 
@@ -203,9 +224,18 @@ impl Replay<'_> {
             if position == 0 && record.seq > 1 {
                 self.begin_late(core, record.seq)?;
             }
-            position = record.seq;
+            let known = record.seq <= snapshot;
+            position = record.seq.max(snapshot);
             match entry::decode(record.kind, &record.payload) {
-                Ok(entry) => events.extend(core.apply(entry).events),
+                Ok(entry) => {
+                    self.stored(record.seq, &entry)?;
+                    if !known {
+                        let effects = core.apply(entry);
+                        events.extend(effects.events);
+                        let made = samples::to_store(effects.samples);
+                        self.store.append_engine(record.seq, made)?;
+                    }
+                }
                 Err(error) if self.notes.len() < NOTES_MAX => {
                     self.notes.push(format!("log entry {}: {error}", record.seq));
                 }
@@ -228,6 +258,17 @@ impl Replay<'_> {
             self.notes.push(format!("replayed {} log entries", position - snapshot));
         }
         Ok(position)
+    }
+
+    /// Gives telemetry that is in no file yet to the store, as fast as that can write it.
+    fn stored(&self, seq: u64, entry: &Entry) -> Result<()> {
+        let Entry::Telemetry { arrival, batch } = entry else { return Ok(()) };
+        self.store.append(seq, *arrival, batch.clone(), Box::new(()))?;
+        if self.store.wants_seal(*arrival) {
+            self.store.seal(seq)?;
+            self.store.wait_room(ROOM_WITHIN);
+        }
+        Ok(())
     }
 
     /// The log's beginning was deleted, and there is no snapshot: numbers must go on all the same.
@@ -264,6 +305,13 @@ mod tests {
 
     use super::*;
 
+    fn recover(folder: &DataFolder, journal: &Journal) -> Result<Recovered> {
+        let store = crate::testing::store(folder);
+        let recovered = folder.recover(journal, "it", &[], &store)?;
+        store.stop();
+        Ok(recovered)
+    }
+
     #[test]
     fn numbers_go_on_where_the_journal_ends_when_the_log_has_lost_its_beginning() {
         let parent = tempfile::tempdir().unwrap();
@@ -285,7 +333,7 @@ mod tests {
         let known = Event { seq: 41, at: Timestamp(1), kind };
         journal.append(&[known], &[], |_| false).unwrap();
 
-        let recovered = folder.recover(&journal, "it", &[]).unwrap();
+        let recovered = recover(&folder, &journal).unwrap();
         assert!(recovered.notes.iter().any(|note| note.contains("begins at entry 2")));
         assert_eq!((recovered.position, journal.newest_event().unwrap()), (3, 43));
     }
@@ -299,10 +347,10 @@ mod tests {
         let known = Event { seq: 41, at: Timestamp(1), kind };
         journal.append(&[known], &[], |_| false).unwrap();
 
-        let recovered = folder.recover(&journal, "it", &[]).unwrap();
+        let recovered = recover(&folder, &journal).unwrap();
         assert_eq!((recovered.position, recovered.core.engine.last_event()), (1, 41));
         drop(recovered);
-        let again = folder.recover(&journal, "it", &[]).unwrap();
+        let again = recover(&folder, &journal).unwrap();
         assert_eq!((again.position, again.core.engine.last_event()), (1, 41));
     }
 }

@@ -6,6 +6,9 @@
 //! own that bears the attribute's name ([`SPAN_TEXTS`], …); all others are in the map
 //! `attributes`, so that a row says all that was received, once.
 //!
+//! Texts that repeat are dictionaries here, in memory and as they are read from a file; the file's
+//! own schema calls them texts. `rows::Texts` reads either.
+//!
 //! Invariants: adding a column is compatible (it reads as absent in older files); anything else
 //! raises [`FORMAT_VERSION`], which every file bears.
 
@@ -18,6 +21,8 @@ use serde::{Deserialize, Serialize};
 /// Stored in each file's key-value metadata under [`FORMAT_KEY`].
 pub const FORMAT_VERSION: u32 = 1;
 pub const FORMAT_KEY: &str = "immune.format";
+/// Key of the table's name in a file's metadata.
+pub const TABLE_KEY: &str = "immune.table";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +50,10 @@ impl Table {
             Table::Logs => "logs",
             Table::Samples => "samples",
         }
+    }
+
+    pub fn parse(name: &str) -> Option<Table> {
+        Table::ALL.iter().copied().find(|table| table.as_str() == name)
     }
 
     pub fn schema(self) -> SchemaRef {
@@ -101,16 +110,16 @@ fn spans() -> Vec<Field> {
     ];
     fields.extend(origin());
     fields.extend([
-        text("name", false),
+        word("name", false),
         // "internal", "server", "client", "producer", "consumer", "unspecified"
-        text("kind", false),
+        word("kind", false),
         // "unset", "ok", "error"
-        text("status", false),
-        text("status_message", true),
-        text("trace_state", true),
+        word("status", false),
+        word("status_message", true),
+        word("trace_state", true),
         integer("flags", DataType::UInt32, false),
     ]);
-    fields.extend(SPAN_TEXTS.iter().map(|name| text(name, true)));
+    fields.extend(SPAN_TEXTS.iter().map(|name| word(name, true)));
     fields.extend(SPAN_INTEGERS.iter().map(|name| integer(name, DataType::Int64, true)));
     fields.extend(attributes());
     // JSON: [{"time": nanoseconds, "name": …, "attributes": {…}}]; absent when there are none.
@@ -122,71 +131,83 @@ fn spans() -> Vec<Field> {
 
 fn logs() -> Vec<Field> {
     let mut fields = vec![
-        // The record's time, or the time at which it was observed where it has none.
         time("time", false),
+        // Whose time that is where it is not the record's own: "observed" for a record without
+        // one, "arrival" for a record without either.
+        word("time_from", true),
         time("observed_time", true),
         time("arrival", false),
     ];
     fields.extend(origin());
     fields.extend([
         integer("severity_number", DataType::Int32, false),
-        text("severity_text", true),
+        word("severity_text", true),
         // JSON where it is not text.
         text("body", true),
         // One letter of `attribute_types`; absent for text.
-        text("body_type", true),
+        word("body_type", true),
         id("trace_id", 16, true),
         id("span_id", 8, true),
         integer("flags", DataType::UInt32, false),
-        text("event_name", true),
+        word("event_name", true),
     ]);
-    fields.extend(LOG_TEXTS.iter().map(|name| text(name, true)));
+    fields.extend(LOG_TEXTS.iter().map(|name| word(name, true)));
     fields.extend(attributes());
     fields
 }
 
 fn samples() -> Vec<Field> {
     let mut fields = vec![
-        text("metric", false),
+        word("metric", false),
         // "gauge", "sum", "histogram", "exponential_histogram", "summary"
-        text("kind", false),
+        word("kind", false),
         // "delta", "cumulative", "unspecified"; absent for gauges and summaries
-        text("temporality", true),
+        word("temporality", true),
         integer("monotonic", DataType::Boolean, false),
-        text("unit", true),
+        word("unit", true),
+        word("description", true),
         // First and last of `times`.
         time("time", false),
         time("end_time", false),
+        // When the latest of the points arrived.
+        time("arrival", false),
         // Number of points.
         integer("points", DataType::UInt32, false),
     ];
     fields.extend(origin());
-    fields.extend([map("attributes"), text("attribute_types", true)]);
-    // What makes the series the same: a hash of all the above but times.
+    fields.extend(attributes());
+    // What makes the series the same: a hash of all the above but description, times and points.
     fields.push(id("series", 16, false));
-    // One for each point, nanoseconds since 1970.
-    fields.push(list("times", DataType::Int64));
-    // Since when a sum or histogram counts, one for each point; absent where it never says.
-    fields.push(list("start_times", DataType::Int64));
-    // Gauges and sums: one for each point (NaN for "no recorded value"). Histograms: the sums,
-    // NaN where absent. Summaries: the sums.
-    fields.push(list("values", DataType::Float64));
+    // One for each point, nanoseconds since 1970, ascending.
+    fields.push(list("times", DataType::Int64, false));
+    // Since when a sum or histogram counts, one for each point, 0 where it does not say; absent
+    // where none says.
+    fields.push(list("start_times", DataType::Int64, false));
+    // OpenTelemetry's flags, one for each point; absent where all are 0.
+    fields.push(list("flags", DataType::UInt32, false));
+    // Gauges and sums of doubles: one for each point (null for "no recorded value"). Histograms
+    // and summaries: the sums, null where they are not told.
+    fields.push(list("values", DataType::Float64, true));
+    // Gauges and sums of integers: one for each point, instead of `values`.
+    fields.push(list("integers", DataType::Int64, false));
     // Histograms and summaries: how many observations, one for each point.
-    fields.push(list("counts", DataType::UInt64));
+    fields.push(list("counts", DataType::UInt64, false));
     // Explicit bounds of histograms, or the quantiles of summaries: the same for all points of a
     // row.
-    fields.push(list("bounds", DataType::Float64));
-    // Histograms: counts of buckets, `bounds` + 1 for each point.
-    fields.push(list("buckets", DataType::UInt64));
+    fields.push(list("bounds", DataType::Float64, false));
+    // Histograms: counts of buckets, as many for each point (`bounds` + 1).
+    fields.push(list("buckets", DataType::UInt64, false));
     // Summaries: `bounds` values for each point.
-    fields.push(list("quantiles", DataType::Float64));
-    // Smallest and largest observation, one each for each point; absent where never told.
-    fields.push(list("minima", DataType::Float64));
-    fields.push(list("maxima", DataType::Float64));
-    // Exponential histograms, as JSON, one text for each point.
-    fields.push(list("exponential", DataType::Utf8));
-    // JSON: [{"time": …, "value": …, "trace_id": hex, "span_id": hex, "attributes": {…}}].
-    fields.push(text("exemplars", true));
+    fields.push(list("quantiles", DataType::Float64, false));
+    // Smallest and largest observation, one each for each point, null where a point does not say;
+    // absent where none says.
+    fields.push(list("minima", DataType::Float64, true));
+    fields.push(list("maxima", DataType::Float64, true));
+    // Exponential histograms: scale, zero bucket, buckets as JSON, one text for each point.
+    fields.push(list("exponential", DataType::Utf8, false));
+    // One for each point, null for most; absent where no point has any. JSON:
+    // [{"time": …, "value": …, "trace_id": hex, "span_id": hex, "attributes": {…}}].
+    fields.push(list("exemplars", DataType::Utf8, true));
     fields
 }
 
@@ -194,13 +215,13 @@ fn samples() -> Vec<Field> {
 fn origin() -> Vec<Field> {
     vec![
         // `service.name`, or empty.
-        text("service", false),
+        word("service", false),
         // `service.instance.id`, or absent.
-        text("instance", true),
+        word("instance", true),
         // JSON object of all resource attributes.
-        text("resource", false),
+        word("resource", false),
         // JSON: {"name": …, "version": …, "attributes": {…}}; absent where the scope is empty.
-        text("scope", true),
+        word("scope", true),
     ]
 }
 
@@ -209,11 +230,21 @@ fn origin() -> Vec<Field> {
 /// double, `b` boolean, `a` array, `m` map, `x` bytes (base64), `e` empty; absent when all are
 /// text.
 fn attributes() -> Vec<Field> {
-    vec![map("attributes"), text("attribute_types", true)]
+    vec![map("attributes"), word("attribute_types", true)]
 }
 
+/// A text that repeats.
+fn word(name: &str, nullable: bool) -> Field {
+    Field::new(name, dictionary(), nullable)
+}
+
+/// A text that is often new.
 fn text(name: &str, nullable: bool) -> Field {
     Field::new(name, DataType::Utf8, nullable)
+}
+
+fn dictionary() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
 fn integer(name: &str, kind: DataType, nullable: bool) -> Field {
@@ -228,12 +259,19 @@ fn time(name: &str, nullable: bool) -> Field {
     Field::new(name, DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), nullable)
 }
 
-fn list(name: &str, item: DataType) -> Field {
-    Field::new(name, DataType::List(Arc::new(Field::new("element", item, false))), true)
+fn list(name: &str, item: DataType, item_nullable: bool) -> Field {
+    let element = Field::new("element", item, item_nullable);
+    Field::new(name, DataType::List(Arc::new(element)), true)
 }
 
 fn map(name: &str) -> Field {
-    let entry = Fields::from(vec![text("key", false), text("value", false)]);
+    Field::new(name, attributes_type(), false)
+}
+
+/// Of the column `attributes`.
+pub(crate) fn attributes_type() -> DataType {
+    let key = Field::new("key", dictionary(), false);
+    let entry = Fields::from(vec![key, Field::new("value", DataType::Utf8, false)]);
     let entries = Field::new("key_value", DataType::Struct(entry), false);
-    Field::new(name, DataType::Map(Arc::new(entries), false), true)
+    DataType::Map(Arc::new(entries), false)
 }

@@ -1,6 +1,7 @@
 //! Runs a scenario through the real loop and compares what happened with what was expected.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::human::HumanDuration;
@@ -196,7 +197,7 @@ impl<'a> Runner<'a> {
         }
         let kept = std::mem::take(&mut self.buffered).into_iter().map(|(_, batch)| batch);
         for batch in kept.chain(batches) {
-            self.core.apply(Entry::Telemetry { arrival: now, batch });
+            self.core.apply(Entry::Telemetry { arrival: now, batch: Arc::new(batch) });
         }
         let reports = self.world.processes(&self.scenario.targets, now);
         if !reports.is_empty() {

@@ -50,8 +50,8 @@ pub(super) fn active_requests(now: Timestamp, value: i64) -> Metric {
     let header = PointHeader { time_unix_nanos: now.0, ..PointHeader::default() };
     let point = NumberPoint { header, value: Some(Number::Int(value)) };
     Metric {
-        name: "http.server.active_requests".to_owned(),
-        unit: "{request}".to_owned(),
+        name: "http.server.active_requests".into(),
+        unit: "{request}".into(),
         data: MetricData::Sum {
             temporality: Temporality::Cumulative,
             monotonic: false,

@@ -323,7 +323,7 @@ impl World {
             .with_str("http.route", "/")
             .with_i64("http.response.status_code", i64::from(status));
         let mut span = span(trace, span_id, parent, SpanKind::Server, end, duration, attributes);
-        span.name = "GET /".to_owned();
+        span.name = "GET /".into();
         if status >= 500 {
             span.status = SpanStatus::Error;
         }

@@ -31,8 +31,8 @@ fn explicit(temporality: Temporality, header: PointHeader, counts: [u64; 3]) -> 
     };
     let data = MetricData::Histogram { temporality, points: vec![point] };
     Metric {
-        name: "http.server.request.duration".to_owned(),
-        unit: "s".to_owned(),
+        name: "http.server.request.duration".into(),
+        unit: "s".into(),
         data,
         ..Metric::default()
     }
@@ -135,7 +135,7 @@ fn exponential_histograms_and_old_names_in_milliseconds_are_read() {
     let data =
         MetricData::ExponentialHistogram { temporality: Temporality::Delta, points: vec![sent] };
     let name = "http.server.duration".to_owned();
-    let tick = take(&mut observer, Metric { name, data, ..Metric::default() }, 61.0);
+    let tick = take(&mut observer, Metric { name: name.into(), data, ..Metric::default() }, 61.0);
     let point = point(&tick, &SeriesKey::Service(service("shop")));
     assert_eq!((point.total, point.errors), (3.0, 3.0));
     assert!((point.durations.mean_seconds().unwrap() - 0.1).abs() < 1e-9);
@@ -156,12 +156,8 @@ fn requests_in_flight_are_summed_per_instance() {
     let mut active = |points| {
         let data =
             MetricData::Sum { temporality: Temporality::Cumulative, monotonic: false, points };
-        take(
-            &mut observer,
-            Metric { name: ACTIVE_REQUESTS.to_owned(), data, ..Metric::default() },
-            5.0,
-        )
-        .in_flight
+        take(&mut observer, Metric { name: ACTIVE_REQUESTS.into(), data, ..Metric::default() }, 5.0)
+            .in_flight
     };
     let instance = Entity::instance(&Scope::default(), "shop", "shop");
     assert_eq!(active(vec![point("GET", 3), point("POST", 2)]), [(instance.clone(), 5.0)]);

@@ -38,8 +38,8 @@ fn any_value() -> impl Strategy<Value = AnyValue> {
         any::<i64>().prop_map(AnyValue::Int),
         (0_i64..700).prop_map(AnyValue::Int),
         any::<f64>().prop_map(AnyValue::Double),
-        ".{0,12}".prop_map(AnyValue::String),
-        "(http://)?[a-z:/@?\\[\\]0-9]{0,12}".prop_map(AnyValue::String),
+        ".{0,12}".prop_map(|text| AnyValue::String(text.into())),
+        "(http://)?[a-z:/@?\\[\\]0-9]{0,12}".prop_map(|text| AnyValue::String(text.into())),
         Just(AnyValue::Array(vec![AnyValue::Empty])),
         Just(AnyValue::Bytes(vec![255])),
     ]
@@ -51,7 +51,9 @@ fn any_attributes() -> impl Strategy<Value = Attributes> {
         4 => prop::sample::select(TABLE).prop_map(|(name, _, _)| name.to_owned()),
         1 => ".{0,8}",
     ];
-    prop::collection::vec((name, any_value()), 0..8).prop_map(Attributes)
+    prop::collection::vec((name, any_value()), 0..8).prop_map(|pairs: Vec<(String, _)>| {
+        Attributes(pairs.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    })
 }
 
 fn any_span() -> impl Strategy<Value = Span> {
@@ -66,7 +68,7 @@ fn any_span() -> impl Strategy<Value = Span> {
     let ids = (1..20_u8, 1..20_u8, 0..20_u8);
     let end = prop_oneof![9 => 0.0..300.0_f64, 1 => Just(-1e9)];
     let exception = any_attributes().prop_map(|attributes| SpanEvent {
-        name: "exception".to_owned(),
+        name: "exception".into(),
         attributes,
         time_unix_nanos: 0,
     });
@@ -82,9 +84,10 @@ fn any_span() -> impl Strategy<Value = Span> {
             span.events.extend(exception);
             span.status = status;
             span.flags = remote << 8;
-            span.trace_state = if is_odd { format!("ot=th:{text}") } else { text.clone() };
-            span.name = text.clone();
-            span.status_message = text;
+            span.trace_state =
+                if is_odd { format!("ot=th:{text}").into() } else { text.clone().into() };
+            span.name = text.clone().into();
+            span.status_message = text.into();
             span
         },
     )
@@ -230,7 +233,7 @@ proptest! {
             let temporality = if is_delta { Temporality::Delta } else { Temporality::Cumulative };
             let data = MetricData::Histogram { temporality, points: vec![point] };
             let name = "http.server.duration".to_owned();
-            let metric = Metric { name, data, ..Metric::default() };
+            let metric = Metric { name: name.into(), data, ..Metric::default() };
             observer.take(&metrics(&resource("m", &[]), vec![metric]), at(5.0));
         }
         let tick = observer.tick(1, at(5.0));

@@ -95,7 +95,7 @@ fn operations_can_be_ignored_per_service() {
 #[test]
 fn a_sampled_span_stands_for_many_but_is_one_piece_of_evidence() {
     let sampled =
-        Span { trace_state: "ot=th:c".to_owned(), ..span(Server, (1, 1, 0), 1.0, &[BAD_GATEWAY]) };
+        Span { trace_state: "ot=th:c".into(), ..span(Server, (1, 1, 0), 1.0, &[BAD_GATEWAY]) };
     let tick = check(vec![sampled], (4.0, 4.0));
     let point = point(&tick, &SeriesKey::Service(service("shop")));
     assert_eq!((point.total_raw, point.errors_raw), (1, 1));
@@ -156,7 +156,7 @@ fn thresholds_are_counted_exactly_for_requests_that_succeeded() {
 fn only_failed_connects_to_a_database_count() {
     let db = [("db.system", "postgresql"), ("db.name", "shop")];
     let named =
-        |name: &str, trace| Span { name: name.to_owned(), ..span(Client, (trace, 1, 0), 1.0, &db) };
+        |name: &str, trace| Span { name: name.into(), ..span(Client, (trace, 1, 0), 1.0, &db) };
     let query = span(Client, (9, 1, 0), 1.0, &[db[0], db[1], ("db.statement", "SELECT 1")]);
     let tick = check(
         vec![

@@ -53,13 +53,14 @@ const LOGS: Layout = Layout {
     scope: &["scope", "logRecords"],
 };
 
-pub(super) fn batch(signal: Signal, body: &[u8], tally: &mut Tally<'_>) -> Result<Batch> {
-    let text = std::str::from_utf8(body).map_err(|error| DecodeError::Json {
+pub(super) fn batch(tally: &mut Tally<'_>) -> Result<Batch> {
+    let body = tally.body().clone();
+    let text = std::str::from_utf8(body.bytes()).map_err(|error| DecodeError::Json {
         path: "$".to_owned(),
         what: format!("not UTF-8 at byte {}", error.valid_up_to()),
     })?;
-    let reader = &mut Reader::new(text);
-    let batch = match signal {
+    let reader = &mut Reader::new(text, &body);
+    let batch = match tally.signal() {
         Signal::Traces => Batch::Traces(groups(reader, &TRACES, traces::span, tally)?),
         Signal::Metrics => Batch::Metrics(groups(reader, &METRICS, metrics::metric, tally)?),
         Signal::Logs => Batch::Logs(groups(reader, &LOGS, logs::log_record, tally)?),

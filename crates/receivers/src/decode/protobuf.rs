@@ -26,9 +26,10 @@ use super::tally::Tally;
 /// Reads one item out of a message and settles it into the list.
 type ReadItem<T> = fn(Message<'_>, &mut Vec<T>, &mut Tally<'_>) -> Result<()>;
 
-pub(super) fn batch(signal: Signal, body: &[u8], tally: &mut Tally<'_>) -> Result<Batch> {
-    let request = Message::new(body);
-    Ok(match signal {
+pub(super) fn batch(tally: &mut Tally<'_>) -> Result<Batch> {
+    let body = tally.body().clone();
+    let request = Message::new(body.bytes());
+    Ok(match tally.signal() {
         Signal::Traces => Batch::Traces(groups(request, traces::span, tally)?),
         Signal::Metrics => Batch::Metrics(groups(request, metrics::metric, tally)?),
         Signal::Logs => Batch::Logs(groups(request, logs::log_record, tally)?),
@@ -90,7 +91,10 @@ fn scope_items<T>(
     while let Some(field) = message.next_field()? {
         match field.number {
             1 => value::scope(field.message()?, &mut scope, tally)?,
-            2 => read_item(field.message()?, &mut items, tally)?,
+            2 => {
+                field.make_room(&mut items, tally)?;
+                read_item(field.message()?, &mut items, tally)?;
+            }
             _ => {}
         }
     }

@@ -4,10 +4,12 @@
 //! 200. Each element pushed into a list is therefore charged against a budget that follows from
 //! the length of the body alone. Real telemetry needs three to eight times its size; the budget
 //! allows [`EXPANSION_MAX`] times. At receipt, what the lists take is also reserved from the memory
-//! that all requests share, before it is allocated and by capacity, not length. Text is not
-//! charged: it is never longer than the input, whose bytes are bounded elsewhere.
+//! that all requests share, before it is allocated and by capacity, not length. Texts share the
+//! body, which lives as long as the batch: it is reserved first.
 
+use bytes::Bytes;
 use model::signal::{Batch, Signal};
+use model::text::Body;
 
 use super::check::Fault;
 use super::{DecodeError, Decoded, Result};
@@ -28,40 +30,69 @@ const REASON_MAX: usize = 200;
 
 pub(super) struct Tally<'a> {
     signal: Signal,
+    body: Body,
     /// Where decoded memory is reserved; at replay it is not.
     memory: Option<&'a mut Reservation>,
     memory_bytes: usize,
-    body_bytes: usize,
     budget_bytes: usize,
     rejected: u64,
     reason: Option<String>,
 }
 
 impl<'a> Tally<'a> {
-    pub(super) fn new(
-        signal: Signal,
-        body_bytes: usize,
-        memory: Option<&'a mut Reservation>,
-    ) -> Self {
+    pub(super) fn new(signal: Signal, body: Bytes, memory: Option<&'a mut Reservation>) -> Self {
+        let body_bytes = body.len();
         let budget_bytes = body_bytes.saturating_mul(EXPANSION_MAX).saturating_add(EXPANSION_BASE);
+        let body = Body::new(body);
         let (rejected, reason) = (0, None);
-        Tally { signal, memory, memory_bytes: 0, body_bytes, budget_bytes, rejected, reason }
+        Tally { signal, body, memory, memory_bytes: 0, budget_bytes, rejected, reason }
+    }
+
+    pub(super) fn signal(&self) -> Signal {
+        self.signal
+    }
+
+    /// What is being read.
+    pub(super) fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// Reserves what the texts of the batch keep.
+    pub(super) fn reserve_body(&mut self) -> Result<()> {
+        self.reserve(self.body.bytes().len())
     }
 
     /// Adds `element` to `list` if the budget allows.
+    #[inline]
     pub(super) fn push<T>(&mut self, list: &mut Vec<T>, element: T) -> Result<()> {
         let size = size_of::<T>();
         if size > self.budget_bytes {
-            return Err(DecodeError::TooDense { bytes: self.body_bytes });
+            return Err(DecodeError::TooDense { bytes: self.body.bytes().len() });
         }
         self.budget_bytes -= size;
         if list.len() == list.capacity() {
-            // As a list grows by itself: to twice its size. The old one lives until it is copied.
-            let more = list.capacity().max(if size > LARGE_BYTES { 1 } else { 4 });
-            self.reserve(more.saturating_mul(size))?;
-            list.reserve_exact(more);
+            self.grow(list)?;
         }
         list.push(element);
+        Ok(())
+    }
+
+    /// As a list grows by itself: to twice its size. The old one lives until it is copied.
+    #[inline(never)]
+    fn grow<T>(&mut self, list: &mut Vec<T>) -> Result<()> {
+        let size = size_of::<T>();
+        let more = list.capacity().max(if size > LARGE_BYTES { 1 } else { 4 });
+        self.reserve(more.saturating_mul(size))?;
+        list.reserve_exact(more);
+        Ok(())
+    }
+
+    /// Makes room in an empty `list` for `elements` that are known to stand in the body, as far as
+    /// the budget allows: a list that grows step by step is copied as often.
+    pub(super) fn make_room<T>(&mut self, list: &mut Vec<T>, elements: usize) -> Result<()> {
+        let elements = elements.min(self.budget_bytes / size_of::<T>().max(1));
+        self.reserve(elements.saturating_mul(size_of::<T>()))?;
+        list.reserve_exact(elements);
         Ok(())
     }
 

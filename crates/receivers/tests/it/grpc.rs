@@ -107,6 +107,43 @@ async fn overload_is_unavailable_with_retry_info() {
     rig.stop().await;
 }
 
+/// Sends until the bound is reached, with each request held where it got to.
+async fn check_bound(limits: Limits) {
+    let rig = Rig::with(Otlp { limits, ..Otlp::default() }, receivers::allow_everyone()).await;
+    rig.sink.gate.forget_permits(usize::MAX);
+    let client = traces(&rig).await;
+    let text = "x".repeat(3 << 20);
+    let mut held = tokio::task::JoinSet::new();
+    let refused = loop {
+        let mut client = client.clone();
+        let request = request(&[&text]);
+        let arrived = held.len() + 1;
+        held.spawn(async move { client.export(request).await });
+        tokio::select! {
+            () = rig.arrived(arrived) => assert!(arrived < 64, "there is no bound"),
+            answer = held.join_next() => break answer.unwrap().unwrap().unwrap_err(),
+        }
+    };
+    assert_eq!(refused.code(), Code::Unavailable);
+    let details = Status::decode(refused.details()).unwrap();
+    assert_eq!(details.details[0].type_url, "type.googleapis.com/google.rpc.RetryInfo");
+    assert_eq!(rig.refused(Signal::Traces, Transport::Grpc, Reason::Overloaded), 1);
+    rig.sink.gate.add_permits(64);
+    assert!(held.join_all().await.iter().all(Result::is_ok));
+    rig.sink.accepted.lock().unwrap().clear();
+    assert_eq!((rig.intake.in_flight_bytes(), rig.intake.decoded_bytes()), (0, 0));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn at_every_bound_clients_are_told_to_come_again_and_counted() {
+    let limits = Limits::default();
+    check_bound(Limits { in_flight_requests: 2, ..limits.clone() }).await;
+    let small = Limits { compressed: ByteSize::mib(4), decompressed: ByteSize::mib(4), ..limits };
+    check_bound(Limits { in_flight_bytes: ByteSize::mib(8), ..small.clone() }).await;
+    check_bound(Limits { decoded_bytes: ByteSize::mib(16), ..small }).await;
+}
+
 #[tokio::test]
 async fn a_missing_or_wrong_token_is_unauthenticated() {
     let authenticator = Arc::new(|token: Option<&str>| token == Some("secret"));

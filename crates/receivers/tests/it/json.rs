@@ -117,7 +117,7 @@ fn values_of_every_type_are_read() {
 }
 
 fn text(text: &str) -> AnyValue {
-    AnyValue::String(text.to_owned())
+    AnyValue::String(text.into())
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::Text;
 use model::signal::{
     AnyValue, Attributes, Batch, Exemplar, ExponentialBuckets, ExponentialPoint, Group,
     HistogramPoint, InstrumentationScope, LogRecord, Metric, MetricData, Number, NumberPoint,
@@ -65,8 +66,8 @@ fn push<T>(
     groups.push(Group {
         resource: Arc::new(Resource { attributes: attributes(&resource.attributes) }),
         scope: InstrumentationScope {
-            name: scope.name,
-            version: scope.version,
+            name: scope.name.into(),
+            version: scope.version.into(),
             attributes: attributes(&scope.attributes),
         },
         items,
@@ -74,13 +75,13 @@ fn push<T>(
 }
 
 fn attributes(pairs: &[common::KeyValue]) -> Attributes {
-    Attributes(pairs.iter().map(|pair| (pair.key.clone(), any_value(&pair.value))).collect())
+    Attributes(pairs.iter().map(|pair| (Text::from(&pair.key), any_value(&pair.value))).collect())
 }
 
 fn any_value(value: &Option<common::AnyValue>) -> AnyValue {
     match value.as_ref().and_then(|value| value.value.as_ref()) {
         None | Some(Value::StringValueStrindex(_)) => AnyValue::Empty,
-        Some(Value::StringValue(text)) => AnyValue::String(text.clone()),
+        Some(Value::StringValue(text)) => AnyValue::String(text.clone().into()),
         Some(Value::BoolValue(value)) => AnyValue::Bool(*value),
         Some(Value::IntValue(value)) => AnyValue::Int(*value),
         Some(Value::DoubleValue(value)) => AnyValue::Double(*value),
@@ -102,9 +103,9 @@ fn span(span: &trace::Span) -> Span {
         trace_id: id(&span.trace_id),
         span_id: id(&span.span_id),
         parent_span_id: id(&span.parent_span_id),
-        trace_state: span.trace_state.clone(),
+        trace_state: span.trace_state.clone().into(),
         flags: span.flags,
-        name: span.name.clone(),
+        name: span.name.clone().into(),
         kind: match span.kind() {
             trace::span::SpanKind::Unspecified => SpanKind::Unspecified,
             trace::span::SpanKind::Internal => SpanKind::Internal,
@@ -123,14 +124,14 @@ fn span(span: &trace::Span) -> Span {
             trace::status::StatusCode::Ok => SpanStatus::Ok,
             trace::status::StatusCode::Error => SpanStatus::Error,
         },
-        status_message: status.message,
+        status_message: status.message.into(),
     }
 }
 
 fn event(event: &trace::span::Event) -> SpanEvent {
     SpanEvent {
         time_unix_nanos: event.time_unix_nano,
-        name: event.name.clone(),
+        name: event.name.clone().into(),
         attributes: attributes(&event.attributes),
     }
 }
@@ -139,7 +140,7 @@ fn link(link: &trace::span::Link) -> SpanLink {
     SpanLink {
         trace_id: id(&link.trace_id),
         span_id: id(&link.span_id),
-        trace_state: link.trace_state.clone(),
+        trace_state: link.trace_state.clone().into(),
         flags: link.flags,
         attributes: attributes(&link.attributes),
     }
@@ -150,13 +151,13 @@ fn log_record(record: &logs::LogRecord) -> LogRecord {
         time_unix_nanos: record.time_unix_nano,
         observed_time_unix_nanos: record.observed_time_unix_nano,
         severity_number: record.severity_number,
-        severity_text: record.severity_text.clone(),
+        severity_text: record.severity_text.clone().into(),
         body: any_value(&record.body),
         attributes: attributes(&record.attributes),
         flags: record.flags,
         trace_id: id(&record.trace_id),
         span_id: id(&record.span_id),
-        event_name: record.event_name.clone(),
+        event_name: record.event_name.clone().into(),
     }
 }
 
@@ -185,9 +186,9 @@ fn metric(metric: &metrics::Metric) -> Metric {
         }
     };
     Metric {
-        name: metric.name.clone(),
-        description: metric.description.clone(),
-        unit: metric.unit.clone(),
+        name: metric.name.clone().into(),
+        description: metric.description.clone().into(),
+        unit: metric.unit.clone().into(),
         data,
     }
 }

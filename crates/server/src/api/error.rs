@@ -3,6 +3,8 @@
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
+use storage::query::Stopped;
+
 use super::extract::Json;
 use crate::{driver, journal};
 
@@ -24,6 +26,12 @@ pub enum Error {
     Forbidden(String),
     #[error(transparent)]
     Driver(#[from] driver::Error),
+    #[error("too many queries run at the moment")]
+    TooManyQueries,
+    #[error(transparent)]
+    Query(#[from] storage::Error),
+    #[error("the query broke off; the server's log says why")]
+    QueryBroke,
     #[error("the journal cannot be used")]
     Journal(#[from] journal::Error),
 }
@@ -37,7 +45,12 @@ impl Error {
             Error::Conflict(_) => StatusCode::CONFLICT,
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
             Error::Forbidden(_) => StatusCode::FORBIDDEN,
-            Error::Driver(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Driver(_) | Error::TooManyQueries => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Query(storage::Error::BadQuery { .. }) => StatusCode::BAD_REQUEST,
+            Error::Query(storage::Error::Stopped(Stopped::Deadline)) => StatusCode::GATEWAY_TIMEOUT,
+            // It would not do better the next time.
+            Error::Query(storage::Error::Stopped(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+            Error::Query(_) | Error::QueryBroke => StatusCode::INTERNAL_SERVER_ERROR,
             Error::Journal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -81,6 +81,13 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<Status>, Error
     }))
 }
 
+/// What is stored, and what does not work.
+pub(super) async fn storage(State(app): State<App>) -> Result<Json<storage::store::Status>, Error> {
+    let store = app.store.clone();
+    let status = tokio::task::spawn_blocking(move || store.status()).await;
+    Ok(Json(status.map_err(|_| Error::QueryBroke)?))
+}
+
 pub(super) async fn objectives(State(app): State<App>) -> Result<Json<Vec<ObjectiveState>>, Error> {
     Ok(Json(app.ask(|core| core.engine.observed().objectives.clone()).await?))
 }

@@ -26,6 +26,38 @@ impl Client {
         self.send(Method::GET, path, None).await
     }
 
+    /// Asks with parameters.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&'static str, String)],
+    ) -> Result<T> {
+        self.get(&with_parameters(path, parameters)).await
+    }
+
+    /// Begins an answer that comes bit by bit, for as long as it takes.
+    pub(super) async fn stream(
+        &self,
+        path: &str,
+        parameters: &[(&'static str, String)],
+    ) -> Result<reqwest::Response> {
+        let url = format!("{}/api/v1/{}", self.server, with_parameters(path, parameters));
+        let mut request = self.http.get(&url).timeout(STREAM_TIMEOUT);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.with_context(|| self.unreachable())?;
+        let status = response.status();
+        if !status.is_success() {
+            bail!("{}", refusal(status, &response.text().await?));
+        }
+        Ok(response)
+    }
+
+    fn unreachable(&self) -> String {
+        format!("cannot reach a server at {}; is `immune run` running?", self.server)
+    }
+
     pub(super) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -54,19 +86,56 @@ impl Client {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        let response = request.send().await.with_context(|| {
-            format!("cannot reach a server at {}; is `immune run` running?", self.server)
-        })?;
+        let response = request.send().await.with_context(|| self.unreachable())?;
         let status = response.status();
         let text = response.text().await?;
         if !status.is_success() {
-            let error: Option<String> = serde_json::from_str::<serde_json::Value>(&text)
-                .ok()
-                .and_then(|value| Some(value.get("error")?.as_str()?.to_owned()));
-            bail!("{}", error.unwrap_or_else(|| format!("the server answered {status}: {text}")));
+            bail!("{}", refusal(status, &text));
         }
         serde_json::from_str(&text).with_context(|| {
             format!("the server's answer from {url} does not read; is it of the same version?")
         })
+    }
+}
+
+/// A live tail is as long as somebody looks.
+const STREAM_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+
+/// What the server said was wrong.
+fn refusal(status: reqwest::StatusCode, text: &str) -> String {
+    let error: Option<String> = serde_json::from_str::<serde_json::Value>(text)
+        .ok()
+        .and_then(|value| Some(value.get("error")?.as_str()?.to_owned()));
+    error.unwrap_or_else(|| format!("the server answered {status}: {text}"))
+}
+
+fn with_parameters(path: &str, parameters: &[(&'static str, String)]) -> String {
+    let mut text = path.to_owned();
+    for (at, (name, value)) in parameters.iter().enumerate() {
+        let before = if at == 0 { '?' } else { '&' };
+        text.push(before);
+        text.push_str(name);
+        text.push('=');
+        for byte in value.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                    text.push(char::from(byte));
+                }
+                _ => text.push_str(&format!("%{byte:02X}")),
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_escaped() {
+        let parameters = [("query", "a&b \"ü\"".to_owned()), ("limit", "5".to_owned())];
+        assert_eq!(with_parameters("logs", &parameters), "logs?query=a%26b%20%22%C3%BC%22&limit=5");
+        assert_eq!(with_parameters("logs", &[]), "logs");
     }
 }

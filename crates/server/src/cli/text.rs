@@ -49,3 +49,52 @@ pub(super) fn moment(at: model::Timestamp) -> String {
     text.truncate("2000-01-01T00:00:00".len());
     text.replacen('T', " ", 1)
 }
+
+/// Text that others wrote, on one line and without what moves a terminal's cursor or colours it.
+pub(super) fn plain(text: &str) -> String {
+    let plain = |c: char| match c {
+        '\n' => '⏎',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(plain).collect()
+}
+
+/// A duration to three digits.
+pub(super) fn duration(nanos: u64) -> String {
+    let nanos = nanos as f64;
+    let (value, unit) = match nanos {
+        n if n >= 1e9 => (n / 1e9, "s"),
+        n if n >= 1e6 => (n / 1e6, "ms"),
+        n if n >= 1e3 => (n / 1e3, "µs"),
+        n => return format!("{n} ns"),
+    };
+    match value {
+        v if v >= 100.0 => format!("{v:.0} {unit}"),
+        v if v >= 10.0 => format!("{v:.1} {unit}"),
+        v => format!("{v:.2} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_three_digits_and_a_unit() {
+        for (nanos, text) in [
+            (7, "7 ns"),
+            (1_500, "1.50 µs"),
+            (25_000_000, "25.0 ms"),
+            (999_000_000, "999 ms"),
+            (61_000_000_000, "61.0 s"),
+        ] {
+            assert_eq!(duration(nanos), text);
+        }
+    }
+
+    #[test]
+    fn text_of_others_cannot_steer_the_terminal() {
+        assert_eq!(plain("a\u{1b}[31mb\nc"), "a\u{fffd}[31mb⏎c");
+    }
+}

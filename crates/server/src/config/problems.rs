@@ -16,7 +16,8 @@ impl Config {
     /// Everything that types cannot check.
     pub fn problems(&self) -> Vec<Problem> {
         let mut found = Found::default();
-        self.check_storage(&mut found);
+        self.storage.check(&mut found);
+        self.check_catch_up(&mut found);
         self.check_tokens(&mut found);
         self.check_addresses(&mut found);
         for problem in self.receivers.problems() {
@@ -43,16 +44,8 @@ impl Config {
         found.0
     }
 
-    fn check_storage(&self, found: &mut Found) {
+    fn check_catch_up(&self, found: &mut Found) {
         let seconds = Duration::from_secs;
-        found.between(
-            "storage.snapshot_every",
-            self.storage.snapshot_every,
-            seconds(5),
-            seconds(3600),
-        );
-        let day = seconds(24 * 3600);
-        found.between("storage.journal_keep", self.storage.journal_keep, day, 3650 * day);
         // Steps come each second; a shorter gap would mean that Immune is always away, a longer one
         // that it judges by what it saw before an outage.
         found.between("catch_up.gap", self.catch_up.gap, seconds(5), seconds(600));
@@ -128,14 +121,20 @@ fn check_receivers(receivers: &[Receiver], found: &mut Found) {
 }
 
 #[derive(Default)]
-struct Found(Vec<Problem>);
+pub(super) struct Found(Vec<Problem>);
 
 impl Found {
-    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+    pub(super) fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.0.push(Problem { path: path.into(), message: message.into() });
     }
 
-    fn between(&mut self, path: &str, value: HumanDuration, low: Duration, high: Duration) {
+    pub(super) fn between(
+        &mut self,
+        path: &str,
+        value: HumanDuration,
+        low: Duration,
+        high: Duration,
+    ) {
         if value.0 < low || value.0 > high {
             let (low, high) = (HumanDuration(low), HumanDuration(high));
             self.add(path, format!("{value} is out of range; write {low} to {high}"));

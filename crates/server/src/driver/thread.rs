@@ -8,13 +8,17 @@ use std::time::Duration;
 use engine::{Effects, Entry, Event, EventKind};
 use model::{Action, ActionId, IncidentId, PlanId, Timestamp};
 
-use super::{Driver, Handle, Message, Reply};
-use crate::{journal, notify};
+use model::signal::Batch;
+
+use super::{Driver, Handle, Held, Message, Reply};
+use crate::{journal, notify, samples};
 
 /// Events that wait for the journal before the oldest are given up, and their orders with them.
 const UNWRITTEN_MAX: usize = 100_000;
 /// A journal that failed is tried again after this.
 const WRITE_AGAIN: Duration = Duration::from_secs(5);
+/// A snapshot waits this long for the telemetry before it to be in files.
+const FLUSHED_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) struct Thread {
     driver: Driver,
@@ -63,15 +67,8 @@ impl Thread {
     pub(super) fn run(&mut self) {
         while let Ok(message) = self.receiver.recv() {
             match message {
-                Message::Committed { seq, entry, reply, _waiting, _memory } => {
-                    self.driver.position = seq;
-                    if let Entry::Outcome { outcome, .. } = &*entry {
-                        // What has an outcome already, such as "never reached the agent", must not
-                        // be handed over once the journal can be written again.
-                        self.unwritten.orders.retain(|action| action.id != outcome.action);
-                    }
-                    let effects = self.driver.core.apply(*entry);
-                    self.take(effects, reply);
+                Message::Committed { seq, entry, reply, held } => {
+                    self.committed(seq, *entry, reply, held);
                 }
                 Message::Ask(question) => question(&self.driver.core),
                 Message::Stop => break,
@@ -79,6 +76,34 @@ impl Thread {
         }
         self.write();
         self.save_last();
+    }
+
+    fn committed(&mut self, seq: u64, entry: Entry, reply: Option<Reply>, held: Held) {
+        self.driver.position = seq;
+        if let Entry::Outcome { outcome, .. } = &entry {
+            // What has an outcome already, such as "never reached the agent", must not be handed
+            // over once the journal can be written again.
+            self.unwritten.orders.retain(|action| action.id != outcome.action);
+        }
+        let telemetry = match &entry {
+            Entry::Telemetry { arrival, batch } => Some((*arrival, batch.clone())),
+            _ => None,
+        };
+        let mut effects = self.driver.core.apply(entry);
+        if let Some((arrival, batch)) = telemetry {
+            if matches!(*batch, Batch::Logs(_)) && self.driver.tail.receiver_count() > 0 {
+                let _ = self.driver.tail.send((arrival, batch.clone()));
+            }
+            told(self.driver.store.append(seq, arrival, batch, Box::new(held)));
+        }
+        let samples = std::mem::take(&mut effects.samples);
+        if !samples.is_empty() {
+            told(self.driver.store.append_engine(seq, samples::to_store(samples)));
+        }
+        self.take(effects, reply);
+        if self.driver.store.wants_seal(self.driver.core.engine.now()) {
+            told(self.driver.store.seal(seq));
+        }
     }
 
     fn take(&mut self, effects: Effects, reply: Option<Reply>) {
@@ -198,10 +223,27 @@ impl Thread {
         let folder = self.driver.folder.clone();
         let committer = self.handle.committer.clone();
         let log_bytes_max = self.driver.log_bytes_max;
-        Some(move || match folder.save_snapshot(position, &bytes) {
-            Ok(oldest) => committer.trim(oldest, log_bytes_max),
-            Err(error) => tracing::error!("snapshot cannot be written: {error:#}"),
+        let store = self.driver.store.clone();
+        told(store.seal(position));
+        Some(move || {
+            // A replay begins after the snapshot and makes the engine's own series again: those
+            // before it have to be in files by then.
+            if !store.wait_flushed(position, FLUSHED_WITHIN) {
+                return tracing::warn!("telemetry is not in files yet; the snapshot is left out");
+            }
+            match folder.save_snapshot(position, &bytes) {
+                Ok(oldest) => committer.trim(oldest.min(store.flushed()), log_bytes_max),
+                Err(error) => tracing::error!("snapshot cannot be written: {error:#}"),
+            }
         })
+    }
+}
+
+/// The store stops only with the server, or when it has failed for good: it then says so itself,
+/// and refuses telemetry.
+fn told(result: Result<(), storage::Error>) {
+    if let Err(error) = result {
+        tracing::error!("telemetry does not reach the store: {:#}", anyhow::Error::new(error));
     }
 }
 
@@ -261,9 +303,12 @@ mod tests {
         let log = Log::open(&folder.log(), storage::Config::default()).unwrap().0;
         let committer = Committer::spawn(log, 1 << 20).unwrap();
         let (orders, _inbox) = mpsc::channel(1);
+        let store = crate::testing::store(&folder);
         let driver = Driver {
             core: Core::new(Config::default(), "it"),
             position: 0,
+            store: store.clone(),
+            tail: tokio::sync::broadcast::channel(1).0,
             journal: journal.clone(),
             folder: folder.clone(),
             log_bytes_max: 1 << 30,
@@ -286,7 +331,10 @@ mod tests {
         thread.join().unwrap();
         std::fs::remove_dir_all(parent.path().join("snapshots")).unwrap();
         let folder = DataFolder::open(parent.path()).unwrap();
-        let recovered = folder.recover(&journal, "it", &[]).unwrap();
+        store.stop();
+        drop(store);
+        let store = crate::testing::store(&folder);
+        let recovered = folder.recover(&journal, "it", &[], &store).unwrap();
         assert_eq!(recovered.core.engine.last_event(), 6, "a replay gives the same numbers");
     }
 }

@@ -5,6 +5,8 @@
 //! nobody asks for are skipped without recursion, but checked as strictly. Scalars are read in
 //! `scalar`.
 
+use model::text::Body;
+
 use super::super::{DecodeError, Result};
 
 /// Deepest nesting of objects and arrays. A value of `NESTING_MAX` levels needs four of these a
@@ -17,6 +19,8 @@ const QUOTE_MAX: usize = 40;
 pub(in crate::decode) struct Reader<'a> {
     pub(super) source: &'a str,
     pub(super) at: usize,
+    /// What `source` is the text of.
+    pub(super) body: &'a Body,
     path: Vec<Step>,
 }
 
@@ -26,8 +30,8 @@ enum Step {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        Reader { source: text, at: 0, path: Vec::new() }
+    pub(super) fn new(text: &'a str, body: &'a Body) -> Self {
+        Reader { source: text, at: 0, body, path: Vec::new() }
     }
 
     /// Reads an object, calling `each` for every key of `known` with a value other than `null`.

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
+use model::Text;
+
 use super::super::Result;
 use super::super::check::Fault;
 use super::reader::Reader;
@@ -14,8 +16,11 @@ use super::reader::Reader;
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 impl<'a> Reader<'a> {
-    pub(super) fn text(&mut self) -> Result<String> {
-        Ok(self.string("a string")?.into_owned())
+    pub(super) fn text(&mut self) -> Result<Text> {
+        Ok(match self.string("a string")? {
+            Cow::Borrowed(plain) => self.body.slice(plain),
+            Cow::Owned(unescaped) => Text::from(unescaped),
+        })
     }
 
     pub(super) fn bool(&mut self) -> Result<bool> {

@@ -1,5 +1,6 @@
 //! Attributes, values, resources and scopes in OTLP/JSON.
 
+use model::Text;
 use model::signal::{AnyValue, Attributes, InstrumentationScope, Resource};
 
 use super::super::tally::Tally;
@@ -48,7 +49,7 @@ fn nested_attributes(
     tally: &mut Tally<'_>,
 ) -> Result<()> {
     reader.array(|reader| {
-        let mut attribute_key = String::new();
+        let mut attribute_key = Text::default();
         let mut value = AnyValue::Empty;
         reader.object(&["key", "value"], |reader, key| {
             match key {

@@ -19,14 +19,14 @@ pub(super) fn log_record(
         match field.number {
             1 => record.time_unix_nanos = field.fixed64()?,
             2 => record.severity_number = field.enum_number()?,
-            3 => record.severity_text = field.text()?,
+            3 => record.severity_text = field.text(tally)?,
             5 => any_value(field.message()?, &mut record.body, tally)?,
-            6 => attribute(field.message()?, &mut record.attributes, tally)?,
+            6 => attribute(&field, &mut record.attributes, tally)?,
             8 => record.flags = field.fixed32()?,
             9 => record.trace_id = field.id("log record's trace id", &mut fault)?,
             10 => record.span_id = field.id("log record's span id", &mut fault)?,
             11 => record.observed_time_unix_nanos = field.fixed64()?,
-            12 => record.event_name = field.text()?,
+            12 => record.event_name = field.text(tally)?,
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use super::super::Result;
 use super::super::check::{self, Fault};
 use super::super::tally::Tally;
 use super::value::attribute;
-use super::wire::Message;
+use super::wire::{Field, Message};
 
 pub(super) fn metric(
     mut message: Message<'_>,
@@ -19,9 +19,9 @@ pub(super) fn metric(
     let mut metric = Metric::default();
     while let Some(field) = message.next_field()? {
         match field.number {
-            1 => metric.name = field.text()?,
-            2 => metric.description = field.text()?,
-            3 => metric.unit = field.text()?,
+            1 => metric.name = field.text(tally)?,
+            2 => metric.description = field.text(tally)?,
+            3 => metric.unit = field.text(tally)?,
             5 => gauge(field.message()?, &mut metric.data, tally)?,
             7 => sum(field.message()?, &mut metric.data, tally)?,
             9 => histogram(field.message()?, &mut metric.data, tally)?,
@@ -47,7 +47,7 @@ fn gauge(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally<'_>)
     };
     while let Some(field) = message.next_field()? {
         if field.number == 1 {
-            number_point(field.message()?, &mut points, tally)?;
+            number_point(&field, &mut points, tally)?;
         }
     }
     *data = MetricData::Gauge(points);
@@ -61,7 +61,7 @@ fn sum(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally<'_>) -
     };
     while let Some(field) = message.next_field()? {
         match field.number {
-            1 => number_point(field.message()?, &mut points, tally)?,
+            1 => number_point(&field, &mut points, tally)?,
             2 => temporality = check::temporality(field.enum_number()?),
             3 => monotonic = field.varint()? != 0,
             _ => {}
@@ -78,7 +78,7 @@ fn histogram(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally<
     };
     while let Some(field) = message.next_field()? {
         match field.number {
-            1 => histogram_point(field.message()?, &mut points, tally)?,
+            1 => histogram_point(&field, &mut points, tally)?,
             2 => temporality = check::temporality(field.enum_number()?),
             _ => {}
         }
@@ -98,7 +98,7 @@ fn exponential_histogram(
     };
     while let Some(field) = message.next_field()? {
         match field.number {
-            1 => exponential_point(field.message()?, &mut points, tally)?,
+            1 => exponential_point(&field, &mut points, tally)?,
             2 => temporality = check::temporality(field.enum_number()?),
             _ => {}
         }
@@ -114,7 +114,7 @@ fn summary(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally<'_
     };
     while let Some(field) = message.next_field()? {
         if field.number == 1 {
-            summary_point(field.message()?, &mut points, tally)?;
+            summary_point(&field, &mut points, tally)?;
         }
     }
     *data = MetricData::Summary(points);
@@ -122,10 +122,12 @@ fn summary(mut message: Message<'_>, data: &mut MetricData, tally: &mut Tally<'_
 }
 
 fn number_point(
-    mut message: Message<'_>,
+    field: &Field<'_>,
     points: &mut Vec<NumberPoint>,
     tally: &mut Tally<'_>,
 ) -> Result<()> {
+    field.make_room(points, tally)?;
+    let mut message = field.message()?;
     let mut point = NumberPoint { header: PointHeader::default(), value: None };
     let mut fault = Fault::default();
     while let Some(field) = message.next_field()? {
@@ -136,7 +138,7 @@ fn number_point(
             4 => point.value = Some(Number::Double(field.double()?)),
             5 => exemplar(field.message()?, header, &mut fault, tally)?,
             6 => point.value = Some(Number::Int(field.fixed64()? as i64)),
-            7 => attribute(field.message()?, &mut header.attributes, tally)?,
+            7 => attribute(&field, &mut header.attributes, tally)?,
             8 => header.flags = field.varint32()?,
             _ => {}
         }
@@ -146,10 +148,12 @@ fn number_point(
 }
 
 fn histogram_point(
-    mut message: Message<'_>,
+    field: &Field<'_>,
     points: &mut Vec<HistogramPoint>,
     tally: &mut Tally<'_>,
 ) -> Result<()> {
+    field.make_room(points, tally)?;
+    let mut message = field.message()?;
     let mut point = HistogramPoint::default();
     let mut fault = Fault::default();
     while let Some(field) = message.next_field()? {
@@ -162,7 +166,7 @@ fn histogram_point(
             6 => field.each_fixed64(&mut point.bucket_counts, tally, |count| count)?,
             7 => field.each_fixed64(&mut point.explicit_bounds, tally, f64::from_bits)?,
             8 => exemplar(field.message()?, header, &mut fault, tally)?,
-            9 => attribute(field.message()?, &mut header.attributes, tally)?,
+            9 => attribute(&field, &mut header.attributes, tally)?,
             10 => header.flags = field.varint32()?,
             11 => point.min = Some(field.double()?),
             12 => point.max = Some(field.double()?),
@@ -174,16 +178,18 @@ fn histogram_point(
 }
 
 fn exponential_point(
-    mut message: Message<'_>,
+    field: &Field<'_>,
     points: &mut Vec<ExponentialPoint>,
     tally: &mut Tally<'_>,
 ) -> Result<()> {
+    field.make_room(points, tally)?;
+    let mut message = field.message()?;
     let mut point = ExponentialPoint::default();
     let mut fault = Fault::default();
     while let Some(field) = message.next_field()? {
         let header = &mut point.header;
         match field.number {
-            1 => attribute(field.message()?, &mut header.attributes, tally)?,
+            1 => attribute(&field, &mut header.attributes, tally)?,
             2 => header.start_time_unix_nanos = field.fixed64()?,
             3 => header.time_unix_nanos = field.fixed64()?,
             4 => point.count = field.fixed64()?,
@@ -220,10 +226,12 @@ fn buckets(
 }
 
 fn summary_point(
-    mut message: Message<'_>,
+    field: &Field<'_>,
     points: &mut Vec<SummaryPoint>,
     tally: &mut Tally<'_>,
 ) -> Result<()> {
+    field.make_room(points, tally)?;
+    let mut message = field.message()?;
     let mut point = SummaryPoint::default();
     while let Some(field) = message.next_field()? {
         let header = &mut point.header;
@@ -236,7 +244,7 @@ fn summary_point(
                 let quantile = quantile(field.message()?)?;
                 tally.push(&mut point.quantiles, quantile)?;
             }
-            7 => attribute(field.message()?, &mut header.attributes, tally)?,
+            7 => attribute(&field, &mut header.attributes, tally)?,
             8 => header.flags = field.varint32()?,
             _ => {}
         }
@@ -271,7 +279,7 @@ fn exemplar(
             4 => exemplar.span_id = field.id("exemplar's span id", fault)?,
             5 => exemplar.trace_id = field.id("exemplar's trace id", fault)?,
             6 => value = Some(Number::Int(field.fixed64()? as i64)),
-            7 => attribute(field.message()?, &mut exemplar.filtered_attributes, tally)?,
+            7 => attribute(&field, &mut exemplar.filtered_attributes, tally)?,
             _ => {}
         }
     }

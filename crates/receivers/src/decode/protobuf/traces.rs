@@ -19,16 +19,16 @@ pub(super) fn span(
         match field.number {
             1 => span.trace_id = field.id("trace id", &mut fault)?,
             2 => span.span_id = field.id("span id", &mut fault)?,
-            3 => span.trace_state = field.text()?,
+            3 => span.trace_state = field.text(tally)?,
             4 => span.parent_span_id = field.id("parent span id", &mut fault)?,
-            5 => span.name = field.text()?,
+            5 => span.name = field.text(tally)?,
             6 => span.kind = check::span_kind(field.enum_number()?),
             7 => span.start_unix_nanos = field.fixed64()?,
             8 => span.end_unix_nanos = field.fixed64()?,
-            9 => attribute(field.message()?, &mut span.attributes, tally)?,
+            9 => attribute(&field, &mut span.attributes, tally)?,
             11 => event(field.message()?, &mut span.events, tally)?,
             13 => link(field.message()?, &mut span.links, &mut fault, tally)?,
-            15 => status(field.message()?, &mut span)?,
+            15 => status(field.message()?, &mut span, tally)?,
             16 => span.flags = field.fixed32()?,
             _ => {}
         }
@@ -46,8 +46,8 @@ fn event(
     while let Some(field) = message.next_field()? {
         match field.number {
             1 => event.time_unix_nanos = field.fixed64()?,
-            2 => event.name = field.text()?,
-            3 => attribute(field.message()?, &mut event.attributes, tally)?,
+            2 => event.name = field.text(tally)?,
+            3 => attribute(&field, &mut event.attributes, tally)?,
             _ => {}
         }
     }
@@ -65,8 +65,8 @@ fn link(
         match field.number {
             1 => link.trace_id = field.id("link's trace id", fault)?,
             2 => link.span_id = field.id("link's span id", fault)?,
-            3 => link.trace_state = field.text()?,
-            4 => attribute(field.message()?, &mut link.attributes, tally)?,
+            3 => link.trace_state = field.text(tally)?,
+            4 => attribute(&field, &mut link.attributes, tally)?,
             6 => link.flags = field.fixed32()?,
             _ => {}
         }
@@ -74,10 +74,10 @@ fn link(
     tally.push(links, link)
 }
 
-fn status(mut message: Message<'_>, span: &mut Span) -> Result<()> {
+fn status(mut message: Message<'_>, span: &mut Span, tally: &Tally<'_>) -> Result<()> {
     while let Some(field) = message.next_field()? {
         match field.number {
-            2 => span.status_message = field.text()?,
+            2 => span.status_message = field.text(tally)?,
             3 => span.status = check::span_status(field.enum_number()?),
             _ => {}
         }

@@ -1,10 +1,11 @@
 //! `opentelemetry.proto.{common,resource}.v1`: attributes, values, resources, scopes.
 
+use model::Text;
 use model::signal::{AnyValue, Attributes, InstrumentationScope, Resource};
 
 use super::super::tally::Tally;
 use super::super::{NESTING_MAX, Result};
-use super::wire::Message;
+use super::wire::{Field, Message};
 
 pub(super) fn resource(
     mut message: Message<'_>,
@@ -13,7 +14,7 @@ pub(super) fn resource(
 ) -> Result<()> {
     while let Some(field) = message.next_field()? {
         if field.number == 1 {
-            attribute(field.message()?, &mut resource.attributes, tally)?;
+            attribute(&field, &mut resource.attributes, tally)?;
         }
     }
     Ok(())
@@ -26,9 +27,9 @@ pub(super) fn scope(
 ) -> Result<()> {
     while let Some(field) = message.next_field()? {
         match field.number {
-            1 => scope.name = field.text()?,
-            2 => scope.version = field.text()?,
-            3 => attribute(field.message()?, &mut scope.attributes, tally)?,
+            1 => scope.name = field.text(tally)?,
+            2 => scope.version = field.text(tally)?,
+            3 => attribute(&field, &mut scope.attributes, tally)?,
             _ => {}
         }
     }
@@ -37,11 +38,11 @@ pub(super) fn scope(
 
 /// Reads one `KeyValue` and adds it to `attributes`.
 pub(super) fn attribute(
-    message: Message<'_>,
+    field: &Field<'_>,
     attributes: &mut Attributes,
     tally: &mut Tally<'_>,
 ) -> Result<()> {
-    nested_attribute(message, attributes, 0, tally)
+    nested_attribute(field, attributes, 0, tally)
 }
 
 pub(super) fn any_value(
@@ -53,16 +54,18 @@ pub(super) fn any_value(
 }
 
 fn nested_attribute(
-    mut message: Message<'_>,
+    field: &Field<'_>,
     attributes: &mut Attributes,
     depth: usize,
     tally: &mut Tally<'_>,
 ) -> Result<()> {
-    let mut key = String::new();
+    field.make_room(&mut attributes.0, tally)?;
+    let mut message = field.message()?;
+    let mut key = Text::default();
     let mut value = AnyValue::Empty;
     while let Some(field) = message.next_field()? {
         match field.number {
-            1 => key = field.text()?,
+            1 => key = field.text(tally)?,
             2 => nested_value(field.message()?, &mut value, depth, tally)?,
             _ => {}
         }
@@ -79,7 +82,7 @@ fn nested_value(
 ) -> Result<()> {
     while let Some(field) = message.next_field()? {
         match field.number {
-            1 => *value = AnyValue::String(field.text()?),
+            1 => *value = AnyValue::String(field.text(tally)?),
             2 => *value = AnyValue::Bool(field.varint()? != 0),
             3 => *value = AnyValue::Int(field.varint()? as i64),
             4 => *value = AnyValue::Double(field.double()?),
@@ -115,6 +118,7 @@ fn array(
 ) -> Result<()> {
     while let Some(field) = message.next_field()? {
         if field.number == 1 {
+            field.make_room(elements, tally)?;
             let mut element = AnyValue::Empty;
             nested_value(field.message()?, &mut element, depth, tally)?;
             tally.push(elements, element)?;
@@ -131,7 +135,7 @@ fn map(
 ) -> Result<()> {
     while let Some(field) = message.next_field()? {
         if field.number == 1 {
-            nested_attribute(field.message()?, entries, depth, tally)?;
+            nested_attribute(&field, entries, depth, tally)?;
         }
     }
     Ok(())

@@ -1,0 +1,94 @@
+//! Files that people write: the configuration, experiments; and the log of a load generator.
+//!
+//! What was read and is written again reads as the same; complaints point into the file.
+
+use std::path::Path;
+
+use chaos::ClientLog;
+use model::Timestamp;
+
+use crate::{Memory, Target, planted};
+
+/// YAML's aliases may repeat what they stand for; its reader has a budget of its own.
+const MEMORY: Memory = Memory { base: 64 << 20, factor: 4096 };
+
+pub const SERVER: Target = Target {
+    name: "configuration",
+    feeds: "immune.yaml",
+    memory: MEMORY,
+    run: server,
+};
+
+pub const EXPERIMENT: Target = Target {
+    name: "experiment",
+    feeds: "an experiment file",
+    memory: MEMORY,
+    run: experiment,
+};
+
+pub const CLIENT_LOG: Target = Target {
+    name: "client-log",
+    feeds: "where to cut (two bytes), then the log of a load generator",
+    memory: MEMORY,
+    run: client_log,
+};
+
+fn server(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let file = Path::new("immune.yaml");
+    let environment = |name: &str| (name == "PORT").then(|| "7701".to_owned());
+    let config = match server::config::parse(file, text, environment) {
+        Ok(config) => config,
+        Err(error) => {
+            assert!(!error.complaints.is_empty(), "refused without a word");
+            for (place, message) in &error.complaints {
+                assert!(!message.is_empty(), "a complaint without words");
+                let lines = text.lines().count() as u32 + 1;
+                assert!(place.is_none_or(|(line, _)| line <= lines), "{place:?} of {lines} lines");
+            }
+            return;
+        }
+    };
+    planted::in_configuration(&config);
+    let _ = config.engine();
+    let shown = serde_json::to_string(&config).expect("a configuration can be shown");
+    // What a variable was replaced by may look like a variable.
+    if !shown.contains("${env:") {
+        let again = server::config::parse(file, &shown, environment);
+        let again = again.unwrap_or_else(|error| panic!("{error}\nin {shown}"));
+        assert_eq!(format!("{again:?}"), format!("{config:?}"));
+    }
+    let hidden = config.without_secrets();
+    assert_eq!(hidden.clone().without_secrets(), hidden);
+}
+
+fn experiment(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let experiment = match chaos::parse(text) {
+        Ok(experiment) => experiment,
+        Err(problem) => return assert!(!problem.to_string().is_empty()),
+    };
+    let shown = serde_json::to_string(&experiment).expect("an experiment can be shown");
+    let again = chaos::parse(&shown).unwrap_or_else(|problem| panic!("{problem} in {shown}"));
+    assert_eq!(again, experiment);
+}
+
+/// Read in two pieces, the second beginning where the first was used up, or at once: the same.
+fn client_log(input: &[u8]) {
+    let Some((place, log)) = input.split_at_checked(2) else { return };
+    let Ok(text) = std::str::from_utf8(log) else { return };
+    let mut at_once = ClientLog::default();
+    let used = at_once.read(text);
+    assert!(used <= text.len() && (used == 0 || text.as_bytes()[used - 1] == b'\n'));
+    let mut cut = usize::from(u16::from_le_bytes([place[0], place[1]])) % (text.len() + 1);
+    while !text.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    let mut in_pieces = ClientLog::default();
+    let first = in_pieces.read(&text[..cut]);
+    assert_eq!(first + in_pieces.read(&text[first..]), used);
+    assert_eq!(in_pieces, at_once);
+    let (from, to) = (Timestamp(0), Timestamp(u64::MAX));
+    assert!(at_once.harmed_in_a_row() <= at_once.harmed(from, to).count);
+    let _ = at_once.well_after(from);
+}

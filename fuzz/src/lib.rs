@@ -1,0 +1,96 @@
+//! Fuzz targets: whatever reads bytes that strangers, disks or people may have spoilt.
+//!
+//! A target is a plain function over bytes that panics when something does not hold. It is used
+//! two ways: `tests/corpus.rs` runs every committed input through its target, on any compiler;
+//! `fuzz/run` builds the same functions with coverage and lets libFuzzer look for new inputs.
+//!
+//! Invariants, beside those of each target: no panic on any thread; memory within what the target
+//! allows; an answer within five seconds (libFuzzer's `-timeout`). A new target is one function, one
+//! line in [`ALL`], one folder in `corpus`.
+//!
+//! What the targets check must hold for any bytes: no target knows of a file outside of its input.
+
+mod agent_input;
+
+mod configuration;
+
+mod engine_loop;
+
+mod input_log;
+
+mod memory;
+
+mod otlp;
+
+mod planted;
+
+mod queries;
+
+mod records;
+
+mod scenario;
+
+mod server_rig;
+
+mod store;
+
+mod transport;
+
+pub use memory::Memory;
+
+/// Longer inputs find little more, and slowly; `fuzz/run` makes none.
+pub const INPUT_BYTES_MAX: usize = 16 << 10;
+
+/// Something to be fed.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Also the name of its folder in `corpus`.
+    pub name: &'static str,
+    /// What is given the bytes, and what has to hold.
+    pub feeds: &'static str,
+    pub memory: Memory,
+    pub run: fn(&[u8]),
+}
+
+pub const ALL: &[Target] = &[
+    otlp::TRACES,
+    otlp::METRICS,
+    otlp::LOGS,
+    otlp::JSON_TRACES,
+    otlp::JSON_METRICS,
+    otlp::JSON_LOGS,
+    transport::HTTP,
+    transport::BODY,
+    transport::GRPC,
+    input_log::SEGMENT,
+    input_log::DAMAGE,
+    records::ENTRY,
+    records::SNAPSHOT,
+    engine_loop::LOOP,
+    store::CATALOG,
+    store::FILE,
+    store::ROWS,
+    queries::LOGS,
+    queries::SPANS,
+    queries::SERIES,
+    configuration::SERVER,
+    configuration::EXPERIMENT,
+    configuration::CLIENT_LOG,
+    scenario::SCENARIO,
+    agent_input::PROTOCOL,
+    agent_input::LEDGER,
+];
+
+/// The target of that name.
+pub fn target(name: &str) -> Option<&'static Target> {
+    ALL.iter().find(|target| target.name == name)
+}
+
+impl Target {
+    /// Feeds one input; panics when something does not hold.
+    pub fn check(&self, input: &[u8]) {
+        if input.len() <= INPUT_BYTES_MAX {
+            self.memory.watch(input.len(), || (self.run)(input));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! OTLP requests: our readers against the generated types, and against themselves.
+//!
+//! For protobuf the input is a request. Where prost reads it too and nothing was left out, both
+//! must have read the same; and what prost makes of it, written again in protobuf and in JSON, must
+//! read as the same batch. For JSON the input is a text; what our reader takes must be JSON, and
+//! protobuf's JSON mapping has no second reader that could be trusted.
+
+// One judge for tests and fuzzing.
+#[path = "../../crates/receivers/tests/it/oracle.rs"]
+mod oracle;
+
+use model::signal::{Batch, Signal};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use receivers::{DecodeError, Decoded, decode_json, decode_protobuf};
+
+use crate::{Memory, Target, planted};
+
+/// Batch, its texts for comparing (twice), and prost's tree: far more than reading alone takes.
+const MEMORY: Memory = Memory { base: 8 << 20, factor: 4096 };
+
+pub const TRACES: Target = Target {
+    name: "otlp-traces",
+    feeds: "ExportTraceServiceRequest, protobuf; against prost, and through JSON",
+    memory: MEMORY,
+    run: |input| {
+        protobuf(Signal::Traces, input, &|request: &ExportTraceServiceRequest| {
+            oracle::traces(request)
+        });
+    },
+};
+
+pub const METRICS: Target = Target {
+    name: "otlp-metrics",
+    feeds: "ExportMetricsServiceRequest, protobuf; against prost, and through JSON",
+    memory: MEMORY,
+    run: |input| {
+        protobuf(Signal::Metrics, input, &|request: &ExportMetricsServiceRequest| {
+            oracle::metrics(request)
+        });
+    },
+};
+
+pub const LOGS: Target = Target {
+    name: "otlp-logs",
+    feeds: "ExportLogsServiceRequest, protobuf; against prost, and through JSON",
+    memory: MEMORY,
+    run: |input| {
+        protobuf(Signal::Logs, input, &|request: &ExportLogsServiceRequest| {
+            oracle::logs(request)
+        });
+    },
+};
+
+pub const JSON_TRACES: Target = Target {
+    name: "otlp-json-traces",
+    feeds: "ExportTraceServiceRequest as OTLP/JSON",
+    memory: MEMORY,
+    run: |input| json(Signal::Traces, input),
+};
+
+pub const JSON_METRICS: Target = Target {
+    name: "otlp-json-metrics",
+    feeds: "ExportMetricsServiceRequest as OTLP/JSON",
+    memory: MEMORY,
+    run: |input| json(Signal::Metrics, input),
+};
+
+pub const JSON_LOGS: Target = Target {
+    name: "otlp-json-logs",
+    feeds: "ExportLogsServiceRequest as OTLP/JSON",
+    memory: MEMORY,
+    run: |input| json(Signal::Logs, input),
+};
+
+fn protobuf<M>(signal: Signal, input: &[u8], batch_of: &dyn Fn(&M) -> Batch)
+where
+    M: Message + Default + serde::Serialize,
+{
+    let ours = twice(input, |body| decode_protobuf(signal, body));
+    if let Ok(decoded) = &ours {
+        planted::in_batch(&decoded.batch);
+    }
+    let Ok(request) = M::decode(input) else { return };
+    compare("the same bytes", &ours, &request, batch_of);
+    let again = decode_protobuf(signal, &request.encode_to_vec());
+    compare("what prost wrote", &again, &request, batch_of);
+    let Ok(text) = serde_json::to_string(&request) else { return };
+    compare("its JSON", &decode_json(signal, text.as_bytes()), &request, batch_of);
+}
+
+/// Where both read a request, and nothing of it had to be left out or altered, they agree. The
+/// oracle is only asked then: it panics at identifiers of a wrong length.
+fn compare<M>(
+    what: &str,
+    ours: &Result<Decoded, DecodeError>,
+    request: &M,
+    batch_of: &dyn Fn(&M) -> Batch,
+) {
+    if let Ok(decoded) = ours
+        && decoded.rejected == 0
+        && decoded.message.is_empty()
+    {
+        let (ours, theirs) = (format!("{:?}", decoded.batch), format!("{:?}", batch_of(request)));
+        assert!(ours == theirs, "{what}: read as\n{ours}\nby prost as\n{theirs}");
+    }
+}
+
+fn json(signal: Signal, input: &[u8]) {
+    let Ok(decoded) = twice(input, |body| decode_json(signal, body)) else { return };
+    planted::in_batch(&decoded.batch);
+    let theirs = serde_json::from_slice::<&serde_json::value::RawValue>(input);
+    if let Err(error) = theirs {
+        // Bounds of serde_json, not of JSON.
+        let says = error.to_string();
+        let bound = says.contains("out of range") || says.contains("recursion limit");
+        assert!(bound, "taken, but not JSON: {says}");
+    }
+}
+
+/// The same bytes give the same answer, and a refusal says something.
+fn twice(
+    input: &[u8],
+    read: impl Fn(&[u8]) -> Result<Decoded, DecodeError>,
+) -> Result<Decoded, DecodeError> {
+    let (first, second) = (read(input), read(input));
+    assert_eq!(format!("{first:?}"), format!("{second:?}"));
+    match &first {
+        Ok(decoded) => assert_eq!(decoded.rejected > 0, decoded.rejected > 0 && said(decoded)),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    first
+}
+
+fn said(decoded: &Decoded) -> bool {
+    !decoded.message.is_empty()
+}
