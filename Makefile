@@ -12,7 +12,7 @@ CARGO_PROFILE := --profile ci
 # How long `make prove` and `make fuzz` search at each fuzz target.
 FUZZ_SECONDS ?= 3600
 
-.PHONY: help build demo test e2e prove fuzz lint cargo-is-there
+.PHONY: help build demo test e2e readers prove fuzz lint cargo-is-there
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,9 @@ test: cargo-is-there ## all tests of the workspace; the log goes to $(TARGET)/te
 
 e2e: build ## real programs on real systems, a few minutes; needs jq and what tests/polyglot needs
 	tests/e2e/run quick "$(TARGET)/ci"
+
+readers: build ## our Parquet files as DuckDB and ClickHouse read them, half a minute; needs Python
+	tests/readers/run "$(TARGET)/ci"
 
 prove: cargo-is-there ## the long proofs with release programs, an hour and a half, then `fuzz`
 	cargo build --workspace --bins --release

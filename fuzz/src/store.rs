@@ -111,12 +111,7 @@ fn damaged(good: &[u8], input: &[u8]) -> Vec<u8> {
 /// One small file of each table.
 fn good_files() -> &'static [Vec<u8>; 3] {
     static FILES: OnceLock<[Vec<u8>; 3]> = OnceLock::new();
-    FILES.get_or_init(|| {
-        Table::ALL.to_vec().try_into().map_or_else(
-            |_| unreachable!("there are three tables"),
-            |tables: [Table; 3]| tables.map(good_file),
-        )
-    })
+    FILES.get_or_init(|| [Table::Spans, Table::Logs, Table::Samples].map(good_file))
 }
 
 fn good_file(table: Table) -> Vec<u8> {

@@ -11,14 +11,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::figures::{Outcome, rounded};
 use crate::lost::load::{Load, Pace};
+use crate::process::{cpu_s, rss_mb};
 use crate::programs::{Programs, Workplace};
 use crate::serving::{Leftovers, Server};
 
 const LOADED_FOR: Duration = Duration::from_secs(10);
 /// What arrived last is worked off before the measurement begins.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
-/// Linux counts processor time for user space in hundredths of a second on every architecture.
-const TICKS_PER_S: f64 = 100.0;
 const MIB: f64 = 1024.0 * 1024.0;
 
 #[derive(Args)]
@@ -45,7 +44,7 @@ impl Idle {
         let listening = server.ready().await?;
         // About the polyglot system's rate: some 200 items per second.
         let rest = Duration::from_millis(400);
-        let load = Load::start(Pace { items_per_request: 20, rest, trouble: false });
+        let load = Load::start(Pace { items_per_request: 20, rest, trouble: false, ballast: false });
         load.aim(Some(listening));
         eprintln!("under load for {} s", LOADED_FOR.as_secs());
         sleep(LOADED_FOR).await;
@@ -79,22 +78,4 @@ impl Idle {
 
 fn size(path: &Path) -> Result<f64> {
     Ok(std::fs::metadata(path)?.len() as f64)
-}
-
-/// Resident memory, in MiB.
-fn rss_mb(pid: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    Ok(rounded(kib.context("no VmRSS in /proc")? / 1024.0))
-}
-
-/// Processor time used so far, in seconds, of all threads (proc_pid_stat(5), fields 14 and 15).
-fn cpu_s(pid: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The second field, the name, may hold anything; the last `)` ends it.
-    let (_, rest) = stat.rsplit_once(')').context("no name in /proc/PID/stat")?;
-    let ticks: Vec<f64> =
-        rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
-    Ok(ticks.iter().sum::<f64>() / TICKS_PER_S)
 }

@@ -6,9 +6,13 @@
 //! from the real programs (`immune`, `shop`), found beside this one. What it starts it ends, also
 //! when it is interrupted or panics: every process is held by a value whose end is the process's.
 
+mod capture;
+
 mod disk;
 
 mod idle;
+
+mod ingest;
 
 mod lost;
 
@@ -18,9 +22,13 @@ mod api;
 
 mod figures;
 
+mod process;
+
 mod programs;
 
 mod serving;
+
+mod telemetry;
 
 use std::process::ExitCode;
 
@@ -47,6 +55,10 @@ enum Bench {
     Polyglot(polyglot::Polyglot),
     /// Kill the server at random moments under load, and count what was lost
     Lost(lost::Lost),
+    /// Keep what the polyglot system and the shop send, to be sent again
+    Capture(capture::Capture),
+    /// What telemetry costs: processor time, time to acknowledge, bytes at rest
+    Ingest(ingest::Ingest),
     /// What the server costs when it has nothing to do
     Idle(idle::Idle),
 }
@@ -56,6 +68,8 @@ impl Bench {
         match self {
             Bench::Polyglot(polyglot) => polyglot.run().await,
             Bench::Lost(lost) => lost.run().await,
+            Bench::Capture(capture) => capture.run().await,
+            Bench::Ingest(ingest) => ingest.run().await,
             Bench::Idle(idle) => idle.run().await,
         }
     }

@@ -18,9 +18,9 @@ mod settings;
 
 mod stage;
 
-mod system;
+pub mod system;
 
-mod users;
+pub mod users;
 
 use std::path::PathBuf;
 

@@ -75,3 +75,15 @@ impl Workplace {
         self.temporary.is_none().then_some(self.path.as_path())
     }
 }
+
+/// Users that servers run as must get through.
+pub fn make_reachable(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(folder)?;
+    for open in [Some(folder), folder.parent()].into_iter().flatten() {
+        let mut permissions = std::fs::metadata(open)?.permissions();
+        permissions.set_mode(permissions.mode() | 0o011);
+        std::fs::set_permissions(open, permissions)?;
+    }
+    Ok(())
+}

@@ -41,10 +41,8 @@ use storage::store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast, watch};
 
-pub use asking::QUERIES_MAX;
 pub use auth::{Role, may_ingest};
 pub use error::Error;
-pub use logs::TAILS_MAX;
 
 use crate::config::Config;
 use crate::drills::Drills;
@@ -56,7 +54,7 @@ use crate::journal::{self, Journal};
 const BODY_BYTES_MAX: usize = 1 << 20;
 const CONNECTIONS_MAX: u32 = 256;
 /// Questions that the API has with the loop at a time.
-pub const ASKING_MAX: usize = 4;
+const ASKING_MAX: usize = 4;
 /// A connection on which nothing arrives for this long is closed.
 const IDLE_TIMEOUT: HumanDuration = HumanDuration::from_secs(60);
 
@@ -71,17 +69,32 @@ pub struct Shared {
     pub started: model::Timestamp,
     /// The address that was really bound.
     pub listen: std::net::SocketAddr,
-    /// Questions that may be with the loop at a time.
-    pub asking: Semaphore,
-    /// Queries of telemetry that may run at a time.
-    pub querying: Arc<Semaphore>,
+    pub turns: Turns,
     pub store: Arc<Store>,
-    /// Live tails that may be open at a time.
-    pub tailing: Arc<Semaphore>,
     /// Becomes true when the server ends: what would never end by itself ends then.
     pub stopping: watch::Receiver<bool>,
     /// Log records as they are taken.
     pub tail: broadcast::Sender<Arrived>,
+}
+
+/// Who may do what costs much, at a time.
+pub struct Turns {
+    /// Questions with the loop.
+    asking: Semaphore,
+    /// Queries of telemetry that run.
+    querying: Arc<Semaphore>,
+    /// Live tails that are open.
+    tailing: Arc<Semaphore>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Turns {
+            asking: Semaphore::new(ASKING_MAX),
+            querying: Arc::new(Semaphore::new(asking::QUERIES_MAX)),
+            tailing: Arc::new(Semaphore::new(logs::TAILS_MAX)),
+        }
+    }
 }
 
 impl Shared {
@@ -90,7 +103,7 @@ impl Shared {
         &self,
         question: impl FnOnce(&Core) -> T + Send + 'static,
     ) -> Result<T, driver::Error> {
-        let _turn = self.asking.acquire().await.map_err(|_| driver::Error::Stopped)?;
+        let _turn = self.turns.asking.acquire().await.map_err(|_| driver::Error::Stopped)?;
         self.handle.ask(question).await
     }
 }

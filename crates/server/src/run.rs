@@ -18,7 +18,7 @@ use storage::Committer;
 use storage::reserve::DiskWatch;
 use storage::store::{self, Store};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -99,9 +99,7 @@ pub async fn run(
         hands: hands.clone(),
         started,
         listen: addresses.api,
-        asking: Semaphore::new(api::ASKING_MAX),
-        querying: Arc::new(Semaphore::new(api::QUERIES_MAX)),
-        tailing: Arc::new(Semaphore::new(api::TAILS_MAX)),
+        turns: api::Turns::default(),
         stopping: stopped.clone(),
         store: store.clone(),
         tail,
@@ -121,9 +119,7 @@ pub async fn run(
     drop((probes, couriers));
     hands.stop().await;
     background.shutdown().await;
-    stop_loop(handle, ground.loop_thread).await?;
-    tokio::task::spawn_blocking(move || store.stop()).await?;
-    Ok(())
+    stop_loop(handle, ground.loop_thread, store).await
 }
 
 /// Opens the store and rebuilds the state.
@@ -239,10 +235,16 @@ async fn tick(handle: Handle, disk: Arc<DiskWatch>) {
     }
 }
 
-async fn stop_loop(handle: Handle, thread: std::thread::JoinHandle<()>) -> Result<()> {
+async fn stop_loop(
+    handle: Handle,
+    thread: std::thread::JoinHandle<()>,
+    store: Arc<Store>,
+) -> Result<()> {
     let ended = tokio::task::spawn_blocking(move || {
         handle.stop();
-        thread.join()
+        let ended = thread.join();
+        store.stop();
+        ended
     });
     ended.await?.map_err(|_| anyhow::anyhow!("the loop's thread panicked"))
 }

@@ -3,6 +3,7 @@
 
 use model::Timestamp;
 use model::signal::{Batch, MetricData, Number};
+use model::time::SECOND;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -15,10 +16,18 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use rand::RngExt;
+use rand::rngs::StdRng;
 
 /// Attribute of a log record that holds its number.
-const NUMBER: &str = "bench.number";
+pub const NUMBER: &str = "bench.number";
+/// Whose items these are.
+pub const SERVICE: &str = "checkout";
+/// The gauge whose values are numbers.
+pub const METRIC: &str = "stock.level";
 const SPAN_TOOK_NS: u64 = 8_000_000;
+const BALLAST_SPANS: usize = 40;
+const NOISE_BYTES: usize = 2_000;
 
 /// Consecutive numbers, each used once in the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,14 +73,15 @@ pub fn spans(numbers: Numbers, now: Timestamp, failing: bool) -> ExportTraceServ
 /// Points of one gauge.
 pub fn points(numbers: Numbers, now: Timestamp) -> ExportMetricsServiceRequest {
     let point = |number: u64| NumberDataPoint {
-        time_unix_nano: now.0,
+        // A series has one point at a time.
+        time_unix_nano: now.0 + number - numbers.first,
         attributes: vec![integer("shelf", (number % 10) as i64)],
         value: Some(number_data_point::Value::AsInt(number as i64)),
         ..NumberDataPoint::default()
     };
     let data_points = numbers.iter().map(point).collect();
     let metrics = vec![Metric {
-        name: "stock.level".to_owned(),
+        name: METRIC.to_owned(),
         unit: "{item}".to_owned(),
         data: Some(metric::Data::Gauge(Gauge { data_points })),
         ..Metric::default()
@@ -97,6 +107,28 @@ pub fn records(numbers: Numbers, now: Timestamp) -> ExportLogsServiceRequest {
     let resource_logs =
         vec![ResourceLogs { resource: resource(), scope_logs, ..ResourceLogs::default() }];
     ExportLogsServiceRequest { resource_logs }
+}
+
+/// Spans of yesterday without numbers, large and of no pattern: they fill the files of a day that
+/// is deleted when there is too much.
+pub fn ballast(now: Timestamp, generator: &mut StdRng) -> ExportTraceServiceRequest {
+    let yesterday = now.0 - 22 * 3_600 * SECOND;
+    let mut span = || Span {
+        trace_id: generator.random::<u128>().to_be_bytes().to_vec(),
+        span_id: generator.random::<u64>().to_be_bytes().to_vec(),
+        name: "ballast".to_owned(),
+        start_time_unix_nano: yesterday,
+        end_time_unix_nano: yesterday + SPAN_TOOK_NS,
+        attributes: vec![text("noise", &noise(generator))],
+        ..Span::default()
+    };
+    let spans = (0..BALLAST_SPANS).map(|_| span()).collect();
+    let scope_spans = vec![ScopeSpans { scope: scope(), spans, ..ScopeSpans::default() }];
+    let attributes = vec![text("service.name", "ballast")];
+    let resource = Some(Resource { attributes, ..Resource::default() });
+    let resource_spans =
+        vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
+    ExportTraceServiceRequest { resource_spans }
 }
 
 /// The numbers of a decoded request. `None` stands for an item without one.
@@ -127,9 +159,13 @@ pub fn numbers_in(batch: &Batch) -> Vec<Option<u64>> {
     }
 }
 
+fn noise(generator: &mut StdRng) -> String {
+    (0..NOISE_BYTES).map(|_| char::from(generator.random_range(b'0'..=b'z'))).collect()
+}
+
 fn resource() -> Option<Resource> {
     let attributes = vec![
-        text("service.name", "checkout"),
+        text("service.name", SERVICE),
         text("service.instance.id", "checkout-1"),
         text("service.version", "1.0.0"),
     ];

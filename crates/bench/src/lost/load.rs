@@ -17,6 +17,8 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use prost::Message;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -30,6 +32,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const TROUBLE: Duration = Duration::from_secs(8);
 const QUIET: Duration = Duration::from_secs(14);
 
+const BALLAST_REST: Duration = Duration::from_millis(100);
+
 /// How much is sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -38,11 +42,13 @@ pub struct Pace {
     pub rest: Duration,
     /// Are there times of failing requests?
     pub trouble: bool,
+    /// Is there more beside, for files that are deleted?
+    pub ballast: bool,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Pace { items_per_request: 20, rest: Duration::from_millis(15), trouble: true }
+        Pace { items_per_request: 20, rest: Duration::from_millis(15), trouble: true, ballast: false }
     }
 }
 
@@ -86,6 +92,9 @@ impl Load {
         for _ in 0..2 {
             senders.spawn(send_over_http(aimed.clone(), tally.clone(), pace));
             senders.spawn(send_over_grpc(aimed.clone(), tally.clone(), pace));
+        }
+        if pace.ballast {
+            senders.spawn(send_ballast(aimed));
         }
         Load { aim, tally, senders }
     }
@@ -153,6 +162,28 @@ async fn send_over_http(
                 tally.acknowledge(numbers);
             }
             sleep(pace.rest).await;
+        }
+    }
+    Ok(())
+}
+
+/// Not counted, and not missed.
+async fn send_ballast(mut aimed: watch::Receiver<Option<Listening>>) -> Result<()> {
+    let mut generator = StdRng::seed_from_u64(0);
+    let mut at = None;
+    while let Some(server) = next_server(&mut aimed, at).await {
+        at = Some(server);
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
+        while *aimed.borrow() == at && aimed.has_changed().is_ok() {
+            let body = items::ballast(server::clock::now(), &mut generator).encode_to_vec();
+            let request = client
+                .post(format!("http://{}/v1/traces", server.otlp_http))
+                .header("content-type", "application/x-protobuf")
+                .body(body);
+            if request.send().await.is_err() {
+                break;
+            }
+            sleep(BALLAST_REST).await;
         }
     }
     Ok(())

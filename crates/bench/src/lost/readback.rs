@@ -17,6 +17,8 @@ pub struct Found {
     pub gaps: u64,
     /// Items without a number, or with one that was never given out.
     pub strangers: u64,
+    /// Number of the first entry that is still there.
+    pub first: u64,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -33,15 +35,19 @@ pub struct Tally {
 /// Reads the whole log of a stopped server.
 pub fn read(data: &Path, numbered: u64) -> Result<Found> {
     let mut found =
-        Found { times: vec![0; numbered as usize + 1], entries: 0, gaps: 0, strangers: 0 };
+        Found { times: vec![0; numbered as usize + 1], entries: 0, gaps: 0, strangers: 0, first: 0 };
     let mut reader = Reader::open(&data.join("log"), 1)?;
     for record in reader.by_ref() {
         let record = record?;
+        if found.entries == 0 {
+            found.first = record.seq;
+        }
         found.entries += 1;
         let entry = server::entry::decode(record.kind, &record.payload)
             .with_context(|| format!("log entry {}", record.seq))?;
         if let Entry::Telemetry { batch, .. } = entry {
-            numbers_in(&batch).into_iter().for_each(|number| found.note(number));
+            let ours = numbers_in(&batch).into_iter();
+            ours.for_each(|number| found.note(number));
         }
     }
     found.gaps = reader.gaps().iter().map(|(first, last)| last - first + 1).sum();
@@ -58,18 +64,29 @@ impl Found {
     }
 
     pub fn tally(&self, acknowledged: &[Numbers]) -> Tally {
+        Tally::of(&self.times, acknowledged)
+    }
+}
+
+impl Tally {
+    /// From how often each number is there.
+    pub fn of(times: &[u8], acknowledged: &[Numbers]) -> Tally {
         let mut tally = Tally::default();
-        let mut was_acknowledged = vec![false; self.times.len()];
+        let mut was_acknowledged = vec![false; times.len()];
         for number in acknowledged.iter().flat_map(|numbers| numbers.iter()) {
             was_acknowledged[number as usize] = true;
         }
-        for (times, acknowledged) in self.times.iter().zip(was_acknowledged) {
+        for (times, acknowledged) in times.iter().zip(was_acknowledged) {
             tally.acknowledged += u64::from(acknowledged);
             tally.missing += u64::from(acknowledged && *times == 0);
             tally.extra += u64::from(!acknowledged && *times > 0);
             tally.duplicates += u64::from(*times > 1);
         }
         tally
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.missing == 0 && self.duplicates == 0
     }
 }
 
@@ -79,7 +96,7 @@ mod tests {
 
     #[test]
     fn missing_duplicate_and_extra_items_are_told_apart() {
-        let mut found = Found { times: vec![0; 6], entries: 0, gaps: 0, strangers: 0 };
+        let mut found = Found { times: vec![0; 6], entries: 0, gaps: 0, strangers: 0, first: 0 };
         for number in [Some(1), Some(2), Some(2), Some(5), Some(9), None] {
             found.note(number);
         }

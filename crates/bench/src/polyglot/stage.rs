@@ -1,7 +1,7 @@
 //! One running system with its users and the server that watches it.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -19,7 +19,7 @@ use super::settings::{self, Pace, REOPEN_WITHIN_S};
 use super::system::System;
 use super::users::Users;
 use crate::api::Api;
-use crate::programs::Programs;
+use crate::programs::{Programs, make_reachable};
 use crate::serving::{Leftovers, Server};
 
 /// Sessions per second while nothing is being done.
@@ -171,18 +171,6 @@ impl Stage {
         let text = serde_json::to_string_pretty(what)?;
         Ok(std::fs::write(self.plot.folder.join(name), text)?)
     }
-}
-
-/// Users that servers run as must get through.
-fn make_reachable(folder: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::create_dir_all(folder)?;
-    for open in [Some(folder), folder.parent()].into_iter().flatten() {
-        let mut permissions = std::fs::metadata(open)?.permissions();
-        permissions.set_mode(permissions.mode() | 0o011);
-        std::fs::set_permissions(open, permissions)?;
-    }
-    Ok(())
 }
 
 /// Two ports that were free just now, for OTLP/HTTP and OTLP/gRPC: the system has to know them

@@ -52,7 +52,7 @@ pub(super) async fn run<T: Send + 'static>(
     app: &App,
     query: impl FnOnce(&Store, &Limits) -> Result<T, storage::Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let turn = tokio::time::timeout(TURN_TIMEOUT, app.querying.clone().acquire_owned()).await;
+    let turn = tokio::time::timeout(TURN_TIMEOUT, app.turns.querying.clone().acquire_owned()).await;
     let Ok(Ok(turn)) = turn else { return Err(Error::TooManyQueries) };
     // What is before this question in the loop's queue is in the store after it.
     let _ = tokio::time::timeout(BARRIER_TIMEOUT, app.handle.ask(|_| ())).await;

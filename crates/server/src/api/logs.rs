@@ -93,7 +93,7 @@ pub(super) async fn follow(State(app): State<App>, pairs: Pairs) -> Result<Respo
     let mut given = Parameters::from(pairs);
     let query = query(&mut given)?;
     given.finish()?;
-    let turn = app.tailing.clone().try_acquire_owned().map_err(|_| Error::TooManyQueries)?;
+    let turn = app.turns.tailing.clone().try_acquire_owned().map_err(|_| Error::TooManyQueries)?;
     let state = (app.tail.subscribe(), app.stopping.clone(), query, turn);
     let events = stream::unfold(state, |(mut batches, mut stopping, query, turn)| async move {
         let mut missed_batches = 0;

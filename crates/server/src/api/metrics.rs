@@ -47,6 +47,9 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
     of_the_loop(&figures, &mut text);
     of_the_rest(&app, &mut text);
     telemetry(&app, &mut text);
+    let store = app.store.clone();
+    let status = tokio::task::spawn_blocking(move || store.status()).await;
+    stored(&status.map_err(|_| Error::QueryBroke)?, &mut text);
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }
 
@@ -77,6 +80,21 @@ fn of_the_loop(figures: &Loop, text: &mut String) {
             "immune_over_limit_items_total",
             "Items left out because a bound of observe.limits was reached.",
             quality.over_limit as f64,
+        ),
+        (
+            "immune_trees_cut_total",
+            "Span trees given up at a bound of observe.trees.",
+            quality.trees_cut as f64,
+        ),
+        (
+            "immune_orphan_spans_total",
+            "Spans whose parent had not come when their tree was closed.",
+            quality.orphan_spans as f64,
+        ),
+        (
+            "immune_spans_after_close_total",
+            "Spans that came after their tree was closed.",
+            quality.spans_after_close as f64,
         ),
         (
             "immune_clock_skew_max_seconds",
@@ -120,6 +138,62 @@ fn of_the_rest(app: &App, text: &mut String) {
         ),
     ] {
         figure(text, name, help, value);
+    }
+}
+
+fn stored(status: &storage::store::Status, text: &mut String) {
+    for (name, help, value) in [
+        (
+            "immune_store_memory_bytes",
+            "Telemetry that is not in files yet.",
+            status.memory_bytes as f64,
+        ),
+        (
+            "immune_store_flushes_total",
+            "Times that telemetry went to files.",
+            status.flushes as f64,
+        ),
+        (
+            "immune_store_flush_failures_total",
+            "Times that files could not be written.",
+            status.flush_failures as f64,
+        ),
+        ("immune_store_merges_total", "Times that files were merged.", status.merges as f64),
+        (
+            "immune_store_merge_failures_total",
+            "Times that files could not be merged.",
+            status.merge_failures as f64,
+        ),
+        ("immune_store_uploads_total", "Files sent to the object store.", status.uploads as f64),
+        (
+            "immune_store_upload_failures_total",
+            "Files that could not be sent.",
+            status.upload_failures as f64,
+        ),
+        (
+            "immune_store_batches_refused_total",
+            "Batches that no column could take.",
+            status.batches_refused as f64,
+        ),
+        ("immune_disk_free_bytes", "Free space on the disk.", status.disk_free_bytes as f64),
+        ("immune_store_troubles", "Things that do not work now.", status.trouble.len() as f64),
+    ] {
+        figure(text, name, help, value);
+    }
+    for (name, help) in [
+        ("immune_store_files", "Files of telemetry."),
+        ("immune_store_bytes", "Bytes of these files."),
+        ("immune_store_items", "Spans, log records and points in these files."),
+    ] {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for table in &status.tables {
+            let value = match name {
+                "immune_store_files" => table.files,
+                "immune_store_bytes" => table.bytes,
+                _ => table.points,
+            };
+            let _ = writeln!(text, "{name}{{table=\"{}\"}} {value}", table.table);
+        }
     }
 }
 

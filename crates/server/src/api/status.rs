@@ -7,6 +7,7 @@ use model::symptom::ObjectiveState;
 use model::{Change, ChangeKind, Entity, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use storage::store::Pressure;
 
 use super::auth::Principal;
 use super::extract::{Json, Path};
@@ -192,6 +193,10 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, String) {
     let not = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"));
     if let Some(why) = app.handle.health().trouble() {
         return not(why);
+    }
+    // Much telemetry at once passes by itself.
+    if let Some(why) = app.store.pressure().filter(|why| !matches!(why, Pressure::Memory { .. })) {
+        return not(why.to_string());
     }
     let last = match app.ask(|core| core.engine.now()).await {
         Ok(last) => last,

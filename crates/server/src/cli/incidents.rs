@@ -113,13 +113,16 @@ impl One {
 /// Prints the server's state.
 pub(super) fn status(server: ServerArgs) -> Result<ExitCode> {
     let client = Client::new(&server)?;
-    let (status, objectives) = block_on(async {
+    let (status, objectives, storage) = block_on(async {
         let status: Value = client.get("status").await?;
         let objectives: Value = client.get("objectives").await?;
-        Ok((status, objectives))
+        let storage: Value = client.get("storage").await?;
+        Ok((status, objectives, storage))
     })?;
     if server.json {
-        text::json(&serde_json::json!({ "status": status, "objectives": objectives }))?;
+        text::json(&serde_json::json!({
+            "status": status, "objectives": objectives, "storage": storage,
+        }))?;
         return Ok(ExitCode::SUCCESS);
     }
     let open = status["open_incidents"].as_u64().unwrap_or(0);
@@ -149,6 +152,7 @@ pub(super) fn status(server: ServerArgs) -> Result<ExitCode> {
             text::line(&format!("{label:<12} {items} over {}", transport.unwrap_or("?")));
         }
     }
+    print_storage(&storage);
     for objective in objectives.as_array().into_iter().flatten() {
         let ratio = objective["good_ratio_1m"].as_f64();
         let ratio = ratio.map_or("-".to_owned(), |ratio| format!("{:.2} %", ratio * 100.0));
@@ -161,4 +165,19 @@ pub(super) fn status(server: ServerArgs) -> Result<ExitCode> {
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_storage(storage: &Value) {
+    let mut parts = Vec::new();
+    for table in storage["tables"].as_array().into_iter().flatten() {
+        let (name, points) = (table["table"].as_str(), table["points"].as_u64());
+        let mebibytes = table["bytes"].as_f64().unwrap_or(0.0) / f64::from(1 << 20);
+        let (name, points) = (name.unwrap_or("?"), points.unwrap_or(0));
+        parts.push(format!("{points} {name} in {mebibytes:.1} MiB"));
+    }
+    text::line(&format!("stored       {}", parts.join(", ")));
+    for trouble in storage["trouble"].as_array().into_iter().flatten() {
+        let trouble = trouble.as_str().unwrap_or("?");
+        text::line(&format!("{} {trouble}", paint(Paint::Red, "trouble     ")));
+    }
 }

@@ -37,7 +37,10 @@ fn a_second_server_on_the_same_folder_is_turned_away() {
     lab.start();
     let mut second = Lab::new();
     second.config["storage"]["path"] = json!(lab.data());
-    refuses_to_start(&mut second, &["another process writes the log in", "another data folder"]);
+    refuses_to_start(
+        &mut second,
+        &["another process uses the telemetry in", "another data folder"],
+    );
     assert_eq!(lab.get("status")["open_incidents"], 0, "the first one does not mind");
     assert!(lab.data().join("listening.json").exists());
 }

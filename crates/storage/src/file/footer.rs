@@ -4,8 +4,10 @@
 //! instead, so every offset, length and count is checked here against the size of the file.
 
 use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use arrow_schema::ArrowError;
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
@@ -161,15 +163,49 @@ pub fn damaged(name: &str, reason: &str) -> Error {
     Error::Damaged { file: name.to_owned(), reason: reason.to_owned() }
 }
 
-/// An error of the library: of the medium where there is one below, of the content else.
+/// What an error of the library means: our own, or one of the medium, that passed through it; else
+/// the content is damaged.
 pub fn unread(name: &str, error: ParquetError) -> Error {
     match error {
-        ParquetError::External(error) => match error.downcast::<io::Error>() {
-            Ok(error) => unreadable(name, *error),
-            Err(error) => damaged(name, &error.to_string()),
-        },
+        ParquetError::External(error) => unread_cause(name, error),
+        ParquetError::ArrowError(reason) | ParquetError::General(reason) => damaged(name, &reason),
         error => damaged(name, &error.to_string()),
     }
+}
+
+/// The same of the errors that its readers of columns give.
+pub fn unread_columns(name: &str, error: ArrowError) -> Error {
+    match error {
+        ArrowError::ExternalError(error) => unread_cause(name, error),
+        error => damaged(name, &error.to_string()),
+    }
+}
+
+fn unread_cause(name: &str, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    let error = match error.downcast::<Error>() {
+        Ok(error) => return *error,
+        Err(error) => error,
+    };
+    let error = match error.downcast::<io::Error>() {
+        Ok(error) => return unreadable(name, *error),
+        Err(error) => error,
+    };
+    let error = match error.downcast::<ArrowError>() {
+        Ok(error) => return unread_columns(name, *error),
+        Err(error) => error,
+    };
+    match error.downcast::<ParquetError>() {
+        Ok(error) => unread(name, *error),
+        Err(error) => damaged(name, &error.to_string()),
+    }
+}
+
+/// Calls the library, which trusts some of what it decodes more than a damaged file deserves: where
+/// it panics, the file is damaged.
+pub fn guarded<T>(name: &str, call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    // Nothing of ours is half changed then: what the call worked on is dropped by the caller.
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|_| Err(damaged(name, "what it says contradicts itself")))
 }
 
 pub fn unreadable(name: &str, error: io::Error) -> Error {

@@ -39,6 +39,11 @@ pub(super) struct Inner {
 
 impl OpenFile {
     pub fn open(source: Arc<dyn Source>) -> Result<OpenFile, Error> {
+        let name = source.name().to_owned();
+        footer::guarded(&name, || OpenFile::open_unguarded(source))
+    }
+
+    fn open_unguarded(source: Arc<dyn Source>) -> Result<OpenFile, Error> {
         let footer = footer::read(&source)?;
         let name = source.name().to_owned();
         let schema = schema(&footer).map_err(|error| unread(&name, error))?;

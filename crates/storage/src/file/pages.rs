@@ -7,6 +7,7 @@ use arrow_schema::Schema;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::file::metadata::ParquetMetaData;
+use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 
 use super::footer::damaged;
 use super::scan::Scan;
@@ -88,31 +89,38 @@ impl Pages<'_> {
     }
 }
 
-/// The library trusts the page index: first rows that ascend within the row group, and pages
-/// within the file.
-pub fn check(metadata: &ParquetMetaData, name: &str, length: u64) -> Result<(), Error> {
+/// The library trusts the page index: pages that follow each other within their column, and whose
+/// first rows ascend within the row group.
+pub fn check(metadata: &ParquetMetaData, name: &str) -> Result<(), Error> {
     let Some(offsets) = metadata.offset_index() else { return Ok(()) };
-    let wrong = || damaged(name, "its page index is wrong");
     for (group, columns) in metadata.row_groups().iter().zip(offsets) {
-        if columns.len() != group.num_columns() {
-            return Err(wrong());
-        }
-        for index in columns {
-            let mut next_row = 0;
-            for page in index.page_locations() {
-                let size = i64::from(page.compressed_page_size);
-                let end = page.offset.checked_add(size).and_then(|end| u64::try_from(end).ok());
-                let is_first = next_row == 0;
-                let in_order =
-                    page.first_row_index >= next_row && (!is_first || page.first_row_index == 0);
-                let is_within =
-                    page.offset >= 0 && size >= 0 && end.is_some_and(|end| end <= length);
-                if !in_order || !is_within || page.first_row_index >= group.num_rows().max(1) {
-                    return Err(wrong());
-                }
-                next_row = page.first_row_index + 1;
-            }
+        let is_complete = columns.len() == group.num_columns();
+        let are_right = group.columns().iter().zip(columns).all(|(column, index)| {
+            // Cannot be negative: that was checked when the file was opened.
+            let (start, length) = column.byte_range();
+            follow_each_other(index, start, start.saturating_add(length), group.num_rows())
+        });
+        if !is_complete || !are_right {
+            return Err(damaged(name, "its page index is wrong"));
         }
     }
     Ok(())
+}
+
+fn follow_each_other(index: &OffsetIndexMetaData, start: u64, end: u64, rows: i64) -> bool {
+    let (mut free_from, mut row_from) = (start, 0);
+    for page in index.page_locations() {
+        let (Ok(offset), Ok(size)) =
+            (u64::try_from(page.offset), u64::try_from(page.compressed_page_size))
+        else {
+            return false;
+        };
+        let is_first = row_from == 0;
+        let in_order = page.first_row_index >= row_from && !(is_first && page.first_row_index != 0);
+        if !in_order || page.first_row_index >= rows.max(1) || offset < free_from {
+            return false;
+        }
+        (free_from, row_from) = (offset.saturating_add(size), page.first_row_index + 1);
+    }
+    free_from <= end
 }

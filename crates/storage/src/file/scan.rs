@@ -22,7 +22,7 @@ use parquet::file::metadata::{
     PageIndexPolicy, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader,
 };
 
-use super::footer::{Chunks, unread};
+use super::footer::{Chunks, guarded, unread, unread_columns};
 use super::open::{Inner, OpenFile};
 use super::pages;
 use crate::Error;
@@ -167,18 +167,7 @@ impl Scanned {
     }
 
     fn broken(&self, error: ArrowError) -> Error {
-        match error {
-            ArrowError::ExternalError(error) => match error.downcast::<Error>() {
-                // A filter's own error.
-                Ok(error) => *error,
-                Err(error) => {
-                    Error::Damaged { file: self.file.name().to_owned(), reason: error.to_string() }
-                }
-            },
-            error => {
-                Error::Damaged { file: self.file.name().to_owned(), reason: error.to_string() }
-            }
-        }
+        unread_columns(self.file.name(), error)
     }
 }
 
@@ -186,7 +175,8 @@ impl Iterator for Scanned {
     type Item = Result<RecordBatch, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.advance().transpose();
+        let name = self.file.name().to_owned();
+        let next = guarded(&name, || self.advance()).transpose();
         if matches!(next, Some(Err(_))) {
             self.groups.clear();
             self.reader = None;
@@ -232,7 +222,7 @@ impl Inner {
         let failed = |error| unread(self.source.name(), error);
         reader.read_page_indexes(&Chunks(Arc::clone(&self.source))).map_err(failed)?;
         let metadata = reader.finish().map_err(failed)?;
-        pages::check(&metadata, self.source.name(), self.source.len())?;
+        pages::check(&metadata, self.source.name())?;
         Ok(metadata)
     }
 

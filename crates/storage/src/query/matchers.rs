@@ -2,8 +2,8 @@
 //! way of writing.
 //!
 //! Names of metrics and labels may have dots, as OpenTelemetry's have; others are written in
-//! quotes. A label that a series does not have is the same as an empty one; a regex has to match the
-//! whole value.
+//! quotes. A label that a series does not have is the same as an empty one; a regex has to match
+//! the whole value.
 //!
 //! Invariants: parsing is bounded in bytes, matchers and size of regexes, and never panics; what
 //! `Display` writes parses to the same selector.

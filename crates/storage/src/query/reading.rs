@@ -114,8 +114,8 @@ impl<'a> Sources<'a> {
         Sources::new(&view.hot, files)
     }
 
-    /// Calls `each` with the parts that can have rows from `from` until before `to`, hot ones first.
-    /// It says whether it still wants parts that end no later than this one.
+    /// Calls `each` with the parts that can have rows from `from` until before `to`, hot ones
+    /// first. It says whether it still wants parts that end no later than this one.
     pub fn newest_first(
         &self,
         from: Timestamp,
@@ -186,8 +186,8 @@ fn group_part(open: &Arc<OpenFile>, file: usize, group: usize) -> Part<'static> 
 
 impl Part<'_> {
     /// Calls `each` with the rows that pass all `stages`, and those of their columns that are named
-    /// (all where none are; rows in memory always have all). The stages must test by themselves what
-    /// `ask` only prunes by.
+    /// (all where none are; rows in memory always have all). The stages must test by themselves
+    /// what `ask` only prunes by.
     pub fn read(
         &self,
         ask: &Ask<'_>,
@@ -277,8 +277,8 @@ fn may_hold_any(file: &OpenFile, group: usize, traces: &[TraceId]) -> Result<boo
     Ok(traces.is_empty())
 }
 
-/// The first one charges the rows that it looks at, so that a row group of which nothing passes ends
-/// at a limit too.
+/// The first one charges the rows that it looks at, so that a row group of which nothing passes
+/// ends at a limit too.
 fn filters(stages: &[Stage], gauge: &Arc<Gauge>, refused: &Refused) -> Vec<RowFilter> {
     let filter = |(at, stage): (usize, &Stage)| {
         let (stage, gauge, refused) = (stage.clone(), Arc::clone(gauge), Arc::clone(refused));

@@ -20,6 +20,7 @@ mod windows;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use model::Timestamp;
@@ -57,6 +58,14 @@ pub struct SeriesQuery {
     pub functions: Vec<Function>,
     /// At most [`SERIES_MAX`].
     pub series_max: usize,
+}
+
+impl SeriesQuery {
+    /// What a view has to cover: the points beyond the borders tell what grew up to them.
+    pub fn view_times(&self) -> Range<Timestamp> {
+        let beyond = self.step.map_or(Duration::ZERO, |step| step + LOOKBACK);
+        self.from - beyond..self.to + beyond
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]

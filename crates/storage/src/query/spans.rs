@@ -186,8 +186,8 @@ fn fetch(
         let ask = Ask::of(from, to + Duration::from_nanos(1));
         let stages = [filter::of_times(wanted.iter().map(Rank::time)), filter::of_spans(&wanted)];
         part.read(&ask, &stages, &[], gauge, &mut |batch| {
-            gauge.hold(batch.get_array_memory_size() as u64)?;
             for stored in rows::spans(&batch)? {
+                gauge.hold(record::weight(&stored))?;
                 let is_it = |rank: &Rank| rank.is_of(&stored.span);
                 // Of spans that are the same in all, as many as were found.
                 if let Some(at) = wanted.iter().position(is_it) {

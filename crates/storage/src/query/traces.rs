@@ -13,6 +13,7 @@ mod summary;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::Timestamp;
@@ -24,7 +25,7 @@ pub use summary::{ServiceSummary, TraceSummary};
 
 use super::reading::{Ask, Sources};
 use super::spans::filter::{self, SpanFilter};
-use super::spans::record::{Resources, SpanRecord, hex, tree_span};
+use super::spans::record::{Resources, SpanRecord, hex, tree_span, weight};
 use super::spans::{Order, best, check_limit, grace, partial};
 use super::tree::{self, Tree};
 use super::{Gauge, Limits, Scanned, Stopped};
@@ -128,8 +129,9 @@ fn collect(
             let room = found.spans_max - found.spans.len();
             found.truncated |= batch.num_rows() > room;
             let batch = batch.slice(0, batch.num_rows().min(room));
-            gauge.hold(batch.get_array_memory_size() as u64)?;
-            found.spans.extend(rows::spans(&batch)?);
+            let spans = rows::spans(&batch)?;
+            gauge.hold(spans.iter().map(weight).sum())?;
+            found.spans.extend(spans);
             Ok(())
         })?;
         Ok(true)
@@ -194,6 +196,13 @@ pub struct TraceQuery {
     pub order: Order,
     /// At most [`LIMIT_MAX`].
     pub limit: usize,
+}
+
+impl TraceQuery {
+    /// What a view has to cover, so that summaries are whole.
+    pub fn view_times(&self) -> Range<Timestamp> {
+        self.filter.from - summary::AROUND..self.filter.to + summary::AROUND * 2
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]

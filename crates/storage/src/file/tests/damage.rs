@@ -67,7 +67,7 @@ fn a_whole_file_is_read() {
 fn a_cut_file_is_refused() {
     let mut random = Random(1);
     for content in files() {
-        for _ in 0..40 {
+        for _ in 0..12 {
             let length = random.below(content.len() as u64) as usize;
             assert!(read(content[..length].to_vec()), "cut to {length}");
         }
@@ -79,7 +79,7 @@ fn a_file_with_changed_bytes_never_panics() {
     let mut random = Random(2);
     let mut refused = 0;
     for content in files() {
-        for round in 0..150 {
+        for round in 0..60 {
             let mut content = content.clone();
             for _ in 0..=random.below(3) {
                 // Half of the damage goes where it hurts most: the footer.
@@ -91,7 +91,7 @@ fn a_file_with_changed_bytes_never_panics() {
             refused += usize::from(read(content));
         }
     }
-    assert!(refused > 50, "{refused}");
+    assert!(refused > 30, "{refused}");
 }
 
 #[test]

@@ -270,7 +270,8 @@ proptest! {
         for text in [text, glued.replace(' ', "")] {
             if let Ok(query) = Query::parse(&text) {
                 let written = query.to_string();
-                prop_assert_eq!(Query::parse(&written), Ok(query), "{} written as {}", text, written);
+                let read = Query::parse(&written);
+                prop_assert_eq!(read, Ok(query), "{} written as {}", text, written);
             }
         }
     }

@@ -106,9 +106,13 @@ fn pages(source: &LogSource, query: &Query, order: Order, limit: usize) -> Vec<L
     }
 }
 
-fn check(batches: &[Batch], split: &Split, query: &str, limit: usize) -> Result<(), TestCaseError> {
+fn check(
+    batches: &[Batch],
+    stored: &Stored,
+    query: &str,
+    limit: usize,
+) -> Result<(), TestCaseError> {
     let query = Query::parse(query).unwrap();
-    let stored = store(batches, split);
     for order in [Order::Newest, Order::Oldest] {
         let expected = naive(batches, &query, order);
         let found = pages(&stored.source, &query, order, limit);
@@ -214,7 +218,8 @@ prop_compose! {
         scope in prop::sample::select(vec!["", "http"]),
         items in prop::collection::vec(record(), 0..20),
     ) -> Group<LogRecord> {
-        let resource = Attributes::default().with_str("service.name", service).with_str("node", node);
+        let named = Attributes::default().with_str("service.name", service);
+        let resource = named.with_str("node", node);
         Group {
             resource: Arc::new(Resource { attributes: resource }),
             scope: InstrumentationScope { name: scope.into(), ..Default::default() },
@@ -290,12 +295,14 @@ proptest! {
     fn a_search_finds_what_a_naive_filter_finds_however_records_are_split(
         groups in prop::collection::vec(group(), 1..12),
         split in prop::collection::vec(0_usize..4, 12),
-        queries in prop::collection::vec(query(), 4),
+        queries in prop::collection::vec(query(), 8),
         limit in 1_usize..30,
     ) {
-        let batches: Vec<Batch> = groups.into_iter().map(|group| Batch::Logs(vec![group])).collect();
+        let batch = |group| Batch::Logs(vec![group]);
+        let batches: Vec<Batch> = groups.into_iter().map(batch).collect();
+        let stored = store(&batches, &split);
         for query in &queries {
-            check(&batches, &split, query, limit)?;
+            check(&batches, &stored, query, limit)?;
         }
     }
 }

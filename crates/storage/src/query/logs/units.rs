@@ -119,7 +119,6 @@ impl<'a> Units<'a> {
         for unit in std::mem::take(&mut self.units) {
             match unit.place {
                 Place::Closed(index) if unit.overlaps(range) => {
-                    self.gauge.check()?;
                     opened = true;
                     self.open_one(index, &mut units)?;
                 }
@@ -138,6 +137,8 @@ impl<'a> Units<'a> {
         };
         self.gauge.count_file();
         for group in 0..file.row_groups() {
+            // Filters of a remote file are read over the network.
+            self.gauge.check()?;
             if self.needs.may_match(&GroupHints { file: &file, group })? {
                 let (first, last) = file.row_group_times(group);
                 let rows = file.row_group_rows(group);

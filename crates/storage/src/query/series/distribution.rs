@@ -340,9 +340,8 @@ impl Exponential {
 
 fn between(lower: f64, upper: f64, fraction: f64) -> f64 {
     let fraction = fraction.clamp(0.0, 1.0);
-    if lower > 0.0 && upper.is_finite() {
-        lower * (upper / lower).powf(fraction)
-    } else if upper < 0.0 && lower.is_finite() {
+    let one_side = lower > 0.0 || upper < 0.0;
+    if one_side && lower.is_finite() && upper.is_finite() {
         lower * (upper / lower).powf(fraction)
     } else if lower.is_finite() && upper.is_finite() {
         lower + (upper - lower) * fraction

@@ -121,8 +121,8 @@ impl Gathered {
 
 type SeriesId = [u8; 16];
 
-/// By id, and whether there are more than `query.series_max`: then those with the least ids, so that
-/// the answer does not depend on where they are stored.
+/// By id, and whether there are more than `query.series_max`: then those with the least ids, so
+/// that the answer does not depend on where they are stored.
 pub fn gather(
     sources: &Sources<'_>,
     query: &SeriesQuery,

@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn cumulative(points: &[Point]) -> Vec<(u64, u64, f64)> {
-        let since = |now: &Point, before: &Point| (now.2 >= before.2).then(|| now.2 - before.2);
+        let since = |now: &Point, before: &Point| (now.2 >= before.2).then_some(now.2 - before.2);
         tell(of_cumulative(points, 50 * model::time::SECOND, since, |point| point.2))
     }
 

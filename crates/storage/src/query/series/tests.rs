@@ -1,3 +1,5 @@
+//! Series over rows in memory and in files of any split.
+
 use std::time::Duration;
 
 use model::signal::{

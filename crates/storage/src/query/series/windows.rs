@@ -1,7 +1,8 @@
 //! Points put into windows of the same length, and what is told of each window.
 //!
-//! What grew between two points is spread evenly over the time between them, so that sums over windows agree
-//! with the sum over all, whatever the step. A window about which nothing is known has no value.
+//! What grew between two points is spread evenly over the time between them, so that sums over
+//! windows agree with the sum over all, whatever the step. A window about which nothing is known
+//! has no value.
 
 use super::Function;
 use super::distribution::{Buckets, Distribution};

@@ -195,6 +195,21 @@ pub fn id_of<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(id)
 }
 
+/// Memory that a span takes while an answer is made of it, about.
+pub fn weight(stored: &StoredSpan) -> u64 {
+    /// A key with its value, as they came and as JSON.
+    const ATTRIBUTE: usize = 200;
+    let texts = |attributes: &Attributes| -> usize {
+        let text = |value: &AnyValue| value.as_str().map_or(0, str::len);
+        attributes.0.iter().map(|(_, value)| ATTRIBUTE + 2 * text(value)).sum()
+    };
+    let span = &stored.span;
+    let events: usize = span.events.iter().map(|event| ATTRIBUTE + texts(&event.attributes)).sum();
+    let links: usize = span.links.iter().map(|link| ATTRIBUTE + texts(&link.attributes)).sum();
+    let own = size_of::<StoredSpan>() + size_of::<SpanRecord>() + 2 * span.status_message.len();
+    (own + texts(&span.attributes) + events + links) as u64
+}
+
 /// What the tree looks at.
 pub fn tree_span(stored: &StoredSpan) -> TreeSpan<'_> {
     /// Whom a call goes to, the best name first.

@@ -1,3 +1,5 @@
+//! Search of spans against a plain filter, over rows in memory and in files of any split.
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

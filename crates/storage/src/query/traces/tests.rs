@@ -1,3 +1,6 @@
+//! Traces by id and search, over rows in memory and in files of any split.
+
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::signal::{Batch, Span, SpanKind, SpanStatus};
@@ -6,7 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::query::spans::tests::{filter, item, passes, store};
 use crate::query::testing::{Stored, limits, resource, second, spans};
+use crate::reserve::DiskWatch;
 use crate::schema::Table;
+use crate::store::Store;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
@@ -44,7 +49,8 @@ proptest! {
         let query = TraceQuery { filter, order, limit };
         let found = search_traces(&stored.sources(), &query, &limits()).unwrap();
         // The best span of each trace, and how many pass.
-        let mut best: BTreeMap<TraceId, ((u64, u64, TraceId, [u8; 8]), u64)> = BTreeMap::new();
+        type Best = (u64, u64, TraceId, [u8; 8]);
+        let mut best: BTreeMap<TraceId, (Best, u64)> = BTreeMap::new();
         for (resource, span, _) in &items {
             if !passes(&query.filter, resource, span) {
                 continue;
@@ -215,6 +221,35 @@ fn what_a_trace_costs_is_bounded_by_the_row_groups_that_have_it() {
         assert_eq!(found.traces.len(), 20);
     });
     assert!(slowest.0 < 400 && slowest.1 < ids + 4 * 100_000, "{slowest:?}");
+}
+
+#[test]
+fn a_view_of_a_store_shows_what_is_in_memory_and_in_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let measure = Box::new(|_: &std::path::Path| Ok(1 << 40));
+    let config = crate::reserve::Config { reserve: 0, free_min: 0 };
+    let disk = DiskWatch::with_measure(folder.path(), config, measure).unwrap();
+    let clock: crate::store::Clock = Arc::new(|| second(100));
+    let (store, _) =
+        Store::open(&folder.path().join("telemetry"), Default::default(), clock, Arc::new(disk))
+            .unwrap();
+    let append = |seq: u64, service: &str, item: Span| {
+        let batch = Batch::Traces(vec![spans(&resource(service, "a"), vec![item])]);
+        store.append(seq, second(100), Arc::new(batch), Box::new(())).unwrap();
+    };
+    append(1, "web", span(1, 0, 10, 100));
+    store.seal(1).unwrap();
+    assert!(store.wait_flushed(1, std::time::Duration::from_secs(30)));
+    append(2, "cart", span(2, 1, 10, 60));
+    let filter = SpanFilter::of_time(second(0), second(50));
+    let query = TraceQuery { filter, order: Order::Slowest, limit: 5 };
+    let view = store.view(Table::Spans, query.view_times(), None).unwrap();
+    let sources = Sources::from(&view);
+    let found = search_traces(&sources, &query, &limits()).unwrap();
+    assert_eq!((found.traces.len(), found.traces[0].spans), (1, 2));
+    let whole = trace(&sources, [9; 16], None, 10, &limits()).unwrap().unwrap();
+    assert_eq!((whole.spans.len(), whole.tree.roots.len()), (2, 1));
+    store.stop();
 }
 
 #[test]

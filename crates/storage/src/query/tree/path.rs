@@ -63,8 +63,8 @@ pub fn critical(spans: &[TreeSpan<'_>], tree: &mut Tree) {
     tree.critical_path = backwards;
 }
 
-/// When the child ended that ended last before the cursor. It becomes the last of `waited`; children
-/// that ran beside the path are dropped.
+/// When the child ended that ended last before the cursor. It becomes the last of `waited`;
+/// children that ran beside the path are dropped.
 fn next_waited(spans: &[TreeSpan<'_>], frame: &mut Frame) -> Option<u64> {
     while let Some(child) = frame.waited.last().copied() {
         let span = &spans[child as usize];

@@ -1,3 +1,5 @@
+//! Trees of small traces, and of whatever comes.
+
 use model::signal::{SpanKind, SpanStatus};
 use proptest::prelude::*;
 

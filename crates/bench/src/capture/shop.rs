@@ -1,0 +1,141 @@
+//! The demo shop's processes, which send their telemetry to a given port. Dropping a `Shop` kills
+//! them.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::programs::Programs;
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+pub struct Shop {
+    parts: Vec<Child>,
+    url: String,
+}
+
+impl Shop {
+    /// Starts all parts and waits until they serve.
+    pub async fn start(programs: &Programs, folder: &Path, otlp_grpc: u16) -> Result<Shop> {
+        let data = folder.join("data");
+        std::fs::create_dir_all(&data)?;
+        let [gateway, catalog, checkout, one, other] = free_ports()?;
+        let url = |port: u16| format!("http://127.0.0.1:{port}");
+        let data = data.to_string_lossy().into_owned();
+        let lines: [(&str, u16, Vec<(&str, String)>); 5] = [
+            ("payment", one, vec![("--instance", "payment-1".to_owned()), ("--data", data.clone())]),
+            (
+                "payment",
+                other,
+                vec![("--instance", "payment-2".to_owned()), ("--data", data.clone())],
+            ),
+            ("catalog", catalog, vec![("--data", data.clone())]),
+            (
+                "checkout",
+                checkout,
+                vec![
+                    ("--data", data),
+                    ("--catalog", url(catalog)),
+                    ("--payment", format!("{}/internal", url(gateway))),
+                ],
+            ),
+            (
+                "gateway",
+                gateway,
+                vec![
+                    ("--catalog", url(catalog)),
+                    ("--checkout", url(checkout)),
+                    ("--payment", url(one)),
+                    ("--payment", url(other)),
+                ],
+            ),
+        ];
+        let mut shop = Shop { parts: Vec::new(), url: url(gateway) };
+        for (part, port, more) in lines {
+            let said = File::create(folder.join(format!("{part}-{port}.log")))?;
+            let child = Command::new(programs.shop()?)
+                .arg(part)
+                .args(["--listen", &port.to_string()])
+                .args(more.iter().flat_map(|(name, value)| [*name, value.as_str()]))
+                .env("OTEL_EXPORTER_OTLP_ENDPOINT", url(otlp_grpc))
+                .stdin(Stdio::null())
+                .stdout(said.try_clone()?)
+                .stderr(said)
+                .kill_on_drop(true)
+                .spawn()
+                .with_context(|| format!("{part} cannot be started"))?;
+            shop.parts.push(child);
+            serves(&url(port)).await?;
+        }
+        Ok(shop)
+    }
+
+    /// Users that visit it until they are dropped.
+    pub fn users(
+        &self,
+        programs: &Programs,
+        folder: &Path,
+        rate: f64,
+        seed: u64,
+    ) -> Result<Child> {
+        let said = File::create(folder.join("users.out"))?;
+        Command::new(programs.shop()?)
+            .args(["users", "--url", &self.url])
+            .args(["--rate", &rate.to_string(), "--seed", &seed.to_string()])
+            .arg("--log")
+            .arg(folder.join("users.jsonl"))
+            .stdin(Stdio::null())
+            .stdout(said.try_clone()?)
+            .stderr(said)
+            .kill_on_drop(true)
+            .spawn()
+            .context("users cannot be started")
+    }
+
+    /// Politely, so that they send what they have left.
+    pub async fn stop(mut self) -> Result<()> {
+        for part in &mut self.parts {
+            if let Some(pid) = part.id().and_then(|pid| Pid::from_raw(pid as i32)) {
+                kill_process(pid, Signal::TERM)?;
+            }
+        }
+        for part in &mut self.parts {
+            timeout(STOP_WITHIN, part.wait()).await.context("a part of the shop hangs")??;
+        }
+        Ok(())
+    }
+}
+
+async fn serves(url: &str) -> Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let deadline = Instant::now() + READY_WITHIN;
+    while Instant::now() < deadline {
+        let answer = client.get(format!("{url}/healthz")).send().await;
+        // Checkout and gateway may wait for one another: to answer at all is enough.
+        if answer.is_ok() {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    bail!("{url} does not serve within 30 s");
+}
+
+fn free_ports() -> Result<[u16; 5]> {
+    let mut held = Vec::new();
+    for _ in 0..5 {
+        held.push(TcpListener::bind("127.0.0.1:0")?);
+    }
+    let mut ports = [0; 5];
+    for (port, listener) in ports.iter_mut().zip(&held) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
+}

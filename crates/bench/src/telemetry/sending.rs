@@ -1,0 +1,152 @@
+//! Sends prepared requests: as fast as a server answers (closed loop), or at a rate of its own
+//! whatever the server does (open loop).
+//!
+//! In the open loop each request has its moment, and its latency counts from that moment, not from
+//! when a connection was free for it: a slow answer shows in all that had to wait for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::folder::Protocol;
+use super::line::{Line, Prepared, Verdict};
+use crate::serving::Listening;
+
+/// More failures than this end the sending: something is wrong.
+const FAILURES_MAX: usize = 100;
+/// A server that asks for more patience is asked again all the same.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How requests follow each other.
+#[derive(Clone, Copy, Debug)]
+pub enum Pace {
+    /// The next when the last is answered, until all are sent or the time is over.
+    Closed { lasts: Duration },
+    /// So many requests a second.
+    Open { per_s: f64 },
+}
+
+/// What became of all requests.
+#[derive(Clone, Debug, Default)]
+pub struct Sent {
+    pub requests: usize,
+    pub items: usize,
+    pub samples: usize,
+    pub raw_bytes: usize,
+    pub rejected: u64,
+    pub refused: usize,
+    /// Refused without a word of when to come again.
+    pub refused_rudely: usize,
+    pub failures: Vec<String>,
+    pub took: Duration,
+    /// Of the requests that were taken.
+    pub latencies_ms: Vec<f64>,
+}
+
+impl Sent {
+    pub fn add(&mut self, other: Sent) {
+        self.requests += other.requests;
+        self.items += other.items;
+        self.samples += other.samples;
+        self.raw_bytes += other.raw_bytes;
+        self.rejected += other.rejected;
+        self.refused += other.refused;
+        self.refused_rudely += other.refused_rudely;
+        self.failures.extend(other.failures);
+        self.latencies_ms.extend(other.latencies_ms);
+    }
+
+    pub fn per_s(&self, count: usize) -> f64 {
+        count as f64 / self.took.as_secs_f64().max(1e-9)
+    }
+}
+
+/// Requests of one protocol, taken by its connections one after the other.
+struct Queue {
+    all: Arc<Vec<Prepared>>,
+    /// Places of the protocol's requests among all.
+    places: Vec<usize>,
+    next: AtomicUsize,
+}
+
+/// Sends over `connections` of each protocol that the requests need.
+pub async fn send(
+    at: Listening,
+    all: Arc<Vec<Prepared>>,
+    connections: usize,
+    pace: Pace,
+) -> Result<Sent> {
+    let mut lines = Vec::new();
+    for protocol in [Protocol::Http, Protocol::Grpc] {
+        let is_of = |place: &usize| all[*place].protocol == protocol;
+        let places: Vec<usize> = (0..all.len()).filter(is_of).collect();
+        if places.is_empty() {
+            continue;
+        }
+        let queue = Arc::new(Queue { all: all.clone(), places, next: AtomicUsize::new(0) });
+        for _ in 0..connections {
+            lines.push((Line::open(at, protocol).await?, protocol, queue.clone()));
+        }
+    }
+    let begin = Instant::now();
+    let mut senders = JoinSet::new();
+    for (line, protocol, queue) in lines {
+        senders.spawn(one(line, at, protocol, queue, begin, pace));
+    }
+    let mut sent = Sent::default();
+    while let Some(ended) = senders.join_next().await {
+        sent.add(ended.context("a sender panicked")??);
+    }
+    sent.took = begin.elapsed();
+    Ok(sent)
+}
+
+async fn one(
+    mut line: Line,
+    at: Listening,
+    protocol: Protocol,
+    queue: Arc<Queue>,
+    begin: Instant,
+    pace: Pace,
+) -> Result<Sent> {
+    let mut sent = Sent::default();
+    loop {
+        let Some(place) = queue.places.get(queue.next.fetch_add(1, Ordering::Relaxed)) else {
+            return Ok(sent);
+        };
+        let due = match pace {
+            Pace::Closed { lasts } if begin.elapsed() >= lasts => return Ok(sent),
+            Pace::Closed { .. } => Instant::now(),
+            Pace::Open { per_s } => begin + Duration::from_secs_f64(*place as f64 / per_s),
+        };
+        sleep_until(due).await;
+        let prepared = &queue.all[*place];
+        match line.send(prepared).await {
+            Verdict::Taken { rejected } => {
+                sent.requests += 1;
+                sent.items += prepared.items;
+                sent.samples += prepared.samples;
+                sent.raw_bytes += prepared.raw_bytes;
+                sent.rejected += rejected;
+                sent.latencies_ms.push(due.elapsed().as_secs_f64() * 1_000.0);
+            }
+            Verdict::Refused { retry_after, .. } => {
+                sent.refused += 1;
+                sent.refused_rudely += usize::from(retry_after.is_none());
+                if matches!(pace, Pace::Closed { .. }) {
+                    sleep(retry_after.unwrap_or(PATIENCE).min(PATIENCE)).await;
+                }
+            }
+            Verdict::Failed(why) => {
+                sent.failures.push(why);
+                let failures = sent.failures.len();
+                ensure!(failures < FAILURES_MAX, "sending fails: {:?}", sent.failures.last());
+                line = Line::open(at, protocol).await?;
+            }
+        }
+    }
+}
