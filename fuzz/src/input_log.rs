@@ -55,8 +55,11 @@ fn segment_path(folder: &Path) -> PathBuf {
     segment::path(folder, FIRST_SEQ)
 }
 
+/// First and last number that is missing.
+type Gap = (u64, u64);
+
 /// All records, and the gaps that were told.
-fn read(folder: &Path) -> Result<(Vec<Record>, Vec<(u64, u64)>), storage::Error> {
+fn read(folder: &Path) -> Result<(Vec<Record>, Vec<Gap>), storage::Error> {
     let mut reader = Reader::open(folder, 0)?;
     let mut records: Vec<Record> = Vec::new();
     for record in reader.by_ref() {
@@ -70,7 +73,7 @@ fn read(folder: &Path) -> Result<(Vec<Record>, Vec<(u64, u64)>), storage::Error>
 }
 
 /// L-1: what is neither found nor told as missing does not exist.
-fn check_gaps(records: &[Record], gaps: &[(u64, u64)]) {
+fn check_gaps(records: &[Record], gaps: &[Gap]) {
     let mut next = FIRST_SEQ;
     let mut gaps = gaps.iter();
     for record in records {
@@ -113,7 +116,8 @@ fn reopen(folder: &Path, before: Option<&[Record]>) {
 fn damaged_file(folder: &Path, input: &[u8]) {
     let mut dice = Dice(input);
     // Unknown to whoever chose the input, as the salt of a real file is.
-    let salt: Vec<u8> = (0..4).flat_map(|n| crc32c::crc32c_append(n, input).to_le_bytes()).collect();
+    let salt: Vec<u8> =
+        (0..4).flat_map(|n| crc32c::crc32c_append(n, input).to_le_bytes()).collect();
     let salt = Salt::new(salt.try_into().expect("four times four bytes"));
     let mut bytes = segment::header(FIRST_SEQ, &salt).to_vec();
     let mut written = Vec::new();

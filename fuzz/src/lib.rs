@@ -5,8 +5,8 @@
 //! `fuzz/run` builds the same functions with coverage and lets libFuzzer look for new inputs.
 //!
 //! Invariants, beside those of each target: no panic on any thread; memory within what the target
-//! allows; an answer within five seconds (libFuzzer's `-timeout`). A new target is one function, one
-//! line in [`ALL`], one folder in `corpus`.
+//! allows; an answer within five seconds (libFuzzer's `-timeout`). A new target is one function,
+//! one line in [`ALL`], one folder in `corpus`.
 //!
 //! What the targets check must hold for any bytes: no target knows of a file outside of its input.
 

@@ -6,6 +6,7 @@
 //! protobuf's JSON mapping has no second reader that could be trusted.
 
 // One judge for tests and fuzzing.
+#[allow(clippy::unwrap_used)] // A file of tests.
 #[path = "../../crates/receivers/tests/it/oracle.rs"]
 mod oracle;
 
@@ -48,9 +49,7 @@ pub const LOGS: Target = Target {
     feeds: "ExportLogsServiceRequest, protobuf; against prost, and through JSON",
     memory: MEMORY,
     run: |input| {
-        protobuf(Signal::Logs, input, &|request: &ExportLogsServiceRequest| {
-            oracle::logs(request)
-        });
+        protobuf(Signal::Logs, input, &|request: &ExportLogsServiceRequest| oracle::logs(request));
     },
 };
 

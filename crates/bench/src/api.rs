@@ -15,9 +15,18 @@ pub struct Api {
 
 impl Api {
     pub fn new(listen: SocketAddr) -> Result<Api> {
+        Api::with_timeout(listen, Duration::from_secs(10))
+    }
+
+    /// Waits longer: for questions about much telemetry.
+    pub fn patient(listen: SocketAddr) -> Result<Api> {
+        Api::with_timeout(listen, Duration::from_secs(120))
+    }
+
+    fn with_timeout(listen: SocketAddr, timeout: Duration) -> Result<Api> {
         let http = reqwest::Client::builder()
             .no_proxy()
-            .timeout(Duration::from_secs(10))
+            .timeout(timeout)
             .build()
             .context("cannot make an HTTP client")?;
         Ok(Api { http, base: format!("http://{listen}/api/v1") })

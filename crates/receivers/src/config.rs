@@ -118,6 +118,19 @@ impl Limits {
         }
     }
 
+    /// The lower of both bounds, each.
+    pub fn at_most(&self, other: &Limits) -> Limits {
+        Limits {
+            compressed: self.compressed.min(other.compressed),
+            decompressed: self.decompressed.min(other.decompressed),
+            in_flight_bytes: self.in_flight_bytes.min(other.in_flight_bytes),
+            decoded_bytes: self.decoded_bytes.min(other.decoded_bytes),
+            in_flight_requests: self.in_flight_requests.min(other.in_flight_requests),
+            connections: self.connections.min(other.connections),
+            ..self.clone()
+        }
+    }
+
     /// The most memory that receivers within these bounds hold, about.
     pub fn memory(&self) -> ByteSize {
         let connections = u64::from(self.connections) * Self::LISTENERS * CONNECTION_BYTES;

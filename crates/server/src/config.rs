@@ -23,9 +23,12 @@ pub use load::{LoadError, Problem, load, parse};
 pub use storage::{Objects, Queries, Storage};
 
 /// The configuration of one server. Everything has a default: an empty file is a good one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Bound on the memory of telemetry, wherever it is held: half for receivers, three eighths for
+    /// what is not in files yet, the rest for queries. At it receivers shed load.
+    pub memory: receivers::ByteSize,
     pub storage: Storage,
     pub api: Api,
     pub receivers: receivers::Config,
@@ -38,6 +41,24 @@ pub struct Config {
     pub catch_up: engine::config::CatchUp,
     /// Who is told of incidents.
     pub notify: Vec<Receiver>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            memory: receivers::ByteSize::mib(768),
+            storage: Storage::default(),
+            api: Api::default(),
+            receivers: receivers::Config::default(),
+            observe: observe::Config::default(),
+            detect: detect::Config::default(),
+            diagnose: diagnose::Config::default(),
+            healing: remediate::Config::default(),
+            targets: Vec::new(),
+            catch_up: engine::config::CatchUp::default(),
+            notify: Vec::new(),
+        }
+    }
 }
 
 /// HTTP API and command line access.
@@ -150,6 +171,27 @@ impl Config {
             }
         }
         self
+    }
+
+    /// What the receivers are told: their own limits, as far as the memory allows.
+    pub fn otlp(&self) -> receivers::config::Otlp {
+        let mut otlp = self.receivers.otlp.clone();
+        otlp.limits = otlp.limits.at_most(&receivers::config::Limits::within(self.eighths(4)));
+        otlp
+    }
+
+    /// What the store of telemetry is told.
+    pub fn store(&self) -> ::storage::store::Config {
+        self.storage.store(self.eighths(3).as_usize())
+    }
+
+    /// Memory of one query, of those that run at a time.
+    pub fn query_bytes(&self, queries: usize) -> u64 {
+        self.eighths(1).0 / queries as u64
+    }
+
+    fn eighths(&self, eighths: u64) -> receivers::ByteSize {
+        receivers::ByteSize(self.memory.0 / 8 * eighths)
     }
 
     /// What the loop is told.

@@ -58,7 +58,8 @@ pub async fn run(
 ) -> Result<()> {
     let started = clock::now();
     let client = http_client()?;
-    let folder = DataFolder::open(&config.storage.path)?;
+    let folder =
+        DataFolder::open(&config.storage.path)?.with_log_size_max(config.storage.log_size_max.0);
     let agent_folder = std::path::absolute(folder.agent())?;
     let agent_socket = hands::socket(&agent_folder)?;
     let mut ground = Ground::recover(&config, &folder).await?;
@@ -89,7 +90,7 @@ pub async fn run(
     let may_ingest = move |secret: Option<&str>| api::may_ingest(&tokens, secret);
     let Telemetry { store, tail, .. } = ground.telemetry.clone();
     let sink = Arc::new(Ingest { handle: handle.clone(), store: store.clone() });
-    let intake = Intake::new(&config.receivers.otlp, sink, Arc::new(may_ingest));
+    let intake = Intake::new(&config.otlp(), sink, Arc::new(may_ingest));
     let (stop, stopped) = watch::channel(false);
     let shared = Arc::new(Shared {
         handle: handle.clone(),
@@ -168,8 +169,7 @@ impl Ground {
         let receivers: Vec<String> = config.notify.iter().map(|r| r.name.clone()).collect();
         let disk = Arc::new(DiskWatch::open(folder.path(), config.storage.disk())?);
         let (store, recovered) = {
-            let (config, folder, journal) =
-                (config.storage.store(), folder.clone(), journal.clone());
+            let (config, folder, journal) = (config.store(), folder.clone(), journal.clone());
             let (receivers, disk) = (receivers.clone(), disk.clone());
             // Reads files, and waits for the threads of the store.
             let work = move || recover(config, &folder, &journal, &id_prefix, &receivers, disk);

@@ -30,11 +30,14 @@ const REPLAY_PORTION: usize = 1_000;
 const NOTES_MAX: usize = 100;
 /// A recovery with more telemetry than fits in memory waits this long for room.
 const ROOM_WITHIN: Duration = Duration::from_secs(60);
+/// Smaller segments of the log would be more files than records.
+const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 const LISTENING: &str = "listening.json";
 
 #[derive(Clone, Debug)]
 pub struct DataFolder {
     path: PathBuf,
+    segment_bytes: u64,
 }
 
 /// The state as the last run left it.
@@ -66,7 +69,14 @@ impl DataFolder {
                 .with_context(|| format!("cannot create {}", folder.display()))?;
         }
         durable::sync_folder(path)?;
-        Ok(DataFolder { path: path.to_owned() })
+        let segment_bytes = storage::Config::default().segment_bytes;
+        Ok(DataFolder { path: path.to_owned(), segment_bytes })
+    }
+
+    /// Closes segments of the log early enough for it to keep to `log_size_max`.
+    pub fn with_log_size_max(mut self, log_size_max: u64) -> DataFolder {
+        self.segment_bytes = (log_size_max / 4).clamp(SEGMENT_BYTES_MIN, self.segment_bytes);
+        self
     }
 
     pub fn path(&self) -> &Path {
@@ -110,7 +120,8 @@ impl DataFolder {
         receivers: &[String],
         store: &Store,
     ) -> Result<Recovered> {
-        let (mut log, found) = Log::open(&self.log(), storage::Config::default())?;
+        let (mut log, found) =
+            Log::open(&self.log(), storage::Config { segment_bytes: self.segment_bytes })?;
         // The folder is ours now: what an earlier run announced holds no longer.
         let _ = std::fs::remove_file(self.path.join(LISTENING));
         let mut notes = Vec::new();

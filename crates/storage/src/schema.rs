@@ -177,6 +177,8 @@ fn samples() -> Vec<Field> {
     fields.extend(origin());
     fields.extend(attributes());
     // What makes the series the same: a hash of all the above but description, times and points.
+    // Its first four bytes are of resource and scope alone, so that series of one process, which
+    // share their times, lie together.
     fields.push(id("series", 16, false));
     // One for each point, nanoseconds since 1970, ascending.
     fields.push(list("times", DataType::Int64, false));
@@ -195,9 +197,10 @@ fn samples() -> Vec<Field> {
     // Explicit bounds of histograms, or the quantiles of summaries: the same for all points of a
     // row.
     fields.push(list("bounds", DataType::Float64, false));
-    // Histograms: counts of buckets, as many for each point (`bounds` + 1).
+    // Histograms: counts of buckets, as many for each point (`bounds` + 1): those of the first
+    // bucket for all points, of the second for all points, …
     fields.push(list("buckets", DataType::UInt64, false));
-    // Summaries: `bounds` values for each point.
+    // Summaries: `bounds` values for each point, in the same order.
     fields.push(list("quantiles", DataType::Float64, false));
     // Smallest and largest observation, one each for each point, null where a point does not say;
     // absent where none says.

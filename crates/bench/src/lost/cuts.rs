@@ -1,7 +1,7 @@
 //! When the server is killed.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -20,17 +20,20 @@ pub enum Cut {
     Starting,
     /// While it writes a snapshot, or just after.
     Saving,
+    /// While files of telemetry are written, merged, deleted or uploaded, or just after.
+    Storing,
 }
 
 impl Cut {
-    pub const ALL: [Cut; 3] = [Cut::Loaded, Cut::Starting, Cut::Saving];
+    pub const ALL: [Cut; 4] = [Cut::Loaded, Cut::Starting, Cut::Saving, Cut::Storing];
 
-    /// Half of all cuts under load, the rest in the two places where state is rebuilt and saved.
+    /// Some under load, the rest where state is rebuilt and saved, most where files change.
     pub fn draw(generator: &mut StdRng) -> Cut {
         match generator.random_range(0..10) {
-            0..5 => Cut::Loaded,
-            5..8 => Cut::Starting,
-            _ => Cut::Saving,
+            0..3 => Cut::Loaded,
+            3..5 => Cut::Starting,
+            5..6 => Cut::Saving,
+            _ => Cut::Storing,
         }
     }
 
@@ -39,6 +42,7 @@ impl Cut {
             Cut::Loaded => "loaded",
             Cut::Starting => "starting",
             Cut::Saving => "saving",
+            Cut::Storing => "storing",
         }
     }
 }
@@ -51,22 +55,45 @@ impl fmt::Display for Cut {
 
 /// Waits until a snapshot is being written (or has just been), and then `delay`.
 pub async fn wait_for_saving(data: &Path, delay: Duration) -> Result<()> {
-    let folder = super::snapshots(data);
-    let before = newest(&folder);
+    wait_for_change(|| newest(&data.join("snapshots")), delay).await
+}
+
+/// Waits until files of telemetry change, and then `delay`.
+pub async fn wait_for_storing(data: &Path, delay: Duration) -> Result<()> {
+    wait_for_change(|| names(&data.join("telemetry")), delay).await
+}
+
+async fn wait_for_change<T: PartialEq>(look: impl Fn() -> T, delay: Duration) -> Result<()> {
+    let before = look();
     let deadline = Instant::now() + SAVING_WITHIN;
     while Instant::now() < deadline {
-        if newest(&folder) != before {
+        if look() != before {
             sleep(delay).await;
             return Ok(());
         }
-        // Shorter than the fsync that lies between the first byte of a snapshot and its name.
+        // Shorter than the fsync that lies between the first byte of a file and its name.
         sleep(Duration::from_millis(1)).await;
     }
-    bail!("no snapshot was written within 30 s");
+    bail!("nothing was written within 30 s");
 }
 
-/// Name of the newest snapshot, finished or not.
+/// Name of the newest file, finished or not.
 fn newest(folder: &Path) -> Option<String> {
     let entries = std::fs::read_dir(folder).ok()?;
     entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).max()
+}
+
+/// All files in a folder and those below.
+fn names(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => open.push(entry.path()),
+                _ => found.push(entry.path()),
+            }
+        }
+    }
+    found
 }

@@ -26,6 +26,7 @@ pub const SERVICE: &str = "checkout";
 /// The gauge whose values are numbers.
 pub const METRIC: &str = "stock.level";
 const SPAN_TOOK_NS: u64 = 8_000_000;
+const BALLAST: &str = "ballast";
 const BALLAST_SPANS: usize = 40;
 const NOISE_BYTES: usize = 2_000;
 
@@ -124,18 +125,19 @@ pub fn ballast(now: Timestamp, generator: &mut StdRng) -> ExportTraceServiceRequ
     };
     let spans = (0..BALLAST_SPANS).map(|_| span()).collect();
     let scope_spans = vec![ScopeSpans { scope: scope(), spans, ..ScopeSpans::default() }];
-    let attributes = vec![text("service.name", "ballast")];
+    let attributes = vec![text("service.name", BALLAST)];
     let resource = Some(Resource { attributes, ..Resource::default() });
     let resource_spans =
         vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
     ExportTraceServiceRequest { resource_spans }
 }
 
-/// The numbers of a decoded request. `None` stands for an item without one.
+/// The numbers of a decoded request. `None` stands for an item without one; ballast has none.
 pub fn numbers_in(batch: &Batch) -> Vec<Option<u64>> {
     match batch {
         Batch::Traces(groups) => groups
             .iter()
+            .filter(|group| group.resource.attributes.str("service.name") != Some(BALLAST))
             .flat_map(|group| &group.items)
             .map(|span| Some(u64::from_be_bytes(span.span_id)))
             .collect(),

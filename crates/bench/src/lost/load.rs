@@ -99,6 +99,12 @@ impl Load {
         Load { aim, tally, senders }
     }
 
+    /// One that sends nothing.
+    pub fn none() -> Load {
+        let (aim, _) = watch::channel(None);
+        Load { aim, tally: Arc::default(), senders: JoinSet::new() }
+    }
+
     /// Where to send from now on; `None`: nowhere.
     pub fn aim(&self, at: Option<Listening>) {
         self.aim.send_replace(at);

@@ -57,7 +57,7 @@ pub(super) async fn run<T: Send + 'static>(
     // What is before this question in the loop's queue is in the store after it.
     let _ = tokio::time::timeout(BARRIER_TIMEOUT, app.handle.ask(|_| ())).await;
     let storage = &app.config.storage;
-    let memory = storage.queries.memory.0;
+    let memory = app.config.query_bytes(QUERIES_MAX);
     let limits = Limits::new(Arc::new(clock::now), storage.queries.timeout.0, memory, u64::MAX);
     let _cancel = CancelOnDrop(limits.cancelled.clone());
     let store = app.store.clone();

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use model::human::HumanDuration;
 
+use receivers::ByteSize;
+
 use super::{Config, Problem, Receiver};
 
+/// With less, exports of everyday size would be refused.
+const MEMORY_MIN: ByteSize = ByteSize::mib(128);
 const SECRET_BYTES_MIN: usize = 16;
 /// Each is a request per event, one after another.
 const RECEIVERS_MAX: usize = 50;
@@ -16,6 +20,7 @@ impl Config {
     /// Everything that types cannot check.
     pub fn problems(&self) -> Vec<Problem> {
         let mut found = Found::default();
+        found.at_least("memory", self.memory, MEMORY_MIN);
         self.storage.check(&mut found);
         self.check_catch_up(&mut found);
         self.check_tokens(&mut found);
@@ -126,6 +131,12 @@ pub(super) struct Found(Vec<Problem>);
 impl Found {
     pub(super) fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.0.push(Problem { path: path.into(), message: message.into() });
+    }
+
+    pub(super) fn at_least(&mut self, path: &str, size: ByteSize, least: ByteSize) {
+        if size.0 < least.0 {
+            self.add(path, format!("{size} is less than {least}; raise it"));
+        }
     }
 
     pub(super) fn between(

@@ -29,8 +29,6 @@ pub struct Storage {
     pub traces: Retention,
     pub logs: Retention,
     pub metrics: Retention,
-    /// Telemetry held in memory until it is in files; above it receivers shed load.
-    pub memory: ByteSize,
     /// Files of telemetry are merged until they are about this large.
     pub file_size: ByteSize,
     pub disk: Disk,
@@ -77,8 +75,6 @@ pub struct Objects {
 #[serde(deny_unknown_fields, default)]
 pub struct Queries {
     pub timeout: HumanDuration,
-    /// Of each of the two that run at a time.
-    pub memory: ByteSize,
 }
 
 const fn days(days: u64) -> HumanDuration {
@@ -103,7 +99,6 @@ impl Default for Storage {
             traces: Retention { keep: days(14), size_max: gib(20) },
             logs: Retention { keep: days(14), size_max: gib(20) },
             metrics: Retention { keep: days(90), size_max: gib(20) },
-            memory: ByteSize::mib(256),
             file_size: ByteSize::mib(128),
             disk: Disk::default(),
             objects: None,
@@ -121,7 +116,7 @@ impl Default for Disk {
 
 impl Default for Queries {
     fn default() -> Self {
-        Queries { timeout: HumanDuration::from_secs(30), memory: ByteSize::mib(64) }
+        Queries { timeout: HumanDuration::from_secs(30) }
     }
 }
 
@@ -130,15 +125,15 @@ impl Storage {
         DiskConfig { reserve: self.disk.reserve.0, free_min: self.disk.free_min.0 }
     }
 
-    /// What the store of telemetry is told.
-    pub fn store(&self) -> store::Config {
+    /// What the store of telemetry is told; `memory` is for what is not in files yet.
+    pub(super) fn store(&self, memory: usize) -> store::Config {
         let retention =
             |of: &Retention| store::Retention { keep: of.keep.0, size_max: Some(of.size_max.0) };
         store::Config {
             traces: retention(&self.traces),
             logs: retention(&self.logs),
             metrics: retention(&self.metrics),
-            memory: self.memory.as_usize(),
+            memory,
             // Each snapshot seals what is before it; this is for when there is none.
             seal_after: 2 * self.snapshot_every.0,
             file_bytes: self.file_size.0,
@@ -163,16 +158,7 @@ impl Storage {
         }
         let timeout = self.queries.timeout;
         found.between("storage.queries.timeout", timeout, seconds(1), seconds(3600));
-        let sizes = [
-            ("storage.memory", self.memory, ByteSize::mib(16)),
-            ("storage.file_size", self.file_size, ByteSize::mib(1)),
-            ("storage.queries.memory", self.queries.memory, ByteSize::mib(1)),
-        ];
-        for (path, size, least) in sizes {
-            if size.0 < least.0 {
-                found.add(path.to_owned(), format!("{size} is less than {least}; raise it"));
-            }
-        }
+        found.at_least("storage.file_size", self.file_size, ByteSize::mib(1));
         if let Some(objects) = &self.objects
             && let Err(problem) = objects.s3.check()
         {

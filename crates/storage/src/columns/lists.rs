@@ -45,8 +45,8 @@ impl<'a> Lists<'a> {
             self.numbers::<Int64Type>(|points| &points.integers)?,
             self.numbers::<UInt64Type>(|points| rest(points, |rest| &rest.counts))?,
             self.bounds()?,
-            self.numbers::<UInt64Type>(|points| rest(points, |rest| &rest.buckets))?,
-            self.numbers::<Float64Type>(|points| rest(points, |rest| &rest.quantiles))?,
+            self.turned::<UInt64Type>(|points| rest(points, |rest| &rest.buckets))?,
+            self.turned::<Float64Type>(|points| rest(points, |rest| &rest.quantiles))?,
             self.optional(|rest| &rest.minima)?,
             self.optional(|rest| &rest.maxima)?,
             self.texts(false, |rest| Box::new(rest.exponential.iter().map(|text| Some(&**text))))?,
@@ -54,8 +54,9 @@ impl<'a> Lists<'a> {
         ])
     }
 
-    /// A list with a value, or the same number of values, for each point.
-    fn numbers<T: ArrowPrimitiveType>(
+    /// A list with the same number of values for each point: the first of each, the second of
+    /// each, …, so that neighbours differ little.
+    fn turned<T: ArrowPrimitiveType>(
         &self,
         list: impl Fn(&'a Points) -> &'a [T::Native],
     ) -> Result<ArrayRef, ArrowError> {
@@ -65,7 +66,25 @@ impl<'a> Lists<'a> {
             let points = &self.points[*row];
             let list = list(points);
             let each = list.len() / points.times.len().max(1);
-            let part = &list[range.start * each..range.end * each];
+            for nth in 0..each {
+                values.extend(range.clone().map(|point| list[point * each + nth]));
+            }
+            lengths.push(range.len() * each);
+        }
+        let values = PrimitiveArray::<T>::new(values.into(), None);
+        list_array(T::DATA_TYPE, false, &lengths, Arc::new(values))
+    }
+
+    /// A list with a value for each point.
+    fn numbers<T: ArrowPrimitiveType>(
+        &self,
+        list: impl Fn(&'a Points) -> &'a [T::Native],
+    ) -> Result<ArrayRef, ArrowError> {
+        let mut values: Vec<T::Native> = Vec::new();
+        let mut lengths = Vec::with_capacity(self.rows.len());
+        for (row, range) in self.rows {
+            let points = &self.points[*row];
+            let part = list(points).get(range.clone()).unwrap_or_default();
             values.extend_from_slice(part);
             lengths.push(part.len());
         }

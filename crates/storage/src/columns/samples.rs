@@ -57,6 +57,7 @@ struct Identity {
 struct Shared<'a> {
     /// Hash of the rest.
     hash: u128,
+    origin: u128,
     keys: Keys,
     metric: &'a Metric,
     kind: &'static str,
@@ -135,7 +136,7 @@ impl Samples {
         }
         self.scratch.push(u8::from(monotonic));
         let hash = XxHash3_128::oneshot(&self.scratch);
-        let shared = Shared { hash, keys, metric, kind, temporality, monotonic };
+        let shared = Shared { hash, origin, keys, metric, kind, temporality, monotonic };
         match &metric.data {
             MetricData::Empty => {}
             MetricData::Gauge(points) | MetricData::Sum { points, .. } => {
@@ -181,6 +182,7 @@ impl Samples {
     /// The row of a series and shape; a new one where there is none.
     fn row(&mut self, shared: &Shared<'_>, attributes: &Attributes, shape: u128) -> usize {
         let series = series_hash(&mut self.scratch, shared.hash, attributes);
+        let series = series & !ORIGIN_MASK | shared.origin & ORIGIN_MASK;
         let key = series ^ shape.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         let keys = &self.keys;
         if let Some(row) = self.index.find(key as u64, |row| keys[*row as usize] == key) {
@@ -267,6 +269,9 @@ impl Samples {
 
 /// The scope of what the engine itself measures.
 const ENGINE_SCOPE: &str = "immune";
+
+/// The part of a series' id that tells of its resource and scope.
+const ORIGIN_MASK: u128 = 0xffff_ffff << 96;
 
 /// metric, kind, temporality, monotonic, unit, description.
 const IDENTITY_BEFORE_TIMES: usize = 6;

@@ -103,11 +103,17 @@ fn samples(mut builder: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
         builder = skipped_by_page(builder, name);
     }
     builder = builder.set_column_dictionary_enabled(path("series"), false);
-    for name in ["times", "start_times", "values", "counts", "buckets", "quantiles"] {
+    for name in ["times", "start_times", "values", "quantiles", "minima", "maxima"] {
         builder = builder.set_column_dictionary_enabled(element(name), false);
     }
+    for name in ["integers", "counts", "buckets"] {
+        builder = builder
+            .set_column_dictionary_enabled(element(name), false)
+            .set_column_encoding(element(name), Encoding::DELTA_BINARY_PACKED);
+    }
+    if std::env::var("B_BSS").is_ok() { builder = builder.set_column_encoding(element("values"), Encoding::BYTE_STREAM_SPLIT); }
+    if std::env::var("B_DICT").is_ok() { builder = builder.set_column_dictionary_enabled(element("values"), true); }
     builder
-        .set_column_dictionary_enabled(element("integers"), false)
         .set_column_dictionary_enabled(element("exponential"), false)
         .set_column_dictionary_enabled(element("exemplars"), false)
 }

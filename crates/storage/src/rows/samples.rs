@@ -207,11 +207,13 @@ impl<'a> SampleColumns<'a> {
         }
     }
 
-    /// The part of a list that belongs to one point, when each has as many.
+    /// What of a list belongs to one point, when each has as many: the first values of all points
+    /// come first.
     fn share<T: Copy>(&self, row: usize, index: usize, all: Option<&[T]>) -> Vec<T> {
         let points = self.times.values(row).map_or(0, <[i64]>::len).max(1);
         let all = all.unwrap_or_default();
-        let each = all.len() / points;
-        all.get(index * each..(index + 1) * each).unwrap_or_default().to_vec()
+        // Of a damaged row, nothing.
+        let whole = all.len().is_multiple_of(points) && index < points;
+        if whole { all.iter().skip(index).step_by(points).copied().collect() } else { Vec::new() }
     }
 }

@@ -119,8 +119,8 @@ fn points(columns: &SampleColumns<'_>, row: usize) -> Points {
         absent,
         counts: all(&columns.counts, row),
         bounds: all(&columns.bounds, row),
-        buckets: all(&columns.buckets, row),
-        quantiles: all(&columns.quantiles, row),
+        buckets: turned(all(&columns.buckets, row), count),
+        quantiles: turned(all(&columns.quantiles, row), count),
         minima: optional(&columns.minima, row),
         maxima: optional(&columns.maxima, row),
         exponential: columns.exponential.iter(row).map(|text| text.unwrap_or("").into()).collect(),
@@ -134,6 +134,15 @@ fn points(columns: &SampleColumns<'_>, row: usize) -> Points {
 
 fn all<T: ArrowPrimitiveType>(lists: &Lists<'_, T>, row: usize) -> Vec<T::Native> {
     lists.values(row).map(<[T::Native]>::to_vec).unwrap_or_default()
+}
+
+/// Values point by point, of those that lie the first of each, the second of each, ….
+fn turned<T: Copy>(list: Vec<T>, count: usize) -> Vec<T> {
+    if count < 2 || list.len() == count || !list.len().is_multiple_of(count) {
+        return list;
+    }
+    let each = list.len() / count;
+    (0..list.len()).map(|at| list[at % each * count + at / each]).collect()
 }
 
 /// Values, and which of them are absent; no flags where none is.

@@ -227,7 +227,7 @@ fn what_a_trace_costs_is_bounded_by_the_row_groups_that_have_it() {
 fn a_view_of_a_store_shows_what_is_in_memory_and_in_files() {
     let folder = tempfile::tempdir().unwrap();
     let measure = Box::new(|_: &std::path::Path| Ok(1 << 40));
-    let config = crate::reserve::Config { reserve: 0, free_min: 0 };
+    let config = crate::reserve::DiskConfig { reserve: 0, free_min: 0 };
     let disk = DiskWatch::with_measure(folder.path(), config, measure).unwrap();
     let clock: crate::store::Clock = Arc::new(|| second(100));
     let (store, _) =
