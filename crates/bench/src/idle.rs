@@ -44,7 +44,8 @@ impl Idle {
         let listening = server.ready().await?;
         // About the polyglot system's rate: some 200 items per second.
         let rest = Duration::from_millis(400);
-        let load = Load::start(Pace { items_per_request: 20, rest, trouble: false, ballast: false });
+        let load =
+            Load::start(Pace { items_per_request: 20, rest, trouble: false, ballast: false });
         load.aim(Some(listening));
         eprintln!("under load for {} s", LOADED_FOR.as_secs());
         sleep(LOADED_FOR).await;

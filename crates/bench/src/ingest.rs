@@ -116,7 +116,8 @@ impl Ingest {
         figures["rss_peak_mb"] = json!(quantile(&peaks, 1.0));
         figures["ack_p99_ms"] = json!(quantile(&ack_p99_ms, 1.0));
         if !self.no_peers {
-            figures["peers"] = json!({ "rotel": peers.into_iter().collect::<serde_json::Map<_, _>>() });
+            figures["peers"] =
+                json!({ "rotel": peers.into_iter().collect::<serde_json::Map<_, _>>() });
         }
         figures["dir"] = json!(workplace.kept());
         Ok(Outcome::new(figures))
@@ -189,7 +190,7 @@ impl Measure<'_> {
             "wall_samples_per_s": closed.per_s(closed.samples).round(),
             "refused": closed.refused,
             "rejected": closed.rejected + open.rejected,
-            "failed": closed.failures.len() + open.failures.len(),
+            "failed": closed.failed + open.failed,
             "open_requests": open.requests,
             "open_refused": open.refused,
             "ack_p50_ms": quantile(&open.latencies_ms, 0.5),
@@ -237,7 +238,10 @@ impl Measure<'_> {
         let per_s = sent.per_s(sent.requests);
         let requests = (per_s * AMPLE * lasts.as_secs_f64()) as usize;
         let requests = requests.clamp(WARM_UP_REQUESTS, PREPARED_BYTES_MAX / bytes.max(1));
-        eprintln!("{}: {per_s:.0} requests/s when warm; preparing {requests}", self.signal.as_str());
+        eprintln!(
+            "{}: {per_s:.0} requests/s when warm; preparing {requests}",
+            self.signal.as_str()
+        );
         let stream = self.prepare(lasts, requests, 1).await?;
         let main = send(listening, stream.clone(), connections, Pace::Closed { lasts }).await?;
         let took = main.took;

@@ -12,7 +12,7 @@
 //! `--prove-fsyncs` shows that each fsync is needed: once for each kind of file and folder that the
 //! server syncs, the disk ignores just those, and the run has to fail.
 
-mod answers;
+pub mod answers;
 
 mod bucket;
 

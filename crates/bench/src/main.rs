@@ -10,6 +10,8 @@ mod capture;
 
 mod disk;
 
+mod flood;
+
 mod idle;
 
 mod ingest;
@@ -59,6 +61,8 @@ enum Bench {
     Capture(capture::Capture),
     /// What telemetry costs: processor time, time to acknowledge, bytes at rest
     Ingest(ingest::Ingest),
+    /// More telemetry than it can take: memory, answers, ticks, recovery
+    Flood(flood::Flood),
     /// What the server costs when it has nothing to do
     Idle(idle::Idle),
 }
@@ -70,6 +74,7 @@ impl Bench {
             Bench::Lost(lost) => lost.run().await,
             Bench::Capture(capture) => capture.run().await,
             Bench::Ingest(ingest) => ingest.run().await,
+            Bench::Flood(flood) => flood.run().await,
             Bench::Idle(idle) => idle.run().await,
         }
     }

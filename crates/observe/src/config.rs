@@ -67,10 +67,14 @@ pub struct ServiceRules {
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     pub environments: usize,
+    /// Services, instances, databases, queues, peers and operations of all environments together.
+    /// Operations take at most half of it, so that they never crowd out what they belong to.
+    pub entities: usize,
     pub services: usize,
     /// Of all services together.
     pub instances: usize,
-    /// Of one service; further ones are counted under the operation `other`.
+    /// Of one service; further ones, also those beyond half of `entities`, are counted under the
+    /// operation `other`.
     pub operations_per_service: usize,
     /// Databases, queues and peers together.
     pub callees: usize,
@@ -106,6 +110,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             environments: 100,
+            entities: 50_000,
             services: 10_000,
             instances: 10_000,
             operations_per_service: 2_000,

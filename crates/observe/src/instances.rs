@@ -5,7 +5,12 @@
 //! when there are any and metrics every minute, so what is long for one is usual for another. It
 //! says nothing about why: scaled in, crashed, idle, cut off. Invariants: an instance is silent
 //! once until it is back; time in which this observer itself was not ticking is never counted as
-//! silence; several worker processes under one instance id are no restarts.
+//! silence; several worker processes under one instance id are no restarts; what one tick and one
+//! minute tell is bounded, and the rest is counted.
+
+mod processes;
+
+mod told;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::origin::ProcessMark;
 use crate::registry::{Id, Registry};
+use processes::Processes;
+use told::{Pace, Told};
 
 const SILENT_AFTER_MIN: Duration = Duration::from_secs(20);
 const SILENT_AFTER_MAX: Duration = Duration::from_secs(300);
@@ -32,7 +39,6 @@ const DEAF_AFTER: Duration = Duration::from_secs(10);
 const SETTLED_AFTER: Duration = Duration::from_secs(60);
 const VERSION_MEMORY: Duration = Duration::from_secs(86_400);
 const VERSIONS_MAX: usize = 64;
-const PROCESSES_MAX: usize = 16;
 
 /// What was heard, of whom.
 pub(crate) struct Heard<'a> {
@@ -50,19 +56,16 @@ pub(crate) struct Instances {
     last_tick: Timestamp,
     /// Since when ticks have come without a long pause.
     listening_since: Timestamp,
-    events: Vec<InstanceEvent>,
-    changes: Vec<Change>,
+    told: Told,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Life {
     service: Id,
     version: String,
-    process: Option<ProcessMark>,
-    /// Processes before or beside `process`, newest last.
-    other_processes: Vec<ProcessMark>,
-    /// Two processes were heard in turn: workers under one id.
-    has_workers: bool,
+    /// How often its version was told to be new.
+    versions: Pace,
+    processes: Processes,
     started: Timestamp,
     last_heard: Timestamp,
     /// Longest usual time between arrivals.
@@ -79,6 +82,7 @@ struct Service {
     /// The version last seen to be new, and when each was last heard.
     version: String,
     versions: BTreeMap<String, Timestamp>,
+    deploys: Pace,
     /// Rhythm of its instances, for new ones.
     gap: Option<Duration>,
     tells_spans: bool,
@@ -92,37 +96,39 @@ impl Instances {
             .services
             .entry(heard.service)
             .or_insert_with(|| Service { first_heard: heard.at, ..Service::default() });
-        if let Some(change) = service.runs(heard.version, heard.at, owner) {
-            self.changes.push(change);
+        if let Some(change) = service.runs(heard.version, heard.at, owner)
+            && self.told.has_time(&mut service.deploys, heard.at)
+        {
+            self.told.change(change);
         }
         let is_settled = heard.at.since(service.first_heard) > SETTLED_AFTER;
         let Some(life) = self.lives.get_mut(&heard.instance) else {
             let version = heard.version.to_owned();
-            push(&mut self.events, heard.at, entity, InstanceEventKind::Seen { version });
+            self.told.event(heard.at, entity, InstanceEventKind::Seen { version });
             if is_settled {
                 let summary = format!("instance {} appeared", entity.name);
-                self.changes.push(inferred(ChangeKind::Scale, heard.at, owner, summary));
+                self.told.change(inferred(ChangeKind::Scale, heard.at, owner, summary));
             }
             self.lives.insert(heard.instance, Life::begin(heard, service.gap));
             return;
         };
-        let is_restart = life.is_new_process(heard.process);
+        let is_restart = life.processes.is_restart(heard.process, heard.at);
         if life.is_silent {
             life.is_silent = false;
-            push(&mut self.events, heard.at, entity, InstanceEventKind::Back);
+            self.told.event(heard.at, entity, InstanceEventKind::Back);
         }
         if is_restart {
             life.started = heard.at;
-            push(&mut self.events, heard.at, entity, InstanceEventKind::Restarted);
+            self.told.event(heard.at, entity, InstanceEventKind::Restarted);
             if is_settled {
-                self.changes.push(restart(heard.at, entity));
+                self.told.change(restart(heard.at, entity));
             }
         }
         if !heard.version.is_empty() && heard.version != life.version {
             let from = std::mem::replace(&mut life.version, heard.version.to_owned());
-            if !from.is_empty() {
+            if !from.is_empty() && self.told.has_time(&mut life.versions, heard.at) {
                 let to = heard.version.to_owned();
-                push(&mut self.events, heard.at, entity, InstanceEventKind::Version { from, to });
+                self.told.event(heard.at, entity, InstanceEventKind::Version { from, to });
             }
         }
         life.learn_gap(heard.at, is_restart);
@@ -130,7 +136,7 @@ impl Instances {
     }
 
     /// A cumulative metric began anew at `start`: the process did too, unless that is known
-    /// already.
+    /// already or it is one of several.
     pub(crate) fn metrics_restarted(
         &mut self,
         instance: Id,
@@ -139,14 +145,14 @@ impl Instances {
     ) {
         let Some(life) = self.lives.get_mut(&instance) else { return };
         let Some(entity) = registry.entity(instance) else { return };
-        if start <= life.started {
+        if start <= life.started || life.processes.has_workers() {
             return;
         }
         life.started = life.last_heard.max(start);
-        push(&mut self.events, start, entity, InstanceEventKind::Restarted);
+        self.told.event(start, entity, InstanceEventKind::Restarted);
         let service = self.services.get(&life.service);
         if service.is_some_and(|service| start.since(service.first_heard) > SETTLED_AFTER) {
-            self.changes.push(restart(start, entity));
+            self.told.change(restart(start, entity));
         }
     }
 
@@ -187,11 +193,11 @@ impl Instances {
             let last_heard = life.last_heard;
             if !life.is_silent && silence > life.silent_after() {
                 life.is_silent = true;
-                push(&mut self.events, now, entity, InstanceEventKind::Silent { last_heard });
+                self.told.event(now, entity, InstanceEventKind::Silent { last_heard });
             }
             if life.is_silent && silence > VANISHED_AFTER {
                 vanished.push(*id);
-                push(&mut self.events, now, entity, InstanceEventKind::Vanished { last_heard });
+                self.told.event(now, entity, InstanceEventKind::Vanished { last_heard });
             }
         }
         for id in &vanished {
@@ -205,11 +211,15 @@ impl Instances {
     }
 
     pub(crate) fn take_events(&mut self) -> Vec<InstanceEvent> {
-        std::mem::take(&mut self.events)
+        std::mem::take(&mut self.told.events)
     }
 
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.changes)
+        std::mem::take(&mut self.told.changes)
+    }
+
+    pub(crate) fn take_over_limit(&mut self) -> u64 {
+        std::mem::take(&mut self.told.over_limit)
     }
 }
 
@@ -218,9 +228,8 @@ impl Life {
         Life {
             service: heard.service,
             version: heard.version.to_owned(),
-            process: heard.process.cloned(),
-            other_processes: Vec::new(),
-            has_workers: false,
+            versions: Pace::default(),
+            processes: Processes::begin(heard.process),
             started: heard.at,
             last_heard: heard.at,
             gap: usual_gap.unwrap_or_default(),
@@ -228,25 +237,6 @@ impl Life {
             is_silent: false,
             measured_until: Timestamp::ZERO,
         }
-    }
-
-    /// A process that reports again after another one did is a worker beside it, not a restart.
-    fn is_new_process(&mut self, process: Option<&ProcessMark>) -> bool {
-        let (Some(process), known) = (process, &self.process) else { return false };
-        if known.as_ref() == Some(process) {
-            return false;
-        }
-        let Some(before) = self.process.replace(process.clone()) else { return false };
-        let returned = self.other_processes.iter().position(|other| other == process);
-        if let Some(at) = returned {
-            self.other_processes.remove(at);
-            self.has_workers = true;
-        }
-        self.other_processes.push(before);
-        if self.other_processes.len() > PROCESSES_MAX {
-            self.other_processes.remove(0);
-        }
-        !self.has_workers
     }
 
     /// The gap that a restart made is not its rhythm.
@@ -295,10 +285,6 @@ impl Service {
         let summary = format!("version {from} -> {version}");
         is_deploy.then(|| inferred(ChangeKind::Deploy, at, owner, summary))
     }
-}
-
-fn push(events: &mut Vec<InstanceEvent>, at: Timestamp, entity: &Entity, kind: InstanceEventKind) {
-    events.push(InstanceEvent { at, instance: entity.clone(), kind });
 }
 
 fn restart(at: Timestamp, instance: &Entity) -> Change {

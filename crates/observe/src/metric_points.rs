@@ -73,6 +73,15 @@ impl Counts {
         (count <= REQUESTS_MAX).then_some(Counts { shape, count, sum, buckets })
     }
 
+    /// Numbers that it holds: bounds and buckets.
+    pub(crate) fn cells(&self) -> usize {
+        let bounds = match &self.shape {
+            Shape::Explicit(bounds) => bounds.len(),
+            Shape::Exponential { .. } => 0,
+        };
+        bounds + self.buckets.len()
+    }
+
     /// What was added since `earlier`; `None` when this cannot be a later state of it.
     pub(crate) fn minus(&self, earlier: &Counts) -> Option<Counts> {
         let (shape, now, before) = match (&self.shape, &earlier.shape) {

@@ -165,6 +165,8 @@ impl Observer {
         changes.extend(self.instances.take_changes());
         let mut quality = std::mem::take(&mut self.quality);
         quality.over_limit += self.registry.take_over_limit();
+        quality.over_limit += self.points.take_over_limit();
+        quality.over_limit += self.instances.take_over_limit();
         Tick {
             seq,
             now,

@@ -2,19 +2,26 @@
 //!
 //! Invariants: a point is the same whatever the order in which its requests came, except which of
 //! many error kinds have names of their own (the first `KINDS_MAX`; the rest is `other`);
-//! gathered points end with the tick.
+//! gathered points end with the tick; there are no more than `DRAFTS_MAX`, and what would need
+//! another one is left out and counted.
 
 use std::collections::BTreeMap;
 
 use model::signal::TraceId;
 use model::tick::{BUCKET, Exemplar, RequestPoint};
-use model::{Histogram, Timestamp};
+use model::{EntityKind, Histogram, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::registry::{OTHER, Registry, Series};
 
 /// Kinds of error named in one point.
 const KINDS_MAX: usize = 8;
+/// Points of one tick. Telemetry that was held up comes all at once, in as many buckets of each
+/// series as `late_after` allows, so the number of series alone is no bound.
+const DRAFTS_MAX: usize = 100_000;
+/// As many of them may be of anything; the rest is kept for services, whose objectives are
+/// watched.
+const PART_DRAFTS_MAX: usize = 75_000;
 
 /// One request that ended, as a span tells of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +48,7 @@ pub(crate) struct Measured {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Points {
     points: BTreeMap<(Series, Timestamp), Draft>,
+    over_limit: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -58,7 +66,7 @@ struct Draft {
 
 impl Points {
     pub(crate) fn request(&mut self, series: Series, request: &Request, registry: &Registry) {
-        let draft = self.draft(series, request.end, registry);
+        let Some(draft) = self.draft(series, request.end, registry) else { return };
         let seconds = request.duration_nanos as f64 / 1e9;
         draft.total += request.weight;
         draft.total_raw += 1;
@@ -73,7 +81,7 @@ impl Points {
     }
 
     pub(crate) fn measured(&mut self, series: Series, measured: &Measured, registry: &Registry) {
-        let draft = self.draft(series, measured.end, registry);
+        let Some(draft) = self.draft(series, measured.end, registry) else { return };
         let count = measured.count as f64;
         draft.total += count;
         draft.total_raw = draft.total_raw.saturating_add(measured.count);
@@ -113,14 +121,34 @@ impl Points {
         points
     }
 
-    fn draft(&mut self, series: Series, end: Timestamp, registry: &Registry) -> &mut Draft {
-        self.points.entry((series, end.floor_to(BUCKET))).or_insert_with(|| {
+    pub(crate) fn take_over_limit(&mut self) -> u64 {
+        std::mem::take(&mut self.over_limit)
+    }
+
+    fn draft(&mut self, series: Series, end: Timestamp, registry: &Registry) -> Option<&mut Draft> {
+        let key = (series, end.floor_to(BUCKET));
+        if !self.has_room(series, registry) && !self.points.contains_key(&key) {
+            self.over_limit += 1;
+            return None;
+        }
+        let draft = self.points.entry(key).or_insert_with(|| {
             let thresholds = registry.thresholds(series);
             Draft {
                 within: thresholds.iter().map(|threshold| (*threshold, 0.0)).collect(),
                 ..Draft::default()
             }
-        })
+        });
+        Some(draft)
+    }
+
+    fn has_room(&self, series: Series, registry: &Registry) -> bool {
+        let is_service =
+            |id| registry.entity(id).is_some_and(|entity| entity.kind == EntityKind::Service);
+        match self.points.len() {
+            0..PART_DRAFTS_MAX => true,
+            PART_DRAFTS_MAX..DRAFTS_MAX => matches!(series, Series::Of(id) if is_service(id)),
+            _ => false,
+        }
     }
 }
 
@@ -197,4 +225,41 @@ pub(crate) fn hex(trace: &TraceId) -> String {
         write!(text, "{byte:02x}").expect("writing to a string cannot fail");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use model::Scope;
+
+    #[test]
+    fn points_are_bounded_and_services_keep_room_among_them() {
+        let (mut registry, limits) = (Registry::default(), Limits::default());
+        let (scope, end) = (Scope::default(), Timestamp::from_secs(1_000));
+        let scope_id = registry.scope(&scope, &limits).unwrap();
+        let kind = EntityKind::Service;
+        let service = registry.named((scope_id, &scope), kind, "shop", end, &limits).unwrap();
+        let mut points = Points::default();
+        let mut fill = |series: &dyn Fn(u64) -> Series, end: &dyn Fn(u64) -> Timestamp| {
+            for number in 0..DRAFTS_MAX as u64 + 10 {
+                let request = Request {
+                    end: end(number),
+                    duration_nanos: 1,
+                    weight: 1.0,
+                    error: None,
+                    trace: TraceId::default(),
+                };
+                points.request(series(number), &request, &registry);
+            }
+            (points.points.len(), points.take_over_limit())
+        };
+        let left_out = (DRAFTS_MAX - PART_DRAFTS_MAX + 10) as u64;
+        let filled = fill(&|number| Series::Of(1_000 + number), &|_| end);
+        assert_eq!(filled, (PART_DRAFTS_MAX, left_out));
+        let filled = fill(&|_| Series::Of(service), &|number| end + BUCKET * number as u32);
+        assert_eq!(filled, (DRAFTS_MAX, PART_DRAFTS_MAX as u64 + 10));
+        let filled = fill(&|_| Series::Of(service), &|_| end);
+        assert_eq!(filled, (DRAFTS_MAX, 0), "a point that is there takes more");
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! Numbers make counting cheap: a span needs no string to find its series. Invariants: a name is
 //! announced once as `TopologyChange` when it gets its number; numbers are never used twice; each
-//! kind has a limit, and a name beyond it gets no number and is counted in `over_limit`; names
-//! not used for long are forgotten, so that limits are on what lives.
+//! kind has a limit, and so have all together; a name beyond it gets no number and is counted in
+//! `over_limit`; names not used for long are forgotten, so that limits are on what lives.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,6 +22,9 @@ const NAME_MAX: usize = 256;
 pub(crate) const OTHER: &str = "other";
 /// The owner of what belongs to nothing.
 const NO_OWNER: Id = 0;
+/// Operations are at most one in so many of all entities: they are what grows by mistake (an id
+/// in a route), and must leave room for services and instances.
+const OPERATIONS_PART: usize = 2;
 
 /// A name cut to the longest that is kept, at a character's border.
 pub(crate) fn shorten(name: &str) -> Cow<'_, str> {
@@ -102,10 +105,7 @@ impl Registry {
         let name = shorten(name);
         let shelf = Shelf { scope: scope_id, kind, owner: NO_OWNER };
         self.find(shelf, &name, now).or_else(|| {
-            let has_room = match kind {
-                EntityKind::Service => self.count(&[kind]) < limits.services,
-                _ => self.count(CALLEES) < limits.callees,
-            };
+            let has_room = self.has_room(shelf, limits);
             self.add(has_room, shelf, Entity::new(scope, kind, &name), now)
         })
     }
@@ -126,14 +126,12 @@ impl Registry {
         if let Some(id) = self.find(shelf, &name, now) {
             return Some(id);
         }
-        let has_room = match kind {
-            EntityKind::Instance => self.count(&[kind]) < limits.instances,
-            _ => self.shelves.get(&shelf).map_or(0, BTreeMap::len) < limits.operations_per_service,
-        };
+        let has_room = self.has_room(shelf, limits);
         if !has_room && kind == EntityKind::Operation {
             self.over_limit += 1;
             return self.find(shelf, OTHER, now).or_else(|| {
-                let entity = self.part_entity(service, kind, OTHER)?;
+                let has_room = self.known.len() < limits.entities;
+                let entity = self.part_entity(service, kind, OTHER).filter(|_| has_room)?;
                 self.add(true, shelf, entity, now)
             });
         }
@@ -268,6 +266,20 @@ impl Registry {
         Some(id)
     }
 
+    fn has_room(&self, shelf: Shelf, limits: &Limits) -> bool {
+        let has_own_room = match shelf.kind {
+            EntityKind::Service => self.count(&[shelf.kind]) < limits.services,
+            EntityKind::Instance => self.count(&[shelf.kind]) < limits.instances,
+            EntityKind::Operation => {
+                let of_service = self.shelves.get(&shelf).map_or(0, BTreeMap::len);
+                of_service < limits.operations_per_service
+                    && self.count(&[shelf.kind]) < limits.entities / OPERATIONS_PART
+            }
+            _ => self.count(CALLEES) < limits.callees,
+        };
+        has_own_room && self.known.len() < limits.entities
+    }
+
     fn part_entity(&self, service: Id, kind: EntityKind, name: &str) -> Option<Entity> {
         let owner = self.entity(service)?;
         Some(Entity { part_of: owner.name.clone(), ..Entity::new(&owner.scope, kind, name) })
@@ -340,6 +352,38 @@ mod tests {
         let names: Vec<String> = ["x", "y", "z", "x", "w"].map(&mut part).to_vec();
         assert_eq!(names, ["x", "y", "other", "x", "other"]);
         assert_eq!(registry.take_over_limit(), 2);
+    }
+
+    #[test]
+    fn operations_of_all_services_leave_half_of_the_entities_to_others() {
+        let (mut registry, _, scope, scope_id) = registry();
+        let limits = Limits { entities: 20, ..Limits::default() };
+        let now = Timestamp::from_secs(1);
+        let service = |registry: &mut Registry, number: u32| {
+            let name = format!("s{number}");
+            registry.named((scope_id, &scope), EntityKind::Service, &name, now, &limits)
+        };
+        for number in 0..4 {
+            let id = service(&mut registry, number).unwrap();
+            for part in 0..100 {
+                let name = format!("GET /{part}");
+                assert!(registry.part(id, EntityKind::Operation, &name, now, &limits).is_some());
+            }
+        }
+        // Ten with names of their own, all of the first service; `other` of each of the four.
+        assert_eq!((registry.known.len(), registry.take_over_limit()), (4 + 10 + 4, 390));
+        assert!((4..6).all(|number| service(&mut registry, number).is_some()));
+        assert_eq!(service(&mut registry, 6), None, "twenty in all");
+        let part = registry.find(
+            Shelf { scope: scope_id, kind: EntityKind::Service, owner: NO_OWNER },
+            "s5",
+            now,
+        );
+        let part = registry.part(part.unwrap(), EntityKind::Operation, "GET /", now, &limits);
+        assert_eq!((part, registry.known.len()), (None, 20));
+        assert_eq!(registry.take_over_limit(), 2);
+        registry.forget_before(Timestamp::from_secs(2));
+        assert!(registry.known.is_empty() && service(&mut registry, 6).is_some());
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! Invariants: a request is never told twice: the first point of a stream that began before we
 //! did only sets the base; a point that went back counts as a new beginning only if its start
-//! time moved, or its counts fell. Streams beyond the limit are not counted at all rather than
-//! counted wrongly.
+//! time moved, or its counts fell. Streams beyond a limit, on their number or on their size
+//! together, are not counted at all rather than counted wrongly; one that has grown too large
+//! waits, and is counted since its last point once there is room.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +15,18 @@ use serde::{Deserialize, Serialize};
 use crate::metric_points::Counts;
 use crate::registry::Id;
 
+/// Bounds and buckets of all histograms together, of 8 and 16 bytes: about 32 MB at most. A stock
+/// SDK's stream has some 25, or 100 when exponential.
+const CELLS_MAX: usize = 2_000_000;
+
 /// Instance, and a hash of the metric's name and all attributes of the stream.
 pub(crate) type StreamKey = (Id, u128);
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Streams {
     histograms: BTreeMap<StreamKey, Last>,
+    /// Bounds and buckets of them together.
+    cells: usize,
     gauges: BTreeMap<StreamKey, f64>,
 }
 
@@ -51,9 +58,11 @@ impl Streams {
         limit: usize,
     ) -> Added {
         let Some(last) = self.histograms.get_mut(&key) else {
-            if self.histograms.len() >= limit {
+            let cells = self.cells + counts.cells();
+            if self.histograms.len() >= limit || cells > CELLS_MAX {
                 return Added::OverLimit;
             }
+            self.cells = cells;
             let added = if start >= began { Added::Counts(counts.clone()) } else { Added::Nothing };
             self.histograms.insert(key, Last { start, time, counts });
             return added;
@@ -61,6 +70,11 @@ impl Streams {
         if start < last.start || (start == last.start && time <= last.time) {
             return Added::Nothing;
         }
+        let cells = self.cells.saturating_sub(last.counts.cells()) + counts.cells();
+        if cells > CELLS_MAX {
+            return Added::OverLimit;
+        }
+        self.cells = cells;
         let difference = if start > last.start { None } else { counts.minus(&last.counts) };
         // Some SDKs move the start of a stream without losing its counts; no request may be told
         // twice then.
@@ -96,17 +110,17 @@ impl Streams {
     }
 
     pub(crate) fn forget(&mut self, instance: Id) {
-        remove_of(&mut self.histograms, instance);
+        for last in remove_of(&mut self.histograms, instance) {
+            self.cells = self.cells.saturating_sub(last.counts.cells());
+        }
         remove_of(&mut self.gauges, instance);
     }
 }
 
-fn remove_of<T>(streams: &mut BTreeMap<StreamKey, T>, instance: Id) {
+fn remove_of<T>(streams: &mut BTreeMap<StreamKey, T>, instance: Id) -> Vec<T> {
     let own = streams.range((instance, 0)..=(instance, u128::MAX));
     let keys: Vec<StreamKey> = own.map(|(key, _)| *key).collect();
-    for key in keys {
-        streams.remove(&key);
-    }
+    keys.iter().filter_map(|key| streams.remove(key)).collect()
 }
 
 /// A stream's identity: FNV-1a over the metric's name and the attributes sorted by name.
@@ -147,5 +161,48 @@ impl Fnv {
             AnyValue::Bool(flag) => self.bytes(&[u8::from(*flag)]),
             _ => self.bytes(&[]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::signal::HistogramPoint;
+
+    /// A histogram of `buckets` buckets with `count` requests in each.
+    fn counts(buckets: usize, count: u64) -> Counts {
+        let point = HistogramPoint {
+            bucket_counts: vec![count; buckets],
+            explicit_bounds: (1..buckets).map(|bound| bound as f64).collect(),
+            ..HistogramPoint::default()
+        };
+        Counts::explicit(&point).unwrap()
+    }
+
+    #[test]
+    fn histograms_are_bounded_in_size_and_counted_on_once_there_is_room() {
+        let mut streams = Streams::default();
+        let at = Timestamp::from_secs;
+        let tell = |streams: &mut Streams, stream: u128, time, counts: &Counts| {
+            let key = (stream as Id / 10, stream);
+            match streams.cumulative(key, (at(1), at(time)), counts.clone(), at(1), 20_000) {
+                Added::Counts(counts) => Some(counts.count),
+                _ => None,
+            }
+        };
+        assert_eq!(tell(&mut streams, 0, 2, &counts(1, 3)), Some(3));
+        let large = counts(1_000, 1);
+        let told = (1..2_000).filter(|stream| tell(&mut streams, *stream, 2, &large).is_some());
+        assert_eq!(told.count(), CELLS_MAX / 1_999);
+        assert!(streams.cells <= CELLS_MAX);
+        let grown = counts(1_000, 2);
+        assert_eq!(tell(&mut streams, 1, 3, &grown), Some(1_000), "no larger than it was");
+        assert_eq!(tell(&mut streams, 0, 3, &counts(1, 5)), Some(2));
+        streams.forget(1);
+        assert!(tell(&mut streams, 1_999, 4, &large).is_some(), "what was forgotten made room");
+        for instance in 0..200 {
+            streams.forget(instance);
+        }
+        assert_eq!(streams.cells, 0);
     }
 }

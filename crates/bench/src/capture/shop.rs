@@ -31,7 +31,11 @@ impl Shop {
         let url = |port: u16| format!("http://127.0.0.1:{port}");
         let data = data.to_string_lossy().into_owned();
         let lines: [(&str, u16, Vec<(&str, String)>); 5] = [
-            ("payment", one, vec![("--instance", "payment-1".to_owned()), ("--data", data.clone())]),
+            (
+                "payment",
+                one,
+                vec![("--instance", "payment-1".to_owned()), ("--data", data.clone())],
+            ),
             (
                 "payment",
                 other,
@@ -79,13 +83,7 @@ impl Shop {
     }
 
     /// Users that visit it until they are dropped.
-    pub fn users(
-        &self,
-        programs: &Programs,
-        folder: &Path,
-        rate: f64,
-        seed: u64,
-    ) -> Result<Child> {
+    pub fn users(&self, programs: &Programs, folder: &Path, rate: f64, seed: u64) -> Result<Child> {
         let said = File::create(folder.join("users.out"))?;
         Command::new(programs.shop()?)
             .args(["users", "--url", &self.url])

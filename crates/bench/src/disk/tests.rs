@@ -60,7 +60,10 @@ fn sqlite_in_wal_mode_works_on_it_and_keeps_what_it_committed() {
     File::open(disk.at()).unwrap().sync_all().unwrap();
     for round in 1..=6 {
         let other = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "disk::tests::sqlite_in_wal_mode_works_on_it_and_keeps_what_it_committed"])
+            .args([
+                "--exact",
+                "disk::tests::sqlite_in_wal_mode_works_on_it_and_keeps_what_it_committed",
+            ])
             .env(SQLITE_ROUND, round.to_string())
             .env(SQLITE_FOLDER, &at)
             .output()

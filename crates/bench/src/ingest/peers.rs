@@ -47,7 +47,7 @@ pub async fn rotel(stream: Arc<Vec<Prepared>>, connections: usize, seconds: u64)
         "wall_items_per_s": sent.per_s(sent.items).round(),
         "cpu_s": rounded(cpu),
         "refused": sent.refused,
-        "failed": sent.failures.len(),
+        "failed": sent.failed,
         "rss_peak_mb": rss_peak_mb(pid)?,
         "note": "batches and drops (exporter blackhole); stores nothing",
     }))

@@ -12,6 +12,9 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
+const BUCKET: &str = "telemetry";
+/// Place of the filer's port.
+const FILER: usize = 6;
 const KEY: &str = "immune";
 const SECRET: &str = "secret-of-the-bench";
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -66,6 +69,7 @@ impl Bucket {
             }
             sleep(Duration::from_millis(100)).await;
         }
+        make_bucket(ports[FILER]).await?;
         Ok(Some(bucket))
     }
 
@@ -73,7 +77,7 @@ impl Bucket {
     pub fn configuration(&self) -> Value {
         json!({
             "s3": {
-                "url": "s3://telemetry/lost",
+                "url": format!("s3://{BUCKET}/lost"),
                 "endpoint": format!("http://127.0.0.1:{}", self.port),
                 "access_key_id": KEY,
                 "secret_access_key": SECRET,
@@ -83,6 +87,20 @@ impl Bucket {
             // Little stays here, so that files are deleted once they are there.
             "local_size_max": "1MiB",
         })
+    }
+}
+
+/// The filer's folders are the buckets; it comes up after the rest.
+async fn make_bucket(filer: u16) -> Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let deadline = Instant::now() + READY_WITHIN;
+    loop {
+        let made = client.post(format!("http://127.0.0.1:{filer}/buckets/{BUCKET}/")).send().await;
+        match made.and_then(reqwest::Response::error_for_status) {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() > deadline => return Err(error).context("no bucket"),
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use rand::rngs::StdRng;
 /// Attribute of a log record that holds its number.
 pub const NUMBER: &str = "bench.number";
 /// Whose items these are.
-pub const SERVICE: &str = "checkout";
+pub const SERVICE: &str = "till";
 /// The gauge whose values are numbers.
 pub const METRIC: &str = "stock.level";
 const SPAN_TOOK_NS: u64 = 8_000_000;
@@ -43,7 +43,7 @@ impl Numbers {
     }
 }
 
-/// Server spans of `checkout` that end now; with `failing`, half of them with status 500.
+/// Server spans of one service that end now; with `failing`, half of them with status 500.
 pub fn spans(numbers: Numbers, now: Timestamp, failing: bool) -> ExportTraceServiceRequest {
     let span = |number: u64| {
         let failed = failing && number.is_multiple_of(2);
@@ -127,8 +127,7 @@ pub fn ballast(now: Timestamp, generator: &mut StdRng) -> ExportTraceServiceRequ
     let scope_spans = vec![ScopeSpans { scope: scope(), spans, ..ScopeSpans::default() }];
     let attributes = vec![text("service.name", BALLAST)];
     let resource = Some(Resource { attributes, ..Resource::default() });
-    let resource_spans =
-        vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
+    let resource_spans = vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
     ExportTraceServiceRequest { resource_spans }
 }
 
@@ -168,7 +167,7 @@ fn noise(generator: &mut StdRng) -> String {
 fn resource() -> Option<Resource> {
     let attributes = vec![
         text("service.name", SERVICE),
-        text("service.instance.id", "checkout-1"),
+        text("service.instance.id", "till-1"),
         text("service.version", "1.0.0"),
     ];
     Some(Resource { attributes, ..Resource::default() })

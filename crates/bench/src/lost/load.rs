@@ -48,7 +48,12 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Pace { items_per_request: 20, rest: Duration::from_millis(15), trouble: true, ballast: false }
+        Pace {
+            items_per_request: 20,
+            rest: Duration::from_millis(15),
+            trouble: true,
+            ballast: false,
+        }
     }
 }
 
@@ -108,6 +113,11 @@ impl Load {
     /// Where to send from now on; `None`: nowhere.
     pub fn aim(&self, at: Option<Listening>) {
         self.aim.send_replace(at);
+    }
+
+    /// How many numbers were given out.
+    pub fn numbered(&self) -> u64 {
+        self.tally.numbered.load(Ordering::Relaxed)
     }
 
     pub fn acknowledged(&self) -> u64 {

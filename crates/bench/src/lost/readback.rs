@@ -34,8 +34,13 @@ pub struct Tally {
 
 /// Reads the whole log of a stopped server.
 pub fn read(data: &Path, numbered: u64) -> Result<Found> {
-    let mut found =
-        Found { times: vec![0; numbered as usize + 1], entries: 0, gaps: 0, strangers: 0, first: 0 };
+    let mut found = Found {
+        times: vec![0; numbered as usize + 1],
+        entries: 0,
+        gaps: 0,
+        strangers: 0,
+        first: 0,
+    };
     let mut reader = Reader::open(&data.join("log"), 1)?;
     for record in reader.by_ref() {
         let record = record?;

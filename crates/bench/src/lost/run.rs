@@ -206,7 +206,7 @@ fn configuration(small: bool, bucket: Option<&Bucket>) -> Value {
     let mut configuration = json!({
         "storage": {
             "snapshot_every": "5s",
-            "queries": { "timeout": "60s", "memory": "512MiB" },
+            "queries": { "timeout": "60s" },
         },
         "api": { "listen": "127.0.0.1:0" },
         "receivers": { "otlp": { "grpc": "127.0.0.1:0", "http": "127.0.0.1:0" } },
@@ -214,8 +214,8 @@ fn configuration(small: bool, bucket: Option<&Bucket>) -> Value {
         "diagnose": { "reopen_within": "1s" },
     });
     if small {
+        configuration["memory"] = "128MiB".into();
         let storage = &mut configuration["storage"];
-        storage["memory"] = "16MiB".into();
         storage["file_size"] = "1MiB".into();
         storage["log_size_max"] = "8MiB".into();
         // Ballast of yesterday goes before what is counted.

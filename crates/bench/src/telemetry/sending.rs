@@ -20,6 +20,8 @@ use crate::serving::Listening;
 const FAILURES_MAX: usize = 100;
 /// A server that asks for more patience is asked again all the same.
 const PATIENCE: Duration = Duration::from_secs(2);
+const RECONNECT_WITHIN: Duration = Duration::from_secs(60);
+const RECONNECT_EVERY: Duration = Duration::from_millis(100);
 
 /// How requests follow each other.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,8 @@ pub enum Pace {
     Closed { lasts: Duration },
     /// So many requests a second.
     Open { per_s: f64 },
+    /// The same, again and again for some time, and whatever fails.
+    Flood { per_s: f64, lasts: Duration },
 }
 
 /// What became of all requests.
@@ -41,6 +45,8 @@ pub struct Sent {
     pub refused: usize,
     /// Refused without a word of when to come again.
     pub refused_rudely: usize,
+    pub failed: usize,
+    /// Why the first of them failed.
     pub failures: Vec<String>,
     pub took: Duration,
     /// Of the requests that were taken.
@@ -56,7 +62,9 @@ impl Sent {
         self.rejected += other.rejected;
         self.refused += other.refused;
         self.refused_rudely += other.refused_rudely;
-        self.failures.extend(other.failures);
+        self.failed += other.failed;
+        let room = FAILURES_MAX.saturating_sub(self.failures.len());
+        self.failures.extend(other.failures.into_iter().take(room));
         self.latencies_ms.extend(other.latencies_ms);
     }
 
@@ -114,17 +122,8 @@ async fn one(
     pace: Pace,
 ) -> Result<Sent> {
     let mut sent = Sent::default();
-    loop {
-        let Some(place) = queue.places.get(queue.next.fetch_add(1, Ordering::Relaxed)) else {
-            return Ok(sent);
-        };
-        let due = match pace {
-            Pace::Closed { lasts } if begin.elapsed() >= lasts => return Ok(sent),
-            Pace::Closed { .. } => Instant::now(),
-            Pace::Open { per_s } => begin + Duration::from_secs_f64(*place as f64 / per_s),
-        };
+    while let Some((prepared, due)) = queue.take(begin, pace) {
         sleep_until(due).await;
-        let prepared = &queue.all[*place];
         match line.send(prepared).await {
             Verdict::Taken { rejected } => {
                 sent.requests += 1;
@@ -142,11 +141,54 @@ async fn one(
                 }
             }
             Verdict::Failed(why) => {
-                sent.failures.push(why);
-                let failures = sent.failures.len();
-                ensure!(failures < FAILURES_MAX, "sending fails: {:?}", sent.failures.last());
-                line = Line::open(at, protocol).await?;
+                sent.failed += 1;
+                if sent.failures.len() < FAILURES_MAX {
+                    sent.failures.push(why);
+                }
+                let flooding = matches!(pace, Pace::Flood { .. });
+                let too_often = sent.failed >= FAILURES_MAX && !flooding;
+                ensure!(!too_often, "sending fails: {:?}", sent.failures.last());
+                line = reopened(at, protocol, flooding).await?;
             }
         }
+    }
+    Ok(sent)
+}
+
+/// A flooded server may take no connections for a while.
+async fn reopened(at: Listening, protocol: Protocol, patiently: bool) -> Result<Line> {
+    let deadline = Instant::now() + RECONNECT_WITHIN;
+    loop {
+        match Line::open(at, protocol).await {
+            Ok(line) => return Ok(line),
+            Err(error) if !patiently || Instant::now() > deadline => return Err(error),
+            Err(_) => sleep(RECONNECT_EVERY).await,
+        }
+    }
+}
+
+impl Queue {
+    /// The next request and its moment; `None` when the sending is over.
+    fn take(&self, begin: Instant, pace: Pace) -> Option<(&Prepared, Instant)> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let due = match pace {
+            Pace::Closed { lasts } if begin.elapsed() >= lasts => return None,
+            Pace::Closed { .. } => Instant::now(),
+            Pace::Open { per_s } => {
+                begin + Duration::from_secs_f64(*self.places.get(number)? as f64 / per_s)
+            }
+            Pace::Flood { per_s, lasts } => {
+                // This protocol's share of the rate.
+                let share = self.places.len() as f64 / self.all.len() as f64;
+                let due = Duration::from_secs_f64(number as f64 / (per_s * share));
+                if due >= lasts || begin.elapsed() >= lasts {
+                    return None;
+                }
+                let place = self.places[number % self.places.len()];
+                return Some((&self.all[place], begin + due));
+            }
+        };
+        let place = *self.places.get(number)?;
+        Some((&self.all[place], due))
     }
 }

@@ -86,8 +86,7 @@ impl Source {
                 let (pass, at) = (number / count, number % count);
                 let template = &templates.all[at];
                 // Only the template's own time and those before it are asked for.
-                let sent: Vec<u64> =
-                    (0..=at).map(|one| plan.sending(pass * count + one)).collect();
+                let sent: Vec<u64> = (0..=at).map(|one| plan.sending(pass * count + one)).collect();
                 let key = seed.wrapping_mul(0x1_0000_0001).wrapping_add(pass as u64);
                 let body = rewritten(template, at, Pass { key, sent: &sent });
                 let (items, signal) = (template.items, template.signal);
@@ -96,7 +95,8 @@ impl Source {
             Source::Metrics { processes, instances } => {
                 let per_step = processes.len() * instances;
                 let (step, rest) = (number / per_step, number % per_step);
-                let (process, instance) = (&processes[rest % processes.len()], rest / processes.len());
+                let (process, instance) =
+                    (&processes[rest % processes.len()], rest / processes.len());
                 let steps = plan.requests.div_ceil(per_step);
                 let end = plan.begin + plan.lasts.as_nanos() as u64;
                 let before = process.interval_ns() * (steps - 1 - step) as u64;

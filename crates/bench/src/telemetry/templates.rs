@@ -134,10 +134,9 @@ impl Request for ExportLogsServiceRequest {
         for ((resource, mut scope), records) in groups {
             scope.log_records = records;
             let last = request.resource_logs.pop().unwrap_or(resource);
-            request.resource_logs.push(ResourceLogs {
-                scope_logs: [last.scope_logs, vec![scope]].concat(),
-                ..last
-            });
+            request
+                .resource_logs
+                .push(ResourceLogs { scope_logs: [last.scope_logs, vec![scope]].concat(), ..last });
         }
         request
     }
@@ -301,7 +300,8 @@ mod tests {
         // Trace 2 began in the first request; its spans there and here count from the same moment.
         let last = all[1].patches.last().unwrap();
         assert_eq!((last.anchor, last.age_ns), (Anchor::Template(0), 100));
-        let end_of = |patch: &&Patch| matches!(patch.place, Place::Time(_)) && patch.age_ns == 1_100;
+        let end_of =
+            |patch: &&Patch| matches!(patch.place, Place::Time(_)) && patch.age_ns == 1_100;
         assert_eq!(all[0].patches.iter().filter(end_of).count(), 250 + 250);
     }
 }

@@ -120,6 +120,50 @@ fn worker_processes_under_one_id_are_no_restarts() {
 }
 
 #[test]
+fn more_workers_than_are_remembered_end_to_be_restarts() {
+    let mut observer = observer();
+    hear(&mut observer, &[ONE], [0]);
+    let mut restarts = 0;
+    for second in 100..300 {
+        let pid = (second % 50).to_string();
+        restarts += summaries(&once(&mut observer, &[ONE, ("process.pid", &pid)], second)).len();
+    }
+    assert_eq!(restarts, 32);
+}
+
+#[test]
+fn known_workers_are_no_restarts_by_their_metrics_either() {
+    let mut observer = observer();
+    for pid in ["1", "2", "1"] {
+        hear(&mut observer, &[ONE, ("process.pid", pid)], [5]);
+    }
+    let entity = model::Entity::instance(&model::Scope::default(), "orders", "orders-a");
+    let known = (0..).find(|id| observer.registry.entity(*id) == Some(&entity)).unwrap();
+    observer.instances.metrics_restarted(known, at(90.0), &observer.registry);
+    assert_eq!(kinds(&observer.tick(1, at(91.0))), []);
+}
+
+#[test]
+fn whoever_tells_ever_new_versions_tells_the_first_ten_of_a_minute() {
+    let mut observer = observer();
+    hear(&mut observer, &[ONE, V1], [0]);
+    let mut flood = |second| {
+        for number in 0..500 {
+            let version = format!("{second}-{number}");
+            let resource = resource("orders", &[ONE, ("service.version", &version)]);
+            observer.take(&logs(&resource), at(f64::from(second)));
+        }
+        let tick = observer.tick(0, at(f64::from(second)));
+        (tick.instances.len(), tick.changes.len(), tick.quality.over_limit)
+    };
+    assert_eq!(flood(5), (10, 10, 980));
+    assert_eq!(flood(30), (0, 0, 1000));
+    assert_eq!(flood(66), (10, 10, 980));
+    let tick = once(&mut observer, &[TWO, V2], 67);
+    assert_eq!((kinds(&tick).len(), tick.changes.len()), (1, 1), "only the instance is new");
+}
+
+#[test]
 fn a_new_version_is_one_deploy_however_many_instances_roll() {
     let mut observer = observer();
     hear(&mut observer, &[ONE, V1], [0, 5]);

@@ -1,5 +1,7 @@
 //! Series: those that the engine makes, and OpenTelemetry's metrics, by name and labels over time.
 
+use std::ops::Range;
+
 use axum::extract::State;
 use model::Timestamp;
 use storage::query::matchers::Selector;
@@ -24,11 +26,11 @@ type Pairs = Query<Vec<(String, String)>>;
 fn asked<T>(
     store: &Store,
     selector: &Selector,
-    (from, to): (Timestamp, Timestamp),
+    times: Range<Timestamp>,
     ask: impl FnOnce(&Sources<'_>) -> Result<T, storage::Error>,
 ) -> Result<T, storage::Error> {
-    let view = store.view(Table::Samples, from..to, selector.metric.as_deref())?;
-    ask(&Sources::of(&view))
+    let view = store.view(Table::Samples, times, selector.metric.as_deref())?;
+    ask(&Sources::from(&view))
 }
 
 pub(super) async fn query(
@@ -57,19 +59,20 @@ pub(super) async fn query(
     let to = to.min(clock::now()).max(Timestamp(from.as_nanos() + 1));
     let query = SeriesQuery { selector, from, to, step, functions, series_max };
     let found = run(&app, move |store, limits| {
-        let times = (query.from, query.to);
-        asked(store, &query.selector, times, |sources| series::series(sources, &query, limits))
+        asked(store, &query.selector, query.view_times(), |sources| {
+            series::series(sources, &query, limits)
+        })
     });
     Ok(Json(found.await?))
 }
 
 /// The series meant, and the time.
-fn listed(pairs: Pairs) -> Result<(Selector, (Timestamp, Timestamp)), Error> {
+fn listed(pairs: Pairs) -> Result<(Selector, Range<Timestamp>), Error> {
     let mut given = Parameters::from(pairs);
-    let times = given.range()?;
+    let (from, to) = given.range()?;
     let selector = given.parsed("match")?;
     given.finish()?;
-    Ok((selector.unwrap_or_default(), times))
+    Ok((selector.unwrap_or_default(), from..to))
 }
 
 pub(super) async fn metrics(
@@ -78,8 +81,8 @@ pub(super) async fn metrics(
 ) -> Result<Json<Listed<MetricRecord>>, Error> {
     let (selector, times) = listed(pairs)?;
     let found = run(&app, move |store, limits| {
-        asked(store, &selector, times, |sources| {
-            series::metrics(sources, &selector, times.0..times.1, LISTED_MAX, limits)
+        asked(store, &selector, times.clone(), |sources| {
+            series::metrics(sources, &selector, times, LISTED_MAX, limits)
         })
     });
     Ok(Json(found.await?))
@@ -91,8 +94,8 @@ pub(super) async fn labels(
 ) -> Result<Json<Listed<String>>, Error> {
     let (selector, times) = listed(pairs)?;
     let found = run(&app, move |store, limits| {
-        asked(store, &selector, times, |sources| {
-            series::labels(sources, &selector, times.0..times.1, LISTED_MAX, limits)
+        asked(store, &selector, times.clone(), |sources| {
+            series::labels(sources, &selector, times, LISTED_MAX, limits)
         })
     });
     Ok(Json(found.await?))
@@ -105,9 +108,8 @@ pub(super) async fn label_values(
 ) -> Result<Json<Listed<String>>, Error> {
     let (selector, times) = listed(pairs)?;
     let found = run(&app, move |store, limits| {
-        asked(store, &selector, times, |sources| {
-            let range = times.0..times.1;
-            series::label_values(sources, &label, &selector, range, LISTED_MAX, limits)
+        asked(store, &selector, times.clone(), |sources| {
+            series::label_values(sources, &label, &selector, times, LISTED_MAX, limits)
         })
     });
     Ok(Json(found.await?))

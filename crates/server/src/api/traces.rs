@@ -1,5 +1,6 @@
 //! Traces and spans.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -61,11 +62,11 @@ fn filter(given: &mut Parameters) -> Result<SpanFilter, Error> {
 /// Asks all spans of a time.
 fn asked<T>(
     store: &Store,
-    (from, to): (Timestamp, Timestamp),
+    times: Range<Timestamp>,
     ask: impl FnOnce(&Sources<'_>) -> Result<T, storage::Error>,
 ) -> Result<T, storage::Error> {
-    let view = store.view(Table::Spans, from..to, None)?;
-    ask(&Sources::of(&view))
+    let view = store.view(Table::Spans, times, None)?;
+    ask(&Sources::from(&view))
 }
 
 pub(super) async fn list(State(app): State<App>, pairs: Pairs) -> Result<Json<TracesFound>, Error> {
@@ -76,8 +77,7 @@ pub(super) async fn list(State(app): State<App>, pairs: Pairs) -> Result<Json<Tr
     given.finish()?;
     let query = TraceQuery { filter, order, limit };
     let found = run(&app, move |store, limits| {
-        let times = (query.filter.from, query.filter.to);
-        asked(store, times, |sources| search_traces(sources, &query, limits))
+        asked(store, query.view_times(), |sources| search_traces(sources, &query, limits))
     });
     Ok(Json(found.await?))
 }
@@ -93,7 +93,7 @@ pub(super) async fn one(
         return Err(Error::Invalid(message));
     };
     let found = run(&app, move |store, limits: &Limits| {
-        let always = (Timestamp::ZERO, Timestamp(u64::MAX));
+        let always = Timestamp::ZERO..Timestamp(u64::MAX);
         asked(store, always, |sources| trace(sources, bytes, None, TRACE_SPANS_MAX, limits))
     });
     found.await?.map(Json).ok_or_else(|| Error::NotFound(format!("there is no trace {id}")))
@@ -108,7 +108,7 @@ pub(super) async fn spans(State(app): State<App>, pairs: Pairs) -> Result<Json<S
     given.finish()?;
     let query = SpanQuery { filter, order, limit, after };
     let found = run(&app, move |store, limits| {
-        let times = (query.filter.from, query.filter.to);
+        let times = query.filter.from..query.filter.to;
         asked(store, times, |sources| search_spans(sources, &query, limits))
     });
     Ok(Json(found.await?))
@@ -126,7 +126,7 @@ pub(super) async fn stats(State(app): State<App>, pairs: Pairs) -> Result<Json<S
     let even = || Duration::from_nanos(span.div_ceil(STEPS_DEFAULT));
     let step = step.unwrap_or_else(even);
     let found = run(&app, move |store, limits| {
-        let times = (filter.from, filter.to);
+        let times = filter.from..filter.to;
         asked(store, times, |sources| span_stats(sources, &filter, step, limits))
     });
     Ok(Json(found.await?))

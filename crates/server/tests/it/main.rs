@@ -32,6 +32,8 @@ mod full_disk;
 
 mod startup;
 
+mod telemetry;
+
 mod config;
 
 mod reference;

@@ -1,9 +1,10 @@
 //! How each column is encoded: what is small, quick to write, and quick to skip.
 //!
 //! Times and durations differ little from row to row: deltas. Identifiers are random: as they are.
-//! Texts that repeat: dictionaries. Points of series: as they are, because zstd finds the times of
-//! one series again in the next, and values that stand still. Statistics only where a reader can
-//! skip by them: each costs bytes in the footer of every file.
+//! Texts that repeat: dictionaries. Of points, times are as they are, because zstd finds those of
+//! one series again in the next; counts are deltas; doubles are split into streams of their first,
+//! second, … bytes, of which the first ones hardly change. Statistics only where a reader can skip
+//! by them: each costs bytes in the footer of every file.
 
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -26,6 +27,9 @@ pub const TOKENS_KEY: &str = "immune.tokens";
 const TRACE_FALSE_POSITIVES: f64 = 0.01;
 /// Rows that are handed to the encoders at once.
 const ENCODE_ROWS: usize = 4_096;
+
+/// As far back as zstd looks.
+const TIMES_PAGE_BYTES: usize = 2 << 20;
 
 /// Rows of a row group.
 pub fn row_group_rows(table: Table, options: &Options) -> usize {
@@ -111,9 +115,10 @@ fn samples(mut builder: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
             .set_column_dictionary_enabled(element(name), false)
             .set_column_encoding(element(name), Encoding::DELTA_BINARY_PACKED);
     }
-    if std::env::var("B_BSS").is_ok() { builder = builder.set_column_encoding(element("values"), Encoding::BYTE_STREAM_SPLIT); }
-    if std::env::var("B_DICT").is_ok() { builder = builder.set_column_dictionary_enabled(element("values"), true); }
+    // All series of a process have the same times: the longer the page, the more of them share it.
+    builder = builder.set_column_data_page_size_limit(element("times"), TIMES_PAGE_BYTES);
     builder
+        .set_column_encoding(element("values"), Encoding::BYTE_STREAM_SPLIT)
         .set_column_dictionary_enabled(element("exponential"), false)
         .set_column_dictionary_enabled(element("exemplars"), false)
 }

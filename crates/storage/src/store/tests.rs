@@ -287,3 +287,16 @@ fn copy_into(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Paths of all files below a folder.
+fn walk(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for path in crate::catalog::list(folder).unwrap() {
+        if path.is_dir() {
+            found.extend(walk(&path));
+        } else {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}

@@ -405,7 +405,7 @@ impl<'a> Parser<'a> {
 
     fn at_keyword(&self, keyword: &str) -> bool {
         let after = self.rest().strip_prefix(keyword);
-        after.is_some_and(|after| !after.starts_with(|next| is_bare(next)))
+        after.is_some_and(|after| !after.starts_with(is_bare))
     }
 
     fn keyword(&mut self, keyword: &str) -> bool {

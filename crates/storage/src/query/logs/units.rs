@@ -173,7 +173,7 @@ impl Unit {
         &self,
         read: &read::Read<'_>,
         range: &mut Range<Timestamp>,
-        found: &mut dyn FnMut(RecordBatch, &mut Range<Timestamp>) -> Result<(), Error>,
+        found: &mut read::Take<'_>,
     ) -> Result<(), Error> {
         match &self.place {
             Place::Hot(batch) => read.batch(batch, range, found),

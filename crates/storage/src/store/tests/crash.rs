@@ -108,11 +108,23 @@ fn check_image(image: &Image, log: &[Entry]) {
         assert!(seen.values().all(|times| *times == 1), "{}", image.step);
         assert!(seen.len() >= expected(&left(log), *table).len(), "{}", image.step);
     }
+    let strays = strays(&image.folder.path().join("telemetry"), &manual.store);
+    assert_eq!(strays, Vec::<String>::new(), "{}", image.step);
     let remote = manual.store.shared.shelf.objects.clone().unwrap();
     let names = remote.list(|_| true, 10_000, &|| false).unwrap();
     let known: Vec<String> =
         lock(&manual.store.shared.state).files.values().map(|file| file.name()).collect();
     assert!(names.iter().all(|name| known.contains(name)), "{}: orphans", image.step);
+}
+
+/// Files that the store does not know.
+fn strays(folder: &Path, store: &Store) -> Vec<String> {
+    let state = lock(&store.shared.state);
+    let known: Vec<_> = state.files.values().map(|file| file.path()).collect();
+    let is_stray = |path: &String| {
+        path.contains(".parquet") && !known.iter().any(|known| known == Path::new(path))
+    };
+    walk(folder).into_iter().filter(is_stray).collect()
 }
 
 fn check_all_images(life: Life, steps: &[&str]) {

@@ -299,16 +299,3 @@ fn its_own_threads_flush_merge_and_stop() {
     store.stop();
     assert!(store.view(Table::Spans, at(0, 0)..at(1, 0), None).is_err());
 }
-
-/// Paths of all files below a folder.
-fn walk(folder: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for path in crate::catalog::list(folder).unwrap() {
-        if path.is_dir() {
-            found.extend(walk(&path));
-        } else {
-            found.push(path.display().to_string());
-        }
-    }
-    found
-}

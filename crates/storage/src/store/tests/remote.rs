@@ -46,6 +46,39 @@ fn merging_and_retention_delete_objects_too() {
 }
 
 #[test]
+fn objects_of_a_crashed_upload_are_deleted_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let time = Time::new(at(1, 7200));
+    let objects = Arc::new(InMemory::new());
+    let open_again = || {
+        let objects = Some(objects.clone());
+        open_with(folder.path(), with_objects(u64::MAX), &time, disk(folder.path()), objects)
+    };
+    let mut manual = open_again();
+    manual.append(&entries(1, 6, 20, at(0, 50)));
+    manual.flush(6);
+    manual.uploader.as_mut().unwrap().look().unwrap();
+    let mut kept = names(&manual);
+    assert_eq!(kept.len(), 3);
+    // Of a merge that has replaced it, of a later run, and nothing of ours.
+    let file = manual.store.shared.shelf.folder.join("lock");
+    let store = manual.store.shared.shelf.objects.clone().unwrap();
+    let orphan = crate::catalog::name(Table::Spans, Day(TODAY), 0);
+    let later = crate::catalog::name(Table::Spans, Day(TODAY), 1 << 40);
+    for name in [orphan.as_str(), later.as_str(), "spans/notes.txt"] {
+        store.upload(name, &file, &|| false).unwrap();
+    }
+    drop((store, manual));
+    let mut manual = open_again();
+    manual.uploader.as_mut().unwrap().look().unwrap();
+    kept.extend([later, "spans/notes.txt".to_owned()]);
+    let (mut found, mut kept) = (names(&manual), kept);
+    found.sort();
+    kept.sort();
+    assert_eq!(found, kept);
+}
+
+#[test]
 fn without_the_object_store_configured_evicted_files_are_told_and_kept() {
     let folder = tempfile::tempdir().unwrap();
     let time = Time::new(at(1, 7200));
