@@ -20,6 +20,8 @@ mod lost;
 
 mod polyglot;
 
+mod query;
+
 mod api;
 
 mod figures;
@@ -63,6 +65,8 @@ enum Bench {
     Ingest(ingest::Ingest),
     /// More telemetry than it can take: memory, answers, ticks, recovery
     Flood(flood::Flood),
+    /// How long questions take when there is much telemetry
+    Query(query::Query),
     /// What the server costs when it has nothing to do
     Idle(idle::Idle),
 }
@@ -75,6 +79,7 @@ impl Bench {
             Bench::Capture(capture) => capture.run().await,
             Bench::Ingest(ingest) => ingest.run().await,
             Bench::Flood(flood) => flood.run().await,
+            Bench::Query(query) => query.run().await,
             Bench::Idle(idle) => idle.run().await,
         }
     }

@@ -41,8 +41,29 @@ pub struct Server {
 impl Server {
     /// Starts it on `data`; what it says is appended to `log`.
     pub fn spawn(programs: &Programs, config: &Path, data: &Path, log: &Path) -> Result<Server> {
+        Server::spawn_on(programs, config, data, log, None)
+    }
+
+    /// The same, on one core only.
+    pub fn spawn_on(
+        programs: &Programs,
+        config: &Path,
+        data: &Path,
+        log: &Path,
+        core: Option<usize>,
+    ) -> Result<Server> {
         let file = File::options().create(true).append(true).open(log)?;
-        let child = Command::new(programs.immune()?)
+        let program = programs.immune()?;
+        let mut command = match core {
+            Some(core) => {
+                // It becomes the program: the process is the same.
+                let mut command = Command::new("taskset");
+                command.args(["--cpu-list", &core.to_string()]).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        let child = command
             .arg("run")
             .arg("--config")
             .arg(config)

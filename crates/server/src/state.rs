@@ -140,10 +140,11 @@ impl DataFolder {
         let (mut core, position) = self
             .newest_snapshot(&mut notes)?
             .unwrap_or_else(|| (Core::new(Config::default(), id_prefix), 0));
-        if found.next_seq <= position {
+        let covered = position.max(store.flushed());
+        if found.next_seq <= covered {
             bail!(
-                "{} ends at entry {}, but a snapshot was taken after entry {position}: the log's \
-                 end is missing; put it back, or move {} away to begin anew",
+                "{} ends at entry {}, but snapshots and telemetry go up to entry {covered}: the \
+                 log's end is missing; put it back, or move {} away to begin anew",
                 self.log().display(),
                 found.next_seq - 1,
                 self.path.display()

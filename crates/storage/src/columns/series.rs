@@ -279,7 +279,7 @@ fn join<T: Clone>(list: &mut Vec<T>, before: usize, other: Vec<T>, added: usize,
 
 /// A list of a damaged file that has not a whole number of values for each point says nothing.
 fn fit<T>(list: Vec<T>, count: usize) -> Vec<T> {
-    if count > 0 && list.len() % count == 0 { list } else { Vec::new() }
+    if count > 0 && list.len().is_multiple_of(count) { list } else { Vec::new() }
 }
 
 /// Brings a list, with one or more values for each point, into a new order of points.

@@ -56,6 +56,12 @@ pub struct Distinct {
 
 const RECENT: usize = 4_096;
 
+impl Default for Distinct {
+    fn default() -> Self {
+        Distinct::new()
+    }
+}
+
 impl Distinct {
     pub fn new() -> Distinct {
         Distinct { seen: hashbrown::HashSet::new(), recent: vec![0; RECENT], overflowed: false }

@@ -107,7 +107,7 @@ impl Random {
             1 => AnyValue::Bool(self.one_in(2)),
             2 => AnyValue::Int(self.int()),
             3 => AnyValue::Double(self.double()),
-            4 => AnyValue::Bytes(vec![self.next() as u8; self.below(5) as usize].into()),
+            4 => AnyValue::Bytes(vec![self.next() as u8; self.below(5) as usize]),
             5 => AnyValue::String(self.text()),
             6 => AnyValue::Array((0..self.below(4)).map(|_| self.value(depth - 1)).collect()),
             _ => {

@@ -44,8 +44,8 @@ proptest! {
 }
 
 pub fn spans_of(service: &str, times: impl IntoIterator<Item = u64>) -> Batch {
-    let mut resource = Resource::default();
-    resource.attributes = Attributes::default().with_str("service.name", service);
+    let attributes = Attributes::default().with_str("service.name", service);
+    let resource = Resource { attributes };
     let span = |(index, time): (usize, u64)| Span {
         trace_id: [index as u8; 16],
         start_unix_nanos: time,
