@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
 use fuser::{BackgroundSession, Config, MountOption};
+use rustix::mount::{UnmountFlags, unmount};
 
 use mounted::{Mounted, State, lock};
 pub use names::Pattern;
@@ -94,12 +95,15 @@ impl Disk {
         lock(&self.state).syncs_ignored
     }
 
-    /// The power fails and comes back. Whoever has files open there must have ended.
-    pub fn power_cut(&mut self) -> Result<Taken> {
-        self.detach()?;
+    /// The power fails and comes back. Whoever has files open there must have ended: `None` while
+    /// somebody has not.
+    pub fn power_cut(&mut self) -> Result<Option<Taken>> {
+        if !self.detach()? {
+            return Ok(None);
+        }
         let taken = lock(&self.state).volume.cut();
         self.attach()?;
-        Ok(taken)
+        Ok(Some(taken))
     }
 
     /// Copies a folder of the disk to a real one.
@@ -132,18 +136,32 @@ impl Disk {
         Ok(())
     }
 
-    /// Unmounted, the kernel has nothing of it in its caches.
-    fn detach(&mut self) -> Result<()> {
-        let Some(session) = self.session.take() else { return Ok(()) };
-        let unmounted = session.umount_and_join();
-        unmounted.with_context(|| format!("cannot unmount {}", self.at.display()))
+    /// Unmounted, the kernel has nothing of it in its caches. False when it is in use.
+    fn detach(&mut self) -> Result<bool> {
+        let Some(session) = self.session.take() else { return Ok(true) };
+        match unmount(&self.at, UnmountFlags::empty()) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::BUSY) => {
+                self.session = Some(session);
+                return Ok(false);
+            }
+            // Who is not root has a helper that may.
+            Err(_) => {}
+        }
+        let ended = session.umount_and_join();
+        ended.with_context(|| format!("cannot unmount {}", self.at.display()))?;
+        Ok(true)
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        if let Err(error) = self.detach() {
-            eprintln!("bench: {error:#}");
+        if let Ok(true) = self.detach() {
+            return;
+        }
+        // Somebody is still there; the name goes now, the rest when they end.
+        if let Err(error) = unmount(&self.at, UnmountFlags::DETACH) {
+            eprintln!("bench: {} is left mounted: {error}", self.at.display());
         }
     }
 }

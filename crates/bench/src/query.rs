@@ -111,10 +111,10 @@ impl Query {
         eprintln!("asking for a rare word");
         let (from, to) = (built.from, built.to);
         let word = format!("logs?query={}&from={from}&to={to}&limit=100", built.word);
-        let rare = timed(&api, &[word], |found| {
+        let has_all = |found: &Value| {
             found["records"].as_array().is_some_and(|all| all.len() as u64 == built.rare)
-        });
-        let rare = rare.await?;
+        };
+        let rare = timed(&api, &[word], has_all).await?;
         eprintln!("asking for slow traces");
         let hours: Vec<String> = (0..HOURS).map(|hour| slowest(built, hour)).collect();
         let slow = timed(&api, &hours, |found| !empty(&found["traces"])).await?;

@@ -80,17 +80,14 @@ pub async fn run(
     let probes = probes::spawn(&config.detect.probes, &client, &handle);
     let mut background = JoinSet::new();
     background.spawn(tick(handle.clone(), ground.telemetry.disk.clone()));
-    let keep = config.storage.journal_keep.0;
-    background.spawn(retention::run(journal.clone(), handle.clone(), keep));
+    let journal_keep = config.storage.journal_keep.0;
+    background.spawn(retention::run(journal.clone(), handle.clone(), journal_keep));
     let addresses = ground.listeners.addresses;
     let url = format!("http://{}", addresses.api);
     let couriers = notify::spawn(&config.notify, &journal, &ground.notified, &client, &url)?;
 
-    let tokens = config.api.tokens.clone();
-    let may_ingest = move |secret: Option<&str>| api::may_ingest(&tokens, secret);
     let Telemetry { store, tail, .. } = ground.telemetry.clone();
-    let sink = Arc::new(Ingest { handle: handle.clone(), store: store.clone() });
-    let intake = Intake::new(&config.otlp(), sink, Arc::new(may_ingest));
+    let intake = intake(&config, Ingest { handle: handle.clone(), store: store.clone() });
     let (stop, stopped) = watch::channel(false);
     let shared = Arc::new(Shared {
         handle: handle.clone(),
@@ -121,6 +118,13 @@ pub async fn run(
     hands.stop().await;
     background.shutdown().await;
     stop_loop(handle, ground.loop_thread, store).await
+}
+
+/// The way in of telemetry.
+fn intake(config: &Config, sink: Ingest) -> Arc<Intake> {
+    let tokens = config.api.tokens.clone();
+    let may_ingest = move |secret: Option<&str>| api::may_ingest(&tokens, secret);
+    Intake::new(&config.otlp(), Arc::new(sink), Arc::new(may_ingest))
 }
 
 /// Opens the store and rebuilds the state.

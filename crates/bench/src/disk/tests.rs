@@ -35,7 +35,7 @@ fn a_file_synced_with_its_folder_survives_and_another_does_not_always() {
         File::open(&at).unwrap().sync_all().unwrap();
         fs::write(&loose, [8; 100_000]).unwrap();
         drop(file);
-        disk.power_cut().unwrap();
+        disk.power_cut().unwrap().unwrap();
         assert_eq!(fs::read(&kept).unwrap(), [7; 100_000]);
         lost += usize::from(fs::read(&loose).ok().is_none_or(|bytes| bytes != [8; 100_000]));
     }
@@ -69,7 +69,7 @@ fn sqlite_in_wal_mode_works_on_it_and_keeps_what_it_committed() {
             .output()
             .unwrap();
         assert!(other.status.success(), "{}", String::from_utf8_lossy(&other.stdout));
-        disk.power_cut().unwrap();
+        disk.power_cut().unwrap().unwrap();
     }
 }
 
@@ -98,7 +98,7 @@ fn ignored_fsyncs_are_answered_and_not_done() {
         file.sync_data().unwrap();
         File::open(&folder).unwrap().sync_all().unwrap();
         drop(file);
-        disk.power_cut().unwrap();
+        disk.power_cut().unwrap().unwrap();
         lost |= fs::read(&path).unwrap() != b"acknowledged";
     }
     assert!(lost);

@@ -136,16 +136,27 @@ impl Run {
         self.cuts[place.expect("ALL holds every kind of cut")] += 1;
         server.kill().await?;
         self.load.aim(None);
-        if self.disk.is_some() {
-            // The agent would have lost its power as well.
-            self.kill_agent().await?;
-        }
-        if let Some(disk) = &mut self.disk {
-            let taken = disk.power_cut()?;
-            self.taken.files_changed += taken.files_changed;
-            self.taken.changes_of_names += taken.changes_of_names;
-        }
+        self.cut_power().await?;
         Ok(cut)
+    }
+
+    async fn cut_power(&mut self) -> Result<()> {
+        let deadline = Instant::now() + GONE_WITHIN;
+        while self.disk.is_some() {
+            // The agent would have lost its power as well; one may be about to begin.
+            self.kill_agent().await?;
+            let Some(disk) = &mut self.disk else { break };
+            if let Some(taken) = disk.power_cut()? {
+                self.taken.files_changed += taken.files_changed;
+                self.taken.changes_of_names += taken.changes_of_names;
+                break;
+            }
+            if Instant::now() > deadline {
+                bail!("somebody has files open in {}", disk.at().display());
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
     }
 
     async fn kill_agent(&self) -> Result<()> {

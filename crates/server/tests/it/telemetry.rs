@@ -39,7 +39,10 @@ fn trace(now: u64) -> Value {
             "status": { "code": code, "message": if code == 2 { "no answer" } else { "" } },
         })
     };
-    let of = |service: &str, spans: Vec<Value>| json!({ "resource": resource(service), "scopeSpans": [{ "spans": spans }] });
+    let of = |service: &str, spans: Vec<Value>| {
+        let scopes = json!([{ "spans": spans }]);
+        json!({ "resource": resource(service), "scopeSpans": scopes })
+    };
     json!({ "resourceSpans": [
         of("web", vec![span("00f067aa0ba902b7", "", 2, "POST /pay", 500, 0, 2),
                        span("00f067aa0ba902b8", "00f067aa0ba902b7", 3, "POST", 450, 50, 2)]),
@@ -55,7 +58,8 @@ fn logs(now: u64, lines: &[&str]) -> Value {
         })
     };
     let records: Vec<Value> = lines.iter().enumerate().map(record).collect();
-    json!({ "resourceLogs": [{ "resource": resource("bank"), "scopeLogs": [{ "logRecords": records }] }] })
+    let scopes = json!([{ "logRecords": records }]);
+    json!({ "resourceLogs": [{ "resource": resource("bank"), "scopeLogs": scopes }] })
 }
 
 fn metrics(now: u64, value: f64) -> Value {
