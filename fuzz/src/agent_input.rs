@@ -13,6 +13,7 @@ pub const PROTOCOL: Target = Target {
     name: "agent-protocol",
     feeds: "a line of the agent's protocol, of either side",
     memory: MEMORY,
+    caught: &[],
     run: |line| {
         either_side(line, protocol::decode::<ToAgent>);
         either_side(line, protocol::decode::<FromAgent>);
@@ -23,6 +24,7 @@ pub const LEDGER: Target = Target {
     name: "agent-ledger",
     feeds: "a ledger: as it is, or (first byte 1) entries that get their checksums",
     memory: MEMORY,
+    caught: &[],
     run: ledger,
 };
 

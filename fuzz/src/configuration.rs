@@ -22,6 +22,7 @@ pub const CLIENT_LOG: Target = Target {
     name: "client-log",
     feeds: "where to cut (two bytes), then the log of a load generator",
     memory: MEMORY,
+    caught: &[],
     run: client_log,
 };
 

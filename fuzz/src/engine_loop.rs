@@ -20,6 +20,7 @@ pub const LOOP: Target = Target {
     name: "loop",
     feeds: "entries, each with its kind and length, and seconds that pass between them",
     memory: Memory { base: 128 << 20, factor: 16 << 10 },
+    caught: &[],
     run,
 };
 

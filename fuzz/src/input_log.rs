@@ -23,6 +23,7 @@ pub const SEGMENT: Target = Target {
     name: "log-segment",
     feeds: "a segment of the input log, as it is",
     memory: MEMORY,
+    caught: &[],
     run: |input| in_folder(|folder| any_file(folder, input)),
 };
 
@@ -30,6 +31,7 @@ pub const DAMAGE: Target = Target {
     name: "log-damage",
     feeds: "records to be written into a segment, and what is done to the file",
     memory: MEMORY,
+    caught: &[],
     run: |input| in_folder(|folder| damaged_file(folder, input)),
 };
 

@@ -49,6 +49,9 @@ pub struct Target {
     /// What is given the bytes, and what has to hold.
     pub feeds: &'static str,
     pub memory: Memory,
+    /// Libraries whose panics the product itself turns into errors; one that is not is still a
+    /// finding, because it ends `run`.
+    pub caught: &'static [&'static str],
     pub run: fn(&[u8]),
 }
 
@@ -87,6 +90,11 @@ pub fn target(name: &str) -> Option<&'static Target> {
 }
 
 impl Target {
+    /// Whether a panic at this place of the source is no finding by itself.
+    pub fn is_caught(&self, source: &str) -> bool {
+        self.caught.iter().any(|library| source.contains(&format!("/{library}-")))
+    }
+
     /// Feeds one input; panics when something does not hold.
     pub fn check(&self, input: &[u8]) {
         if input.len() <= INPUT_BYTES_MAX {

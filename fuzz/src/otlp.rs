@@ -26,6 +26,7 @@ pub const TRACES: Target = Target {
     name: "otlp-traces",
     feeds: "ExportTraceServiceRequest, protobuf; against prost, and through JSON",
     memory: MEMORY,
+    caught: &[],
     run: |input| {
         protobuf(Signal::Traces, input, &|request: &ExportTraceServiceRequest| {
             oracle::traces(request)
@@ -37,6 +38,7 @@ pub const METRICS: Target = Target {
     name: "otlp-metrics",
     feeds: "ExportMetricsServiceRequest, protobuf; against prost, and through JSON",
     memory: MEMORY,
+    caught: &[],
     run: |input| {
         protobuf(Signal::Metrics, input, &|request: &ExportMetricsServiceRequest| {
             oracle::metrics(request)
@@ -48,6 +50,7 @@ pub const LOGS: Target = Target {
     name: "otlp-logs",
     feeds: "ExportLogsServiceRequest, protobuf; against prost, and through JSON",
     memory: MEMORY,
+    caught: &[],
     run: |input| {
         protobuf(Signal::Logs, input, &|request: &ExportLogsServiceRequest| oracle::logs(request));
     },
@@ -57,6 +60,7 @@ pub const JSON_TRACES: Target = Target {
     name: "otlp-json-traces",
     feeds: "ExportTraceServiceRequest as OTLP/JSON",
     memory: MEMORY,
+    caught: &[],
     run: |input| json(Signal::Traces, input),
 };
 
@@ -64,6 +68,7 @@ pub const JSON_METRICS: Target = Target {
     name: "otlp-json-metrics",
     feeds: "ExportMetricsServiceRequest as OTLP/JSON",
     memory: MEMORY,
+    caught: &[],
     run: |input| json(Signal::Metrics, input),
 };
 
@@ -71,6 +76,7 @@ pub const JSON_LOGS: Target = Target {
     name: "otlp-json-logs",
     feeds: "ExportLogsServiceRequest as OTLP/JSON",
     memory: MEMORY,
+    caught: &[],
     run: |input| json(Signal::Logs, input),
 };
 

@@ -22,6 +22,7 @@ pub const LOGS: Target = Target {
     name: "query-logs",
     feeds: "a query over logs; behind zero bytes service, body, and an attribute's key and value",
     memory: MEMORY,
+    caught: &[],
     run: logs,
 };
 
@@ -29,6 +30,7 @@ pub const SPANS: Target = Target {
     name: "query-spans",
     feeds: "a filter of spans by an attribute; behind a zero byte a value",
     memory: MEMORY,
+    caught: &[],
     run: |input| {
         let [filter, value, ..] = parts(input);
         let Some(filter) = read::<AttributeFilter>(&filter) else { return };
@@ -42,6 +44,7 @@ pub const SERIES: Target = Target {
     name: "query-series",
     feeds: "a selector of series; behind a zero byte a label's value",
     memory: MEMORY,
+    caught: &[],
     run: |input| {
         let [selector, value, ..] = parts(input);
         let Some(selector) = read::<Selector>(&selector) else { return };

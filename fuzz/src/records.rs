@@ -8,6 +8,7 @@ pub const ENTRY: Target = Target {
     name: "log-entry",
     feeds: "kind (one byte) and payload of a record of the input log",
     memory: Memory { base: 8 << 20, factor: 4096 },
+    caught: &[],
     run: entry,
 };
 
@@ -15,6 +16,7 @@ pub const SNAPSHOT: Target = Target {
     name: "snapshot",
     feeds: "the state in a snapshot; header and checksum are put in front of it",
     memory: Memory { base: 8 << 20, factor: 4096 },
+    caught: &[],
     run: snapshot,
 };
 

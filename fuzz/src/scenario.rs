@@ -16,6 +16,7 @@ pub const SCENARIO: Target = Target {
     name: "scenario",
     feeds: "a scenario; a short one is run, blessed, and must then hold",
     memory: Memory { base: 128 << 20, factor: 4096 },
+    caught: &[],
     run: |input| {
         if let Ok(text) = std::str::from_utf8(input) {
             scenario(text);

@@ -27,6 +27,7 @@ pub const CATALOG: Target = Target {
     name: "catalog",
     feeds: "a catalog: as it is, or (first byte 1) all behind its checksum",
     memory: Memory { base: 8 << 20, factor: 64 },
+    caught: &[],
     run: catalog,
 };
 
@@ -34,6 +35,7 @@ pub const FILE: Target = Target {
     name: "stored-file",
     feeds: "a Parquet file: as it is, or (first byte 1 to 3) what is damaged in a good one",
     memory: Memory { base: 256 << 20, factor: 1024 },
+    caught: &["parquet", "arrow-array", "arrow-buffer", "arrow-data", "arrow-select"],
     run: damaged_file,
 };
 
@@ -41,6 +43,7 @@ pub const ROWS: Target = Target {
     name: "stored-rows",
     feeds: "signal (one byte) and a request in protobuf, which is stored and read again",
     memory: Memory { base: 256 << 20, factor: 16 << 10 },
+    caught: &[],
     run: stored_rows,
 };
 
@@ -57,7 +60,9 @@ fn catalog(input: &[u8]) {
     };
     if let Ok(content) = catalog::decode(&bytes) {
         assert!(catalog::encode(&content) == bytes, "another catalog was written than was read");
-        for entry in content.files.values() {
+        // Later days cannot be said in nanoseconds.
+        let days = file::Day::of(Timestamp(u64::MAX));
+        for entry in content.files.values().filter(|entry| entry.day < days) {
             let name = entry.name();
             assert_eq!(catalog::parse_name(&name), Some((entry.table, entry.day, entry.id)));
         }

@@ -12,6 +12,7 @@ pub const HTTP: Target = Target {
     name: "http",
     feeds: "what a client sends to the OTLP/HTTP port, from its first byte on",
     memory: MEMORY,
+    caught: &[],
     run: |input| {
         server_rig::with(|rig| rig.exchange(Port::Http, input, true, |_| false));
     },
@@ -21,6 +22,7 @@ pub const BODY: Target = Target {
     name: "http-body",
     feeds: "signal, encoding and compression (one byte), then the body of a request",
     memory: Memory { base: (32 << 20) + 4 * DECOMPRESSED_MAX, factor: 4096 },
+    caught: &[],
     run: body,
 };
 
@@ -28,6 +30,7 @@ pub const GRPC: Target = Target {
     name: "grpc",
     feeds: "signal and compression (one byte), then the frames of an export call",
     memory: Memory { base: (32 << 20) + 4 * DECOMPRESSED_MAX, factor: 4096 },
+    caught: &[],
     run: grpc,
 };
 

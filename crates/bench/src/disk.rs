@@ -139,16 +139,15 @@ impl Disk {
     /// Unmounted, the kernel has nothing of it in its caches. False when it is in use.
     fn detach(&mut self) -> Result<bool> {
         let Some(session) = self.session.take() else { return Ok(true) };
-        match unmount(&self.at, UnmountFlags::empty()) {
-            Ok(()) => {}
+        let ended = match unmount(&self.at, UnmountFlags::empty()) {
+            Ok(()) => session.join(),
             Err(rustix::io::Errno::BUSY) => {
                 self.session = Some(session);
                 return Ok(false);
             }
             // Who is not root has a helper that may.
-            Err(_) => {}
-        }
-        let ended = session.umount_and_join();
+            Err(_) => session.umount_and_join(),
+        };
         ended.with_context(|| format!("cannot unmount {}", self.at.display()))?;
         Ok(true)
     }

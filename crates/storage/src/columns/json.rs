@@ -1,8 +1,8 @@
 //! Attribute values as JSON that can be read back without loss (`rows::json`).
 //!
 //! What JSON cannot say is an object with one key that begins with `$`: `{"$bytes": base64}`,
-//! `{"$double": "NaN"}`; a map whose own first key begins so is `{"$map": …}`. Doubles always have a
-//! point or an exponent, so that integers remain integers. Keys may repeat, as they came.
+//! `{"$double": "NaN"}`; a map whose own first key begins so is `{"$map": …}`. Doubles always
+//! have a point or an exponent, so that integers remain integers. Keys may repeat, as they came.
 
 use std::io::Write;
 

@@ -36,7 +36,8 @@ proptest! {
             .collect();
         check_same(&told_back(&snapshot), &told(&batches));
         let sealed = hot.take().unwrap();
-        let taken: Vec<_> = Table::ALL.iter().flat_map(|table| sealed.table(*table)).cloned().collect();
+        let tables = Table::ALL.iter().flat_map(|table| sealed.table(*table));
+        let taken: Vec<_> = tables.cloned().collect();
         check_same(&told_back(&taken), &told(&batches));
         prop_assert_eq!(hot.rows(), 0);
         prop_assert!(hot.take().unwrap().is_empty());

@@ -1,9 +1,9 @@
 //! Split-block Bloom filters, as Parquet defines them: written whole, asked by one block of 32
 //! bytes.
 //!
-//! A filter says "no" or "maybe"; the block that holds the answer is told by the hash, so a question
-//! costs one small read however large the filter is. Our filters over tokens have as many blocks as
-//! they need; those that the Parquet library writes over trace ids have a power of two.
+//! A filter says "no" or "maybe"; the block that holds the answer is told by the hash, so a
+//! question costs one small read however large the filter is. Our filters over tokens have as many
+//! blocks as they need; those that the Parquet library writes over trace ids have a power of two.
 //!
 //! Invariant: what was put in is never denied.
 
