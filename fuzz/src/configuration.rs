@@ -12,11 +12,21 @@ use crate::{Memory, Target, planted};
 /// YAML's aliases may repeat what they stand for; its reader has a budget of its own.
 const MEMORY: Memory = Memory { base: 64 << 20, factor: 4096 };
 
-pub const SERVER: Target =
-    Target { name: "configuration", feeds: "immune.yaml", memory: MEMORY, run: server };
+pub const SERVER: Target = Target {
+    name: "configuration",
+    feeds: "immune.yaml",
+    memory: MEMORY,
+    caught: &[],
+    run: server,
+};
 
-pub const EXPERIMENT: Target =
-    Target { name: "experiment", feeds: "an experiment file", memory: MEMORY, run: experiment };
+pub const EXPERIMENT: Target = Target {
+    name: "experiment",
+    feeds: "an experiment file",
+    memory: MEMORY,
+    caught: &[],
+    run: experiment,
+};
 
 pub const CLIENT_LOG: Target = Target {
     name: "client-log",

@@ -82,6 +82,7 @@ impl Disk {
         state.volume.capacity = free.map(|free| used + free);
     }
 
+    #[cfg(test)]
     pub fn used(&self) -> u64 {
         lock(&self.state).volume.used()
     }

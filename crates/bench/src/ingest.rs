@@ -244,14 +244,12 @@ impl Measure<'_> {
         );
         let stream = self.prepare(lasts, requests, 1).await?;
         let main = send(listening, stream.clone(), connections, Pace::Closed { lasts }).await?;
-        let took = main.took;
+        ensure!(main.requests > 0, "nothing was taken: {:?}", main.failures);
         eprintln!("  {:.0} items/s", main.per_s(main.items));
-        let per_s = main.per_s(1);
-        ensure!(per_s.is_finite() && main.requests > 0, "nothing was taken: {:?}", main.failures);
-        sent.add(main);
         // The rate is that of the main part; both parts were paid for.
-        let share = sent.requests as f64 / (sent.requests - WARM_UP_REQUESTS).max(1) as f64;
-        sent.took = took.mul_f64(share);
+        let all = (sent.requests + main.requests) as f64 / main.requests as f64;
+        sent.took = main.took.mul_f64(all);
+        sent.add(main);
         Ok((sent, stream))
     }
 

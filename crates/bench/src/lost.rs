@@ -3,8 +3,8 @@
 //! It is cut off again and again: under load, in the middle of a start (and so of a replay), while
 //! it saves its state, and while files of telemetry are written, merged, deleted and uploaded; and
 //! started again on the same folder. A cut is SIGKILL; with `--disk` it is a power cut as well: the
-//! data folder lies on a disk that forgets what was not synced (`disk`). Four connections send
-//! items that are each numbered once and never sent twice. In the end the server is asked for all
+//! data folder lies on a disk that forgets what was not synced, and that is full now and then
+//! (`disk`). Four connections send items that are each numbered once and never sent twice. In the end the server is asked for all
 //! of them: every acknowledged item must be in its answers exactly once. So it must be in the input
 //! log, as far as that goes back; the journal must have no gap and nothing that was seen of it may
 //! have changed, and a replay must give the same journal byte for byte.
@@ -152,6 +152,7 @@ impl Lost {
                 "changes_of_names": run.taken.changes_of_names,
                 "files_changed": run.taken.files_changed,
             });
+            figures["times_full"] = run.times_full.into();
             figures["fsyncs"] = json!(disk.syncs());
             figures["fsyncs_ignored"] = disk.syncs_ignored().into();
         }

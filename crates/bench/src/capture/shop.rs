@@ -17,6 +17,9 @@ use crate::programs::Programs;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
+/// Name, port, and what else it is told.
+type Part = (&'static str, u16, Vec<(&'static str, String)>);
+
 pub struct Shop {
     parts: Vec<Child>,
     url: String,
@@ -30,7 +33,7 @@ impl Shop {
         let [gateway, catalog, checkout, one, other] = free_ports()?;
         let url = |port: u16| format!("http://127.0.0.1:{port}");
         let data = data.to_string_lossy().into_owned();
-        let lines: [(&str, u16, Vec<(&str, String)>); 5] = [
+        let lines: [Part; 5] = [
             (
                 "payment",
                 one,

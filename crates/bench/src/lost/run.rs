@@ -22,6 +22,7 @@ use crate::serving::{Leftovers, Listening, Server};
 
 /// The agent ends within this time once it is killed.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
+const FULL_FOR: Duration = Duration::from_millis(1_500);
 /// Telemetry that is dated a little off is in what is asked for, too.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -44,6 +45,7 @@ pub struct Run {
     pub cuts: [u32; Cut::ALL.len()],
     pub disk: Option<Disk>,
     pub taken: Taken,
+    pub times_full: u32,
     pub bucket: Option<Bucket>,
     begun: Timestamp,
     leftovers: Leftovers,
@@ -80,6 +82,7 @@ impl Run {
             cuts: [0; Cut::ALL.len()],
             leftovers: Leftovers::of(&data),
             taken: Taken::default(),
+            times_full: 0,
             begun: server::clock::now(),
             folder,
             disk,
@@ -123,6 +126,7 @@ impl Run {
             Cut::Loaded | Cut::Starting => {
                 let delay = self.generator.random_range(0.1..2.5);
                 sleep(Duration::from_secs_f64(delay)).await;
+                self.fill_disk().await;
                 self.known.note(&Api::new(listening.api)?).await?;
                 Cut::Loaded
             }
@@ -138,6 +142,18 @@ impl Run {
         self.load.aim(None);
         self.cut_power().await?;
         Ok(cut)
+    }
+
+    /// Now and then there is hardly any space left, for a moment.
+    async fn fill_disk(&mut self) {
+        let Some(disk) = &self.disk else { return };
+        if self.generator.random_bool(0.5) {
+            return;
+        }
+        disk.leave_free(Some(self.generator.random_range(0..2_000_000)));
+        sleep(FULL_FOR).await;
+        disk.leave_free(None);
+        self.times_full += 1;
     }
 
     async fn cut_power(&mut self) -> Result<()> {

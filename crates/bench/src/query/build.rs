@@ -141,12 +141,7 @@ impl Filling {
     }
 
     /// One pass, on all cores.
-    fn pass(
-        &mut self,
-        all: &[Template],
-        pass: Pass<'_>,
-        traces: &mut Vec<String>,
-    ) -> Result<u64> {
+    fn pass(&mut self, all: &[Template], pass: Pass<'_>, traces: &mut Vec<String>) -> Result<u64> {
         let next = AtomicUsize::new(0);
         let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let (store, position) = (&self.store, self.position);
@@ -236,7 +231,8 @@ fn trace_of(batch: &Batch) -> Option<String> {
 
 /// A request with one log record that holds the rare word.
 fn rare(at: Timestamp) -> Vec<u8> {
-    let text = |text: &str| AnyValue { value: Some(any_value::Value::StringValue(text.to_owned())) };
+    let text =
+        |text: &str| AnyValue { value: Some(any_value::Value::StringValue(text.to_owned())) };
     let record = LogRecord {
         time_unix_nano: at.0,
         observed_time_unix_nano: at.0,

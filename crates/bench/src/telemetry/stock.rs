@@ -43,19 +43,6 @@ impl Source {
         })
     }
 
-    /// Items and samples of a request, on average.
-    pub fn items_per_request(&self) -> f64 {
-        match self {
-            Source::Templates(templates) => {
-                templates.items() as f64 / templates.all.len().max(1) as f64
-            }
-            Source::Metrics { processes, .. } => {
-                let points = processes.iter().map(|process| process.export(0, 0, 0).1.points);
-                points.sum::<usize>() as f64 / processes.len().max(1) as f64
-            }
-        }
-    }
-
     /// Makes the requests of a plan on all cores. The same seed gives the same ids.
     pub fn prepare(&self, plan: Plan, seed: u64) -> Vec<Prepared> {
         let slots = Mutex::new(vec![None; plan.requests]);

@@ -67,6 +67,12 @@ impl Templates {
     }
 }
 
+/// Encoded resource, resource with scope, and their items.
+type Grouped<R> = (Vec<u8>, <R as Request>::Group, Vec<<R as Request>::Item>);
+
+/// Resource with scope, what tells the scope from others, and items.
+type Opened<R> = (<R as Request>::Group, Vec<u8>, Vec<<R as Request>::Item>);
+
 /// An export request that can be taken apart into items and put together again.
 trait Request: Message + Default {
     type Group: Clone;
@@ -74,7 +80,7 @@ trait Request: Message + Default {
     const SHAPE: wire::Shape;
 
     /// Each resource, scope and their items.
-    fn groups(self) -> Vec<(Vec<u8>, Self::Group, Vec<Self::Item>)>;
+    fn groups(self) -> Vec<Grouped<Self>>;
     fn assemble(groups: Vec<(Self::Group, Vec<Self::Item>)>) -> Self;
     fn trace_id(item: &Self::Item) -> &[u8];
 }
@@ -84,7 +90,7 @@ impl Request for ExportTraceServiceRequest {
     type Item = Span;
     const SHAPE: wire::Shape = wire::TRACES;
 
-    fn groups(self) -> Vec<(Vec<u8>, Self::Group, Vec<Span>)> {
+    fn groups(self) -> Vec<Grouped<Self>> {
         let mut groups = Vec::new();
         for mut resource in self.resource_spans {
             for mut scope in std::mem::take(&mut resource.scope_spans) {
@@ -118,7 +124,7 @@ impl Request for ExportLogsServiceRequest {
     type Item = LogRecord;
     const SHAPE: wire::Shape = wire::LOGS;
 
-    fn groups(self) -> Vec<(Vec<u8>, Self::Group, Vec<LogRecord>)> {
+    fn groups(self) -> Vec<Grouped<Self>> {
         let mut groups = Vec::new();
         for mut resource in self.resource_logs {
             for mut scope in std::mem::take(&mut resource.scope_logs) {
@@ -148,7 +154,7 @@ impl Request for ExportLogsServiceRequest {
 
 /// Items of one resource that were not put into a request yet.
 struct Open<R: Request> {
-    groups: Vec<(R::Group, Vec<u8>, Vec<R::Item>)>,
+    groups: Vec<Opened<R>>,
     arrivals: Vec<u64>,
     count: usize,
 }

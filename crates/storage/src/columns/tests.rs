@@ -22,7 +22,7 @@ fn hot_with(batches: &[(Batch, Timestamp)]) -> Hot {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_appended_is_what_is_taken(seed in any::<u64>()) {

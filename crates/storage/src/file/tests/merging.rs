@@ -13,7 +13,7 @@ use crate::rows::Integers;
 use crate::schema::Table;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
 
     #[test]
     fn a_merge_keeps_every_row_and_point_exactly_once(seed in any::<u64>()) {

@@ -45,13 +45,13 @@ fn expected(file: &OpenFile, scan: &Scan) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
 
     #[test]
     fn a_pruned_scan_gives_the_rows_that_a_full_one_has(seed in any::<u64>()) {
         let folder = tempfile::tempdir().unwrap();
         let mut random = Random(seed);
-        let batches = random.batches(80);
+        let batches = random.batches(50);
         for table in Table::ALL {
             for file in written(folder.path(), *table, &batches, &options()) {
                 let open = opened(&file.path);
@@ -78,7 +78,7 @@ proptest! {
     #[test]
     fn filters_never_deny_what_is_there(seed in any::<u64>()) {
         let folder = tempfile::tempdir().unwrap();
-        let batches = Random(seed).batches(60);
+        let batches = Random(seed).batches(40);
         for table in [Table::Spans, Table::Logs] {
             for file in written(folder.path(), table, &batches, &options()) {
                 let open = opened(&file.path);

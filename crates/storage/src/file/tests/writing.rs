@@ -16,7 +16,7 @@ use crate::schema::Table;
 const DAY: u64 = 86_400_000_000_000;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn files_hold_what_they_were_given(seed in any::<u64>()) {
