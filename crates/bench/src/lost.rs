@@ -4,10 +4,11 @@
 //! it saves its state, and while files of telemetry are written, merged, deleted and uploaded; and
 //! started again on the same folder. A cut is SIGKILL; with `--disk` it is a power cut as well: the
 //! data folder lies on a disk that forgets what was not synced, and that is full now and then
-//! (`disk`). Four connections send items that are each numbered once and never sent twice. In the end the server is asked for all
-//! of them: every acknowledged item must be in its answers exactly once. So it must be in the input
-//! log, as far as that goes back; the journal must have no gap and nothing that was seen of it may
-//! have changed, and a replay must give the same journal byte for byte.
+//! (`disk`). Four connections send items that are each numbered once and never sent twice. In the
+//! end the server is asked for all of them: every acknowledged item must be in its answers exactly
+//! once. So it must be in the input log, as far as that goes back; the journal must have no gap and
+//! nothing that was seen of it may have changed, and a replay must give the same journal byte for
+//! byte.
 //!
 //! `--prove-fsyncs` shows that each fsync is needed: once for each kind of file and folder that the
 //! server syncs, the disk ignores just those, and the run has to fail.

@@ -51,6 +51,8 @@ impl Bucket {
         command
             .args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"])
             .args(["-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=20"])
+            // These have fixed ports, which two servers on a host would fight for.
+            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
             .arg(format!("-dir={}", folder.join("data").display()))
             .arg(format!("-s3.config={}", folder.join("s3.json").display()));
         let ports = free_ports()?;

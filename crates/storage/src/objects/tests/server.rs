@@ -98,6 +98,8 @@ impl Server {
         let mut command = Command::new(&self.program);
         command.args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]);
         command.args(["-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=20"]);
+        // These have fixed ports, which two servers on a host would fight for.
+        command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]);
         command.arg(format!("-dir={}", folder.join("data").display()));
         command.arg(format!("-s3.config={}", self.identities.display()));
         let flags = [
