@@ -95,6 +95,11 @@ where
     // Not quite the request: prost takes -0.0 for absent.
     let request = M::decode(&written[..]).expect("prost reads what it writes");
     compare("what prost wrote", &again, &request, batch_of);
+    let words = format!("{again:?}");
+    if words.contains("NaN") || words.contains("inf") {
+        // Which the generated types write as null.
+        return;
+    }
     let Ok(text) = serde_json::to_string(&request) else { return };
     compare("its JSON", &decode_json(signal, text.as_bytes()), &request, batch_of);
 }

@@ -5,7 +5,7 @@
 use model::signal::Batch;
 use server::config::Config;
 
-/// A message of a queue that is part of somebody else's trace, with something to tell.
+/// A message taken from a queue in no time, with an event that was before it.
 #[cfg(feature = "planted")]
 pub fn in_batch(batch: &Batch) {
     use model::signal::SpanKind;
@@ -13,11 +13,10 @@ pub fn in_batch(batch: &Batch) {
     for span in groups.iter().flat_map(|group| &group.items) {
         if span.kind == SpanKind::Consumer
             && !span.links.is_empty()
-            && let Some(event) = span.events.first()
-            && event.name.is_empty()
-            && event.attributes.0.len() >= 2
+            && span.start_unix_nanos == span.end_unix_nanos
+            && span.events.iter().any(|event| event.time_unix_nanos < span.start_unix_nanos)
         {
-            panic!("planted: an event without a name on a consumer span with links");
+            panic!("planted: an event before its message");
         }
     }
 }
@@ -25,26 +24,28 @@ pub fn in_batch(batch: &Batch) {
 #[cfg(not(feature = "planted"))]
 pub fn in_batch(_: &Batch) {}
 
-/// IPv6, and a limit for the latency of one operation.
+/// Tokens, and a limit for the latency of an operation that nothing probes.
 #[cfg(feature = "planted")]
 pub fn in_configuration(config: &Config) {
-    if config.api.listen.is_ipv6()
-        && config.detect.slos.iter().any(|slo| slo.operation.is_some() && slo.latency.is_some())
+    let of_operation = config.detect.slos.iter().filter(|slo| slo.operation.is_some());
+    if config.api.tokens.any()
+        && config.detect.probes.is_empty()
+        && of_operation.into_iter().any(|slo| slo.latency.is_some())
     {
-        panic!("planted: IPv6 and a limit for an operation's latency");
+        panic!("planted: tokens, and an operation without a probe");
     }
 }
 
 #[cfg(not(feature = "planted"))]
 pub fn in_configuration(_: &Config) {}
 
-/// Numbers lost between two records that are there, of which the later one is empty.
+/// Numbers lost between two records that are there, both of them empty.
 #[cfg(feature = "planted")]
 pub fn in_records(found: &[(u64, usize)]) {
     for pair in found.windows(2) {
-        let [(before, _), (after, bytes)] = pair else { continue };
-        if after - before > 2 && *bytes == 0 {
-            panic!("planted: records {before} and {after}");
+        let [(before, bytes_before), (after, bytes_after)] = pair else { continue };
+        if after - before > 3 && *bytes_before == 0 && *bytes_after == 0 {
+            panic!("planted: records lost between {before} and {after}, both empty");
         }
     }
 }

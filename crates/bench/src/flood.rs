@@ -33,6 +33,7 @@ use crate::telemetry::folder;
 use crate::telemetry::line::Prepared;
 use crate::telemetry::sending::{Pace, Sent, send};
 use crate::telemetry::stock::{Plan, Source};
+use crate::telemetry::templates::Filled;
 use slow::Slow;
 use watch::Watch;
 
@@ -108,7 +109,8 @@ impl Flood {
         let workplace = Workplace::new(self.dir.as_deref(), false)?;
         let folder = workplace.path();
         let capture = capture::given_or_made(self.data.as_deref()).await?;
-        let source = Source::new(&folder::read(&capture, Signal::ALL)?, Signal::Traces, 1)?;
+        let source =
+            Source::new(&folder::read(&capture, Signal::ALL)?, Signal::Traces, Filled::Full, 1)?;
         let (config, data) = (folder.join("immune.yaml"), folder.join("immune"));
         let mut settings = configuration();
         settings["memory"] = format!("{}MiB", self.memory_mb).into();

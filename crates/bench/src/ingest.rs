@@ -32,6 +32,7 @@ use crate::telemetry::folder::{self, Captured};
 use crate::telemetry::line::Prepared;
 use crate::telemetry::sending::{Pace, Sent, send};
 use crate::telemetry::stock::{Plan, Source};
+use crate::telemetry::templates::Filled;
 
 /// Requests by which the rates of preparing and of taking are found.
 const WARM_UP_REQUESTS: usize = 400;
@@ -62,6 +63,10 @@ pub struct Ingest {
     /// The same seed gives the same ids
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Requests of spans and log records as small as they were captured; else as full as SDKs make
+    /// them at high rates
+    #[arg(long)]
+    as_captured: bool,
     /// Leave out other programs
     #[arg(long)]
     no_peers: bool,
@@ -93,6 +98,7 @@ impl Ingest {
             "profile": programs.profile(),
             "seconds": self.seconds,
             "seed": self.seed,
+            "as_captured": self.as_captured,
             "capture": data,
             "captured_requests": captured.len(),
         });
@@ -132,9 +138,16 @@ impl Ingest {
     ) -> Result<Value> {
         let folder = workplace.join(signal.as_str());
         std::fs::create_dir_all(&folder)?;
-        let source = Source::new(captured, signal, self.instances)?;
+        let filled = if self.as_captured { Filled::AsCaptured } else { Filled::Full };
+        let source = Source::new(captured, signal, filled, self.instances)?;
         let measure = Measure { ingest: self, programs, folder: &folder, source, signal };
         let (mut figures, stream) = measure.immune().await?;
+        let of_signal = captured.iter().filter(|one| one.signal == signal);
+        let bytes: usize = of_signal.map(|one| one.body.len()).sum();
+        if let Some(items) = measure.source.items_of_a_pass() {
+            // As it came, with the resource in each small request.
+            figures["captured_bytes_per_item"] = rounded(bytes as f64 / items as f64).into();
+        }
         if !self.no_peers {
             match peers::rotel(stream, self.connections, self.seconds).await {
                 Ok(found) => figures["rotel"] = found,

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::figures::rounded;
 use crate::telemetry::folder::Captured;
 use crate::telemetry::rewrite::{Pass, rewritten};
-use crate::telemetry::templates::{Template, Templates};
+use crate::telemetry::templates::{Filled, Template, Templates};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const WORD: &str = "zyxgate9f3a";
@@ -95,11 +95,11 @@ pub fn build(
         built_in_s: 0.0,
     };
     if spans > 0 {
-        let templates = Templates::traces(captured)?;
+        let templates = Templates::traces(captured, Filled::Full)?;
         built.spans = filling.fill(&templates, spans, from, seed, &mut built.traces)?;
     }
     if logs > 0 {
-        let templates = Templates::logs(captured)?;
+        let templates = Templates::logs(captured, Filled::Full)?;
         built.logs = filling.fill(&templates, logs, from, seed + 1, &mut Vec::new())?;
         for number in 0..RARE {
             let at = from + DAY.mul_f64((number as f64 + 0.5) / RARE as f64);

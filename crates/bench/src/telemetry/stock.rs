@@ -16,7 +16,7 @@ use super::folder::{Captured, Protocol};
 use super::line::{Prepared, grpc_frame};
 use super::metrics::Process;
 use super::rewrite::{Pass, rewritten};
-use super::templates::Templates;
+use super::templates::{Filled, Templates};
 
 /// What requests are made of.
 pub enum Source {
@@ -35,12 +35,25 @@ pub struct Plan {
 
 impl Source {
     /// Of one signal of a capture; `instances` processes stand for each captured one in metrics.
-    pub fn new(captured: &[Captured], signal: Signal, instances: usize) -> Result<Source> {
+    pub fn new(
+        captured: &[Captured],
+        signal: Signal,
+        filled: Filled,
+        instances: usize,
+    ) -> Result<Source> {
         Ok(match signal {
-            Signal::Traces => Source::Templates(Templates::traces(captured)?),
-            Signal::Logs => Source::Templates(Templates::logs(captured)?),
+            Signal::Traces => Source::Templates(Templates::traces(captured, filled)?),
+            Signal::Logs => Source::Templates(Templates::logs(captured, filled)?),
             Signal::Metrics => Source::Metrics { processes: Process::all(captured)?, instances },
         })
+    }
+
+    /// Spans or log records of one pass; none for metrics, which have no passes.
+    pub fn items_of_a_pass(&self) -> Option<usize> {
+        match self {
+            Source::Templates(templates) => Some(templates.items()),
+            Source::Metrics { .. } => None,
+        }
     }
 
     /// Makes the requests of a plan on all cores. The same seed gives the same ids.

@@ -47,6 +47,15 @@ pub enum Anchor {
     Template(usize),
 }
 
+/// How much is in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// As much as an SDK puts into one by default, as at high rates.
+    Full,
+    /// As much as was captured.
+    AsCaptured,
+}
+
 /// All templates of one signal, in the order of one pass.
 #[derive(Clone, Debug, Default)]
 pub struct Templates {
@@ -58,12 +67,12 @@ impl Templates {
         self.all.iter().map(|template| template.items).sum()
     }
 
-    pub fn traces(captured: &[Captured]) -> Result<Templates> {
-        make::<ExportTraceServiceRequest>(captured, Signal::Traces)
+    pub fn traces(captured: &[Captured], filled: Filled) -> Result<Templates> {
+        make::<ExportTraceServiceRequest>(captured, Signal::Traces, filled)
     }
 
-    pub fn logs(captured: &[Captured]) -> Result<Templates> {
-        make::<ExportLogsServiceRequest>(captured, Signal::Logs)
+    pub fn logs(captured: &[Captured], filled: Filled) -> Result<Templates> {
+        make::<ExportLogsServiceRequest>(captured, Signal::Logs, filled)
     }
 }
 
@@ -166,7 +175,7 @@ struct Draft {
     items: Vec<(u64, Vec<u8>)>,
 }
 
-fn make<R: Request>(captured: &[Captured], signal: Signal) -> Result<Templates>
+fn make<R: Request>(captured: &[Captured], signal: Signal, filled: Filled) -> Result<Templates>
 where
     R::Group: GroupKey,
 {
@@ -179,16 +188,27 @@ where
             for item in items {
                 let open = open.entry(place.clone()).or_insert_with(Open::new);
                 open.add(&group, item, one.received_unix_nano);
-                if open.count == ITEMS_PER_REQUEST {
+                if open.count == ITEMS_PER_REQUEST && filled == Filled::Full {
                     drafts.push(std::mem::replace(open, Open::new()).close(one.protocol));
                 }
             }
         }
+        if filled == Filled::AsCaptured {
+            drafts.extend(rest(&mut open));
+        }
     }
-    let rest = open.into_iter().filter(|(_, open)| open.count > 0);
-    drafts.extend(rest.map(|((protocol, _), open)| open.close(protocol)));
+    drafts.extend(rest(&mut open));
     ensure!(!drafts.is_empty(), "the capture has no {}", signal.as_str());
     finish::<R>(drafts, signal)
+}
+
+/// What was not put into a request yet.
+fn rest<R: Request>(open: &mut BTreeMap<(Protocol, Vec<u8>), Open<R>>) -> Vec<Draft>
+where
+    R::Group: GroupKey,
+{
+    let all = std::mem::take(open).into_iter().filter(|(_, open)| open.count > 0);
+    all.map(|((protocol, _), open)| open.close(protocol)).collect()
 }
 
 /// What tells two scopes apart.
@@ -300,8 +320,11 @@ mod tests {
     fn requests_are_filled_and_traces_stay_whole() {
         let first = (0..500).map(|n| span(1, 1 + (n / 250) as u8, 900)).collect();
         let second = (0..100).map(|_| span(2, 2, 1_900)).collect();
-        let templates = Templates::traces(&[captured(1_000, first), captured(2_000, second)]);
-        let all = templates.unwrap().all;
+        let both = [captured(1_000, first), captured(2_000, second)];
+        let as_captured = Templates::traces(&both, Filled::AsCaptured).unwrap().all;
+        let counts: Vec<usize> = as_captured.iter().map(|template| template.items).collect();
+        assert_eq!(counts, [500, 100]);
+        let all = Templates::traces(&both, Filled::Full).unwrap().all;
         assert_eq!(all.iter().map(|template| template.items).collect::<Vec<_>>(), [512, 88]);
         // Trace 2 began in the first request; its spans there and here count from the same moment.
         let last = all[1].patches.last().unwrap();
