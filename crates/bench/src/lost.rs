@@ -63,6 +63,9 @@ pub struct Lost {
     /// Ignore each kind of fsync once, and show that each run then fails
     #[arg(long, conflicts_with = "ignore_fsync")]
     prove_fsyncs: bool,
+    /// Cut at these moments only
+    #[arg(long, value_enum)]
+    only: Option<Cut>,
     /// No object store, though `weed` is there
     #[arg(long)]
     no_bucket: bool,
@@ -96,7 +99,7 @@ impl Lost {
         ignored: Option<Pattern>,
     ) -> Result<(Outcome, std::collections::BTreeMap<String, u64>)> {
         let (folder, with_bucket) = (folder.to_owned(), on_disk && !self.no_bucket);
-        let plan = Plan { folder, seed: self.seed, on_disk, with_bucket };
+        let plan = Plan { folder, seed: self.seed, on_disk, with_bucket, only: self.only };
         let mut run = Run::begin(plan).await?;
         if let Some(disk) = &run.disk {
             disk.ignore(ignored);
@@ -164,6 +167,7 @@ impl Lost {
         outcome.promise(found.gaps == 0, "log entries cannot be read");
         outcome.promise(found.strangers == 0, "items bear numbers that were never sent");
         outcome.promise(journal.is_whole(), "journal or incidents lost something");
+        outcome.promise(!run.state_was_lost()?, "a start found no snapshot, and a trimmed log");
         if log_is_whole {
             let tally = found.tally(&sent.acknowledged);
             outcome.promise(tally.missing == 0, "acknowledged items are missing in the log");

@@ -23,6 +23,10 @@ use crate::serving::{Leftovers, Listening, Server};
 /// The agent ends within this time once it is killed.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 const FULL_FOR: Duration = Duration::from_millis(1_500);
+/// How a server says so.
+const STATE_LOST: &str = "no snapshot can be used and the log begins at";
+/// From the first byte of a snapshot to the end of what follows it.
+const SNAPSHOT_TAKES: Duration = Duration::from_millis(500);
 /// Telemetry that is dated a little off is in what is asked for, too.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -32,6 +36,8 @@ pub struct Plan {
     pub seed: u64,
     pub on_disk: bool,
     pub with_bucket: bool,
+    /// All cuts are of this kind.
+    pub only: Option<Cut>,
 }
 
 /// What a run gathers as it goes.
@@ -46,6 +52,7 @@ pub struct Run {
     pub disk: Option<Disk>,
     pub taken: Taken,
     pub times_full: u32,
+    only: Option<Cut>,
     pub bucket: Option<Bucket>,
     begun: Timestamp,
     leftovers: Leftovers,
@@ -63,7 +70,7 @@ pub struct Ended {
 
 impl Run {
     pub async fn begin(plan: Plan) -> Result<Run> {
-        let Plan { folder, seed, on_disk, with_bucket } = plan;
+        let Plan { folder, seed, on_disk, with_bucket, only } = plan;
         std::fs::create_dir_all(&folder)?;
         let disk = if on_disk { Some(Disk::mount(&folder.join("disk"), seed)?) } else { None };
         let bucket = match with_bucket {
@@ -83,6 +90,7 @@ impl Run {
             leftovers: Leftovers::of(&data),
             taken: Taken::default(),
             times_full: 0,
+            only,
             begun: server::clock::now(),
             folder,
             disk,
@@ -94,6 +102,11 @@ impl Run {
         data_in(&self.folder, self.disk.as_ref())
     }
 
+    /// Did a start say that what the loop had learnt is gone?
+    pub fn state_was_lost(&self) -> Result<bool> {
+        Ok(std::fs::read_to_string(self.folder.join("immune.log"))?.contains(STATE_LOST))
+    }
+
     fn spawn(&self) -> Result<Server> {
         let (config, log) = (self.folder.join("immune.yaml"), self.folder.join("immune.log"));
         Server::spawn(&self.programs, &config, &self.data(), &log)
@@ -102,7 +115,8 @@ impl Run {
     /// Starts the server and cuts it off, once.
     pub async fn cut(&mut self) -> Result<Cut> {
         let server = self.spawn()?;
-        let cut = Cut::draw(&mut self.generator);
+        let drawn = Cut::draw(&mut self.generator);
+        let cut = self.only.unwrap_or(drawn);
         if let (Cut::Starting, Some(start_s)) = (cut, self.starts_s.last()) {
             let delay = self.generator.random_range(0.0..start_s * 1.1);
             sleep(Duration::from_secs_f64(delay)).await;
@@ -112,6 +126,10 @@ impl Run {
         let cut = match cut {
             Cut::Saving => {
                 let delay = Duration::from_micros(self.generator.random_range(0..4_000));
+                // After the second, the log is trimmed in the belief that the first is there.
+                for _ in 1..self.generator.random_range(1..=3) {
+                    cuts::wait_for_saving(&self.data(), SNAPSHOT_TAKES).await?;
+                }
                 cuts::wait_for_saving(&self.data(), delay).await?;
                 Cut::Saving
             }

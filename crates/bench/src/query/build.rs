@@ -32,7 +32,8 @@ const RARE: usize = 10;
 const TRACES_MAX: usize = 256;
 const FLUSHED_WITHIN: Duration = Duration::from_secs(600);
 const SETTLED_WITHIN: Duration = Duration::from_secs(1_800);
-const QUIET: Duration = Duration::from_secs(15);
+/// A merge of large files takes a while, and is counted at its end.
+const QUIET: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const BUILT: &str = "built.json";
 
