@@ -35,8 +35,9 @@ use crate::{clock, hands, notify, probes, retention};
 /// Decoded it needs several times as much memory.
 const LOG_WAITING_BYTES_MAX: usize = 32 << 20;
 const ORDERS_MAX: usize = 1_000;
-/// Batches of log records that a slow reader of the live tail may be behind.
-const TAIL_BATCHES_MAX: usize = 256;
+/// Batches of log records that a slow reader of the live tail may be behind. They are held beside
+/// the bound on memory, so there are few: who is further behind is told what was missed.
+const TAIL_BATCHES_MAX: usize = 16;
 const TICK: Duration = Duration::from_secs(1);
 /// Requests that are open when the server stops get this long.
 const SERVING_ENDS_WITHIN: Duration = Duration::from_secs(15);

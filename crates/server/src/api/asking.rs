@@ -23,6 +23,7 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 /// A query is answered from what had been taken when it came; with the loop behind for longer than
 /// this, from what the loop has come to.
 const BARRIER_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// A point in time as people and programs write it: RFC 3339, `now`, or a duration before now.
 pub(super) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if text == "now" {
