@@ -10,9 +10,10 @@ use model::Timestamp;
 use serde::Serialize;
 use storage::query::language::Query as LogQuery;
 use storage::query::logs::{
-    BUCKETS_MAX, Cursor, Histogram, LogEntry, LogPage, LogSource, Order, PAGE_RECORDS_MAX, Search,
-    histogram, search_logs, tail,
+    BUCKETS_MAX, Cursor, Histogram, LogEntry, LogPage, Order, PAGE_RECORDS_MAX, Search, histogram,
+    search_logs, tail,
 };
+use storage::query::reading::Sources;
 use storage::schema::Table;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -53,9 +54,9 @@ pub(super) async fn search(State(app): State<App>, pairs: Pairs) -> Result<Json<
         return Err(Error::Invalid(format!("`limit`: write 1 to {PAGE_RECORDS_MAX}")));
     }
     let page = run(&app, move |store, limits| {
-        let source = LogSource::from(store.view(Table::Logs, from..to, None)?);
+        let view = store.view(Table::Logs, from..to, None)?;
         let search = Search { query: &query, range: from..to, order, limit, cursor };
-        search_logs(&source, &search, limits)
+        search_logs(&Sources::from(&view), &search, limits)
     });
     Ok(Json(page.await?))
 }
@@ -72,8 +73,8 @@ pub(super) async fn counts(State(app): State<App>, pairs: Pairs) -> Result<Json<
     // An open end is now: buckets until the end of time would all be empty but one.
     let to = to.min(clock::now()).max(Timestamp(from.as_nanos() + 1));
     let counts = run(&app, move |store, limits| {
-        let source = LogSource::from(store.view(Table::Logs, from..to, None)?);
-        histogram(&source, &query, from..to, buckets, limits)
+        let view = store.view(Table::Logs, from..to, None)?;
+        histogram(&Sources::from(&view), &query, from..to, buckets, limits)
     });
     Ok(Json(counts.await?))
 }

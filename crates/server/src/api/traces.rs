@@ -93,10 +93,17 @@ pub(super) async fn one(
         return Err(Error::Invalid(message));
     };
     let found = run(&app, move |store, limits: &Limits| {
-        let always = Timestamp::ZERO..Timestamp(u64::MAX);
-        asked(store, always, |sources| trace(sources, bytes, None, TRACE_SPANS_MAX, limits))
+        let view = store.view(Table::Spans, Timestamp::ZERO..Timestamp(u64::MAX), None)?;
+        let found = trace(&Sources::from(&view), bytes, None, TRACE_SPANS_MAX, limits)?;
+        Ok((found, view.missing))
     });
-    found.await?.map(Json).ok_or_else(|| Error::NotFound(format!("there is no trace {id}")))
+    match found.await? {
+        (Some(trace), _) => Ok(Json(trace)),
+        (None, 0) => Err(Error::NotFound(format!("there is no trace {id}"))),
+        (None, files) => Err(Error::NotFound(format!(
+            "there is no trace {id} in what can be read: {files} files cannot be found"
+        ))),
+    }
 }
 
 pub(super) async fn spans(State(app): State<App>, pairs: Pairs) -> Result<Json<SpansFound>, Error> {

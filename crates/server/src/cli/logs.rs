@@ -87,6 +87,7 @@ impl Logs {
         if let Some(why) = page["truncated"].as_str() {
             eprintln!("not all was looked at ({why}); ask for a shorter time");
         }
+        text::warn_of_missing_files(&page);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -164,4 +165,5 @@ fn print_counts(counts: &Value) {
     if let Some(why) = counts["truncated"].as_str() {
         eprintln!("not all was counted ({why}); ask for a shorter time");
     }
+    text::warn_of_missing_files(counts);
 }

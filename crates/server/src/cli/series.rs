@@ -69,6 +69,7 @@ impl Series {
         if found["truncated"] == true {
             eprintln!("there are more: raise --limit, or name labels");
         }
+        text::warn_of_missing_files(&found);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -91,6 +92,7 @@ fn print_metrics(listed: &Value) {
     if listed["truncated"] == true {
         eprintln!("there are more: ask for a shorter time");
     }
+    text::warn_of_missing_files(listed);
 }
 
 fn print_series(series: &Value) {

@@ -43,6 +43,16 @@ pub(super) fn paint(paint: Paint, text: &str) -> String {
     format!("\x1b[{code}m{text}\x1b[0m")
 }
 
+/// Says so where an answer cannot hold all that is stored.
+pub(super) fn warn_of_missing_files(answer: &serde_json::Value) {
+    if let Some(files @ 1..) = answer["scanned"]["missing_files"].as_u64() {
+        eprintln!(
+            "{files} files of this time cannot be found: what they hold is not shown; \
+             `immune status` says more"
+        );
+    }
+}
+
 /// Date and time to the second, UTC: what a list needs.
 pub(super) fn moment(at: model::Timestamp) -> String {
     let mut text = at.to_string();

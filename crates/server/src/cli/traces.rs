@@ -99,6 +99,7 @@ impl Traces {
         if let Some(why) = found["stopped"].as_str() {
             eprintln!("not all was looked at ({why}); ask for a shorter time");
         }
+        text::warn_of_missing_files(&found);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -176,6 +177,7 @@ fn print_trace(trace: &Value, shown: usize) {
     if trace["truncated"] == true {
         eprintln!("this is a part of the trace: it has more spans than are shown at once");
     }
+    text::warn_of_missing_files(trace);
 }
 
 fn indexes(value: &Value) -> Vec<u64> {

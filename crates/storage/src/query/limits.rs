@@ -38,6 +38,7 @@ pub struct Gauge {
     held_bytes: AtomicU64,
     files: AtomicU64,
     row_groups: AtomicU64,
+    missing_files: u64,
 }
 
 /// How much was looked at for an answer.
@@ -49,6 +50,8 @@ pub struct Scanned {
     pub row_groups: u64,
     /// Rows of which at least one column was read.
     pub rows: u64,
+    /// Files of the time asked for that cannot be found: what they hold is not in the answer.
+    pub missing_files: u64,
 }
 
 /// Why a query ended before it was done.
@@ -72,13 +75,15 @@ impl Limits {
         Limits { now, deadline, cancelled: Arc::default(), memory_bytes, rows }
     }
 
-    pub fn gauge(&self) -> Gauge {
+    /// Of a query to a view that lacks so many files.
+    pub fn gauge(&self, missing_files: u64) -> Gauge {
         Gauge {
             limits: self.clone(),
             rows: AtomicU64::new(0),
             held_bytes: AtomicU64::new(0),
             files: AtomicU64::new(0),
             row_groups: AtomicU64::new(0),
+            missing_files,
         }
     }
 }
@@ -144,6 +149,7 @@ impl Gauge {
             files: self.files.load(Ordering::Relaxed),
             row_groups: self.row_groups.load(Ordering::Relaxed),
             rows: self.rows.load(Ordering::Relaxed),
+            missing_files: self.missing_files,
         }
     }
 }
@@ -161,7 +167,7 @@ mod tests {
     #[test]
     fn a_query_stops_at_its_deadline() {
         let clock = Arc::new(AtomicU64::new(7));
-        let gauge = limits(&clock).gauge();
+        let gauge = limits(&clock).gauge(0);
         assert_eq!(gauge.check(), Ok(()));
         clock.store(17, Ordering::Relaxed);
         assert_eq!(gauge.check(), Err(Stopped::Deadline));
@@ -170,14 +176,14 @@ mod tests {
     #[test]
     fn a_query_stops_when_nobody_waits_for_it() {
         let limits = limits(&Arc::default());
-        let gauge = limits.gauge();
+        let gauge = limits.gauge(0);
         limits.cancelled.store(true, Ordering::Relaxed);
         assert_eq!(gauge.check(), Err(Stopped::Cancelled));
     }
 
     #[test]
     fn rows_and_memory_are_bounded_and_memory_is_given_back() {
-        let gauge = limits(&Arc::default()).gauge();
+        let gauge = limits(&Arc::default()).gauge(0);
         assert_eq!(gauge.charge_rows(5), Ok(()));
         assert_eq!(gauge.charge_rows(1), Err(Stopped::Rows { rows: 5 }));
         assert_eq!(gauge.hold(100), Ok(()));

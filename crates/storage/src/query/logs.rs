@@ -32,4 +32,3 @@ pub use entry::LogEntry;
 pub use histogram::{BUCKETS_MAX, Bucket, Histogram, histogram};
 pub use search::{LogPage, PAGE_RECORDS_MAX, Search, search_logs};
 pub use tail::{matches, tail};
-pub use units::{LogFile, LogSource, Opening};

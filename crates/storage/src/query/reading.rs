@@ -12,7 +12,7 @@ use arrow_select::filter::filter_record_batch;
 use model::Timestamp;
 use model::signal::TraceId;
 
-use super::Gauge;
+use super::{Gauge, Limits};
 use crate::Error;
 use crate::file::{OpenFile, Projection, RowFilter, Scan};
 use crate::rows::Texts;
@@ -22,12 +22,17 @@ use crate::store::{FileEntry, View};
 pub trait StoredFile {
     /// First and last time of its rows, both inclusive.
     fn times(&self) -> (Timestamp, Timestamp);
+    fn rows(&self) -> u64;
     fn open(&self) -> Result<Arc<OpenFile>, Error>;
 }
 
 impl StoredFile for FileEntry {
     fn times(&self) -> (Timestamp, Timestamp) {
         (self.time_min, self.time_max)
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows
     }
 
     fn open(&self) -> Result<Arc<OpenFile>, Error> {
@@ -39,7 +44,9 @@ impl StoredFile for FileEntry {
 pub struct Sources<'a> {
     pub hot: &'a [RecordBatch],
     /// The one that ends last is first.
-    files: Vec<&'a dyn StoredFile>,
+    pub files: Vec<&'a dyn StoredFile>,
+    /// Files that should be there and cannot be found.
+    missing: u64,
 }
 
 /// Which rows are wanted at most: what parts are left out by.
@@ -92,7 +99,8 @@ pub type Each<'f> = &'f mut dyn FnMut(RecordBatch) -> Result<(), Error>;
 impl<'a> From<&'a View> for Sources<'a> {
     fn from(view: &'a View) -> Sources<'a> {
         let files = view.files.iter().map(|file| file.as_ref() as &dyn StoredFile);
-        Sources::new(&view.hot, files.collect())
+        let missing = view.missing as u64;
+        Sources { missing, ..Sources::new(&view.hot, files.collect()) }
     }
 }
 
@@ -105,13 +113,12 @@ impl<'a> Ask<'a> {
 impl<'a> Sources<'a> {
     pub fn new(hot: &'a [RecordBatch], mut files: Vec<&'a dyn StoredFile>) -> Sources<'a> {
         files.sort_by_key(|file| std::cmp::Reverse(file.times().1));
-        Sources { hot, files }
+        Sources { hot, files, missing: 0 }
     }
 
-    /// All that a view of the store shows.
-    pub fn of(view: &'a View) -> Sources<'a> {
-        let files = view.files.iter().map(|file| &**file as &dyn StoredFile).collect();
-        Sources::new(&view.hot, files)
+    /// Of one query to these.
+    pub fn gauge(&self, limits: &Limits) -> Arc<Gauge> {
+        Arc::new(limits.gauge(self.missing))
     }
 
     /// Calls `each` with the parts that can have rows from `from` until before `to`, hot ones
@@ -142,7 +149,7 @@ impl<'a> Sources<'a> {
             let open = file.open()?;
             gauge.count_file();
             let mut parts: Vec<Part<'_>> =
-                (0..open.row_groups()).map(|group| group_part(&open, at, group)).collect();
+                (0..open.row_groups()).map(|group| Part::of_group(&open, at, group)).collect();
             parts.retain(|part| part.time_min < to && part.time_max >= from);
             parts.sort_by_key(|part| std::cmp::Reverse(part.time_max));
             for part in &parts {
@@ -160,7 +167,9 @@ impl<'a> Sources<'a> {
     pub fn part(&self, locator: Locator) -> Result<Part<'_>, Error> {
         Ok(match locator {
             Locator::Hot(at) => self.hot_part(at),
-            Locator::RowGroup(file, group) => group_part(&self.files[file].open()?, file, group),
+            Locator::RowGroup(file, group) => {
+                Part::of_group(&self.files[file].open()?, file, group)
+            }
         })
     }
 
@@ -174,17 +183,26 @@ impl<'a> Sources<'a> {
     }
 }
 
-fn group_part(open: &Arc<OpenFile>, file: usize, group: usize) -> Part<'static> {
-    let (time_min, time_max) = open.row_group_times(group);
-    Part {
-        locator: Locator::RowGroup(file, group),
-        time_min,
-        time_max,
-        content: Content::RowGroup(Arc::clone(open), group),
-    }
-}
-
 impl Part<'_> {
+    /// A row group of the file with this number.
+    pub fn of_group(open: &Arc<OpenFile>, file: usize, group: usize) -> Part<'static> {
+        let (time_min, time_max) = open.row_group_times(group);
+        Part {
+            locator: Locator::RowGroup(file, group),
+            time_min,
+            time_max,
+            content: Content::RowGroup(Arc::clone(open), group),
+        }
+    }
+
+    /// Smallest and largest number of severity of log records, where a file tells.
+    pub fn severities(&self) -> Option<(i32, i32)> {
+        match &self.content {
+            Content::Batch(_) => None,
+            Content::RowGroup(file, group) => file.row_group_severities(*group),
+        }
+    }
+
     /// Calls `each` with the rows that pass all `stages`, and those of their columns that are named
     /// (all where none are; rows in memory always have all). The stages must test by themselves
     /// what `ask` only prunes by.
@@ -206,6 +224,12 @@ impl Part<'_> {
     }
 }
 
+/// The rows that are kept.
+pub fn filtered(batch: &RecordBatch, kept: &BooleanArray) -> Result<RecordBatch, Error> {
+    filter_record_batch(batch, kept)
+        .map_err(|source| Error::Columns { operation: "leave out rows", source })
+}
+
 fn read_batch(
     batch: &RecordBatch,
     stages: &[Stage],
@@ -217,8 +241,7 @@ fn read_batch(
     for stage in stages {
         let kept = stage.keep(&batch)?;
         if kept.true_count() < batch.num_rows() {
-            batch = filter_record_batch(&batch, &kept)
-                .map_err(|source| Error::Columns { operation: "leave out rows", source })?;
+            batch = filtered(&batch, &kept)?;
         }
         if batch.num_rows() == 0 {
             return Ok(());
@@ -241,11 +264,12 @@ fn read_group(
     }
     gauge.count_row_group();
     let refused = Refused::default();
-    let is_all_time = ask.from == Timestamp::ZERO && ask.to == Timestamp(u64::MAX);
+    let (first, last) = file.row_group_times(group);
+    let is_within = ask.from <= first && last < ask.to;
     let scan = Scan {
         row_groups: Some(vec![group]),
         columns: if columns.is_empty() { Projection::All } else { Projection::of(columns) },
-        time: (!is_all_time).then_some(ask.from..ask.to),
+        time: (!is_within).then_some(ask.from..ask.to),
         service: ask.service.map(str::to_owned),
         metric: ask.metric.map(str::to_owned),
         filters: filters(stages, gauge, &refused),
@@ -254,7 +278,12 @@ fn read_group(
     for batch in file.scan(scan) {
         gauge.check()?;
         match batch {
-            Ok(batch) => each(batch)?,
+            Ok(batch) => {
+                if stages.is_empty() {
+                    gauge.charge_rows(batch.num_rows() as u64)?;
+                }
+                each(batch)?;
+            }
             Err(error) => return Err(taken(&refused).unwrap_or(error)),
         }
     }

@@ -158,7 +158,7 @@ pub fn series(
         None if query.functions.is_empty() => None,
         None => return Err(bad("a function needs a step".to_owned())),
     };
-    let gauge = std::sync::Arc::new(limits.gauge());
+    let gauge = sources.gauge(limits);
     // How much grew from the first border on, and until the last one, is told by the points beyond.
     let (from, to) = match &grid {
         None => (query.from, query.to),

@@ -92,7 +92,7 @@ pub fn search_spans(
         let reason = "the cursor is of a question with another order".to_owned();
         return Err(Error::BadQuery { reason });
     }
-    let gauge = Arc::new(limits.gauge());
+    let gauge = sources.gauge(limits);
     // One more than asked for tells whether there is a next page.
     let seen = query.after.as_ref().map_or(0, |cursor| cursor.seen as usize);
     let mut best = Best::new(query.order, query.limit + seen + 1);
@@ -108,7 +108,7 @@ pub fn search_spans(
     let is_last = found.len() <= query.limit;
     found.truncate(query.limit);
     let next = if is_last { None } else { Cursor::after(&found, query.after.as_ref()) };
-    let fetching = if stopped.is_some() { Arc::new(grace(limits).gauge()) } else { gauge.clone() };
+    let fetching = if stopped.is_some() { sources.gauge(&grace(limits)) } else { gauge.clone() };
     let rows = fetch(sources, &found, &fetching)?;
     let mut resources = Resources::default();
     let spans = rows.iter().map(|row| SpanRecord::of(row, &mut resources)).collect();

@@ -24,9 +24,20 @@ pub struct TestFile {
     times: (Timestamp, Timestamp),
 }
 
+impl TestFile {
+    pub fn open(written: &file::Written, source: impl Source + 'static) -> TestFile {
+        let open = Arc::new(OpenFile::open(Arc::new(source)).unwrap());
+        TestFile { open, times: (written.time_min, written.time_max) }
+    }
+}
+
 impl StoredFile for TestFile {
     fn times(&self) -> (Timestamp, Timestamp) {
         self.times
+    }
+
+    fn rows(&self) -> u64 {
+        self.open.rows()
     }
 
     fn open(&self) -> Result<Arc<OpenFile>, Error> {
@@ -101,9 +112,8 @@ impl Stored {
         let written = file::write(self.table, self.batches(batch), &mut place, options).unwrap();
         for file in written {
             let local = LocalFile::open(&file.path).unwrap();
-            let source = Arc::new(Counting { local, counts: Arc::clone(&self.counts) });
-            let open = Arc::new(OpenFile::open(source).unwrap());
-            self.files.push(TestFile { open, times: (file.time_min, file.time_max) });
+            let source = Counting { local, counts: Arc::clone(&self.counts) };
+            self.files.push(TestFile::open(&file, source));
         }
     }
 

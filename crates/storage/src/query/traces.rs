@@ -83,7 +83,7 @@ pub fn trace(
 ) -> Result<Option<Trace>, Error> {
     check_limit(spans_max, SPANS_MAX)?;
     let (from, to) = hint.unwrap_or((Timestamp::ZERO, Timestamp(u64::MAX)));
-    let gauge = Arc::new(limits.gauge());
+    let gauge = sources.gauge(limits);
     let mut found = Found { spans: Vec::new(), spans_max, truncated: false };
     let stopped = match collect(sources, id, from, to, &gauge, &mut found) {
         Ok(()) => None,
@@ -223,7 +223,7 @@ pub fn search_traces(
 ) -> Result<TracesFound, Error> {
     query.filter.check()?;
     check_limit(query.limit, LIMIT_MAX)?;
-    let gauge = Arc::new(limits.gauge());
+    let gauge = sources.gauge(limits);
     let mut best = BestTraces::new(query.limit + 1);
     let mut stopped = match find(sources, query, &gauge, &mut best) {
         Ok(()) => None,
@@ -232,7 +232,7 @@ pub fn search_traces(
     let more = best.by_rank.len() > query.limit;
     let chosen: Vec<best::Rank> = best.by_rank.into_iter().rev().take(query.limit).collect();
     let mut summaries = summary::Summaries::new(&chosen);
-    let reading = if stopped.is_some() { Arc::new(grace(limits).gauge()) } else { gauge.clone() };
+    let reading = if stopped.is_some() { sources.gauge(&grace(limits)) } else { gauge.clone() };
     if let Err(error) = summaries.read(sources, &query.filter, &reading) {
         let why = partial(error)?;
         stopped = stopped.or(Some(why));

@@ -4,7 +4,6 @@
 //! severity, the file's statistics are the answer and nothing is read.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use model::Timestamp;
@@ -12,10 +11,11 @@ use serde::Serialize;
 
 use super::read::Read;
 use super::stored::StoredRows;
-use super::units::{LogSource, Unit, Units};
+use super::units::{Unit, Units};
 use crate::Error;
 use crate::query::language::{Expression, Query, Severity};
 use crate::query::limits::{Limits, Scanned, Stopped};
+use crate::query::reading::Sources;
 
 pub const BUCKETS_MAX: usize = 1_000;
 
@@ -66,18 +66,18 @@ impl Bucket {
 /// Counts the matching records of a time in `buckets` parts of equal length; fewer where the time
 /// has fewer nanoseconds.
 pub fn histogram(
-    source: &LogSource,
+    sources: &Sources<'_>,
     query: &Query,
     range: Range<Timestamp>,
     buckets: usize,
     limits: &Limits,
 ) -> Result<Histogram, Error> {
-    let gauge = Arc::new(limits.gauge());
+    let gauge = sources.gauge(limits);
     let mut counted = Counted::new(&range, buckets);
     let columns = vec!["time", "severity_number", "severity_text"];
-    let read = Read::new(query, Some(columns), &gauge);
+    let read = Read::new(query, columns, &gauge);
     let mut count_all = || -> Result<(), Error> {
-        let mut units = Units::of(source, query, &range, &gauge)?;
+        let mut units = Units::of(sources, query, &range, &gauge)?;
         units.open(&range)?;
         for unit in &units.units {
             gauge.check()?;
@@ -133,7 +133,7 @@ impl Counted {
     }
 
     /// Counts all rows of a part without reading it, where that can be told.
-    fn add_unit(&mut self, unit: &Unit) -> bool {
+    fn add_unit(&mut self, unit: &Unit<'_>) -> bool {
         let Some((min, max)) = unit.severities() else { return false };
         // A record without a number may have a text.
         if min <= 0 || !unit.is_within(&self.range) {

@@ -15,11 +15,12 @@ use serde::Serialize;
 
 use super::LogEntry;
 use super::cursor::{Cursor, Key, Order};
-use super::read::{Read, filtered};
-use super::units::{LogSource, Units};
+use super::read::Read;
+use super::units::Units;
 use crate::Error;
 use crate::query::language::Query;
 use crate::query::limits::{Gauge, Limits, Scanned, Stopped};
+use crate::query::reading::{Sources, filtered};
 use crate::rows::{self, Times};
 
 /// Most records of a page.
@@ -55,11 +56,11 @@ pub struct LogPage {
 
 /// Searches a view of the table of log records.
 pub fn search_logs(
-    source: &LogSource,
+    sources: &Sources<'_>,
     search: &Search<'_>,
     limits: &Limits,
 ) -> Result<LogPage, Error> {
-    let gauge = Arc::new(limits.gauge());
+    let gauge = sources.gauge(limits);
     let mut range = search.range.clone();
     if let Some(cursor) = &search.cursor {
         let after = Timestamp(cursor.key.time.as_nanos().saturating_add(1));
@@ -75,7 +76,7 @@ pub fn search_logs(
         found: Vec::new(),
         gauge: &gauge,
     };
-    let stopped = match run.slices(source) {
+    let stopped = match run.slices(sources) {
         Ok(()) => None,
         Err(Error::Stopped(stopped)) if stopped != Stopped::Cancelled => Some(stopped),
         Err(error) => return Err(error),
@@ -95,9 +96,9 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn slices(&mut self, source: &LogSource) -> Result<(), Error> {
-        let read = Read::new(self.search.query, None, self.gauge);
-        let mut units = Units::of(source, self.search.query, &self.rest, self.gauge)?;
+    fn slices(&mut self, sources: &Sources<'_>) -> Result<(), Error> {
+        let read = Read::new(self.search.query, Vec::new(), self.gauge);
+        let mut units = Units::of(sources, self.search.query, &self.rest, self.gauge)?;
         let mut rows = SLICE_ROWS_MIN.max(self.wanted as u64);
         while self.rest.start < self.rest.end && self.found.len() < self.wanted {
             self.gauge.check()?;

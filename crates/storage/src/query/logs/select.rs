@@ -4,12 +4,9 @@
 //! once; words of a dictionary are judged once each. Terms of which nothing can be gained so are
 //! tested row by row. What AND has dropped is not looked at again.
 
-use std::ops::Range;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
-use model::Timestamp;
 
 use super::stored::{StoredRows, columns_of_term};
 use crate::Error;
@@ -21,17 +18,11 @@ use crate::schema::LOG_TEXTS;
 /// With fewer rows left than one in this many, texts are tested row by row.
 const FEW: usize = 16;
 
-/// Which rows match, and lie in the time where one is given.
-pub fn matching(
-    query: &Query,
-    batch: &RecordBatch,
-    range: Option<&Range<Timestamp>>,
-) -> Result<Vec<bool>, Error> {
+/// Drops rows that do not match.
+pub fn narrow(query: &Query, batch: &RecordBatch, kept: &mut [bool]) -> Result<(), Error> {
     let rows = StoredRows::of(batch)?;
-    let is_in_time = |row| range.is_none_or(|range| range.contains(&rows.time(row)));
-    let mut kept: Vec<bool> = (0..batch.num_rows()).map(is_in_time).collect();
-    Select { batch, rows }.narrow(query.expression(), &mut kept);
-    Ok(kept)
+    Select { batch, rows }.narrow(query.expression(), kept);
+    Ok(())
 }
 
 /// The same expression with cheap terms before costly ones in each AND and OR.

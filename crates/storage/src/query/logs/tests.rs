@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow_array::RecordBatch;
 use model::Timestamp;
 use model::signal::{
     AnyValue, Attributes, Batch, Group, InstrumentationScope, LogRecord, Resource,
@@ -11,9 +12,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::columns::Hot;
-use crate::file::{self, LocalFile, OpenFile, Options};
+use crate::file::{self, LocalFile, Options};
 use crate::query::language::Query;
 use crate::query::limits::{Limits, Now, Stopped};
+use crate::query::reading::{Sources, StoredFile};
+use crate::query::testing::TestFile;
 use crate::schema::Table;
 
 const ARRIVAL: Timestamp = Timestamp(1_000_000);
@@ -26,8 +29,15 @@ const CASES: u32 = 12;
 type Split = Vec<usize>;
 
 struct Stored {
-    source: LogSource,
+    hot: Vec<RecordBatch>,
+    files: Vec<TestFile>,
     _folder: tempfile::TempDir,
+}
+
+impl Stored {
+    fn sources(&self) -> Sources<'_> {
+        Sources::new(&self.hot, self.files.iter().map(|file| file as &dyn StoredFile).collect())
+    }
 }
 
 /// Batches of place 0 are in memory; those of each other place in a file, in small row groups and
@@ -38,14 +48,14 @@ fn store(batches: &[Batch], split: &Split) -> Stored {
 
 fn store_in_groups(batches: &[Batch], split: &Split, rows: usize) -> Stored {
     let folder = tempfile::tempdir().unwrap();
-    let mut source = LogSource::default();
+    let (mut in_memory, mut files) = (Vec::new(), Vec::new());
     for place in 0..=split.iter().copied().max().unwrap_or(0) {
         let mut hot = Hot::new();
         for (batch, _) in batches.iter().zip(split).filter(|(_, at)| **at == place) {
             hot.append(batch, ARRIVAL).unwrap();
         }
         if place == 0 {
-            source.hot = hot.snapshot(Table::Logs, None).unwrap();
+            in_memory = hot.snapshot(Table::Logs, None).unwrap();
             continue;
         }
         let options = Options {
@@ -59,16 +69,11 @@ fn store_in_groups(batches: &[Batch], split: &Split, rows: usize) -> Stored {
         let written =
             file::write(Table::Logs, hot.take().unwrap().logs, &mut at, &options).unwrap();
         for written in written {
-            let open = OpenFile::open(Arc::new(LocalFile::open(&written.path).unwrap())).unwrap();
-            source.files.push(LogFile {
-                rows: written.rows,
-                time_min: written.time_min,
-                time_max: written.time_max,
-                file: Opening::Open(Arc::new(open)),
-            });
+            let source = LocalFile::open(&written.path).unwrap();
+            files.push(TestFile::open(&written, source));
         }
     }
-    Stored { source, _folder: folder }
+    Stored { hot: in_memory, files, _folder: folder }
 }
 
 fn limits() -> Limits {
@@ -90,13 +95,13 @@ fn naive(batches: &[Batch], query: &Query, order: Order) -> Vec<LogEntry> {
 }
 
 /// All pages, one after the other.
-fn pages(source: &LogSource, query: &Query, order: Order, limit: usize) -> Vec<LogEntry> {
+fn pages(sources: &Sources<'_>, query: &Query, order: Order, limit: usize) -> Vec<LogEntry> {
     let mut found = Vec::new();
     let mut cursor = None;
     loop {
         let range = Timestamp::ZERO..END;
         let search = Search { query, range, order, limit, cursor };
-        let page = search_logs(source, &search, &limits()).unwrap();
+        let page = search_logs(sources, &search, &limits()).unwrap();
         assert_eq!(page.truncated, None);
         assert!(page.records.len() == limit || page.next.is_none());
         found.extend(page.records);
@@ -115,12 +120,12 @@ fn check(
     let query = Query::parse(query).unwrap();
     for order in [Order::Newest, Order::Oldest] {
         let expected = naive(batches, &query, order);
-        let found = pages(&stored.source, &query, order, limit);
+        let found = pages(&stored.sources(), &query, order, limit);
         prop_assert_eq!(&found, &expected, "{} {:?}", query, order);
     }
     let expected = naive(batches, &query, Order::Oldest);
     let range = Timestamp(10)..END;
-    let counted = histogram(&stored.source, &query, range, 7, &limits()).unwrap();
+    let counted = histogram(&stored.sources(), &query, range, 7, &limits()).unwrap();
     prop_assert_eq!(counted.buckets.len(), 7);
     for bucket in &counted.buckets {
         let inside = |entry: &&LogEntry| (bucket.start..bucket.end).contains(&entry.time);
@@ -327,7 +332,7 @@ fn search(stored: &Stored, query: &str, limits: &Limits) -> LogPage {
     let query = Query::parse(query).unwrap();
     let range = Timestamp::ZERO..Timestamp(1 << 40);
     let search = Search { query: &query, range, order: Order::Newest, limit: 10, cursor: None };
-    search_logs(&stored.source, &search, limits).unwrap()
+    search_logs(&stored.sources(), &search, limits).unwrap()
 }
 
 #[test]
@@ -373,7 +378,7 @@ fn a_search_that_runs_out_of_rows_goes_on_where_it_stopped() {
         let range = Timestamp::ZERO..Timestamp(1 << 40);
         let search = Search { query: &query, range, order: Order::Newest, limit: 4, cursor };
         let limits = Limits { rows: 40_000, ..limits() };
-        let page = search_logs(&stored.source, &search, &limits).unwrap();
+        let page = search_logs(&stored.sources(), &search, &limits).unwrap();
         stops += usize::from(page.truncated == Some(Stopped::Rows { rows: 40_000 }));
         found.extend(page.records.iter().map(|entry| entry.time.as_nanos()));
         cursor = page.next;
@@ -393,7 +398,7 @@ fn a_search_that_nobody_waits_for_is_an_error() {
     let query = Query::all();
     let range = Timestamp::ZERO..END;
     let search = Search { query: &query, range, order: Order::Newest, limit: 1, cursor: None };
-    let error = search_logs(&stored.source, &search, &limits).unwrap_err();
+    let error = search_logs(&stored.sources(), &search, &limits).unwrap_err();
     assert!(matches!(error, crate::Error::Stopped(Stopped::Cancelled)), "{error}");
 }
 
@@ -401,7 +406,7 @@ fn a_search_that_nobody_waits_for_is_an_error() {
 fn a_histogram_of_everything_reads_no_rows_where_statistics_tell() {
     let stored = store(&[many("a", 1, 1_600, |_| "x".into())], &vec![1]);
     let all = Timestamp(0)..Timestamp(10_000);
-    let counted = histogram(&stored.source, &Query::all(), all, 1, &limits()).unwrap();
+    let counted = histogram(&stored.sources(), &Query::all(), all, 1, &limits()).unwrap();
     assert_eq!((counted.total, counted.buckets[0].info), (1_600, 1_600));
     assert_eq!(counted.scanned.rows, 0);
 }

@@ -6,7 +6,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use model::Timestamp;
 use model::signal::TraceId;
 
@@ -15,88 +14,54 @@ use crate::Error;
 use crate::file::OpenFile;
 use crate::query::language::{Hints, Needs, Query};
 use crate::query::limits::Gauge;
+use crate::query::reading::{Locator, Part, Sources};
 use crate::rows::Times;
-use crate::store::{FileEntry, View};
 
-/// What a query of log records reads: a consistent view of the table.
-#[derive(Default)]
-pub struct LogSource {
-    pub hot: Vec<RecordBatch>,
-    pub files: Vec<LogFile>,
-}
-
-/// A file that is opened when its time comes.
-pub struct LogFile {
-    pub rows: u64,
-    /// Of its first and last record, both inclusive.
-    pub time_min: Timestamp,
-    pub time_max: Timestamp,
-    pub file: Opening,
-}
-
-pub enum Opening {
-    Entry(Arc<FileEntry>),
-    Open(Arc<OpenFile>),
-}
-
-/// A part that can be read.
-pub struct Unit {
+/// A part that can be read, or a file that is opened when its time comes.
+pub struct Unit<'a> {
     /// First and last time, both inclusive.
     pub first: Timestamp,
     pub last: Timestamp,
     rows: u64,
-    place: Place,
+    place: Place<'a>,
 }
 
-enum Place {
-    Hot(RecordBatch),
-    /// By its number in the source.
+enum Place<'a> {
+    Part(Part<'a>),
+    /// By its number among the sources' files.
     Closed(usize),
-    Group(Arc<OpenFile>, usize),
 }
 
-/// The parts of a source that may hold matches.
+/// The parts of the sources that may hold matches.
 pub struct Units<'a> {
-    source: &'a LogSource,
+    sources: &'a Sources<'a>,
     needs: Needs,
     gauge: &'a Gauge,
-    pub units: Vec<Unit>,
-}
-
-impl From<View> for LogSource {
-    fn from(view: View) -> LogSource {
-        let file = |entry: Arc<FileEntry>| LogFile {
-            rows: entry.rows,
-            time_min: entry.time_min,
-            time_max: entry.time_max,
-            file: Opening::Entry(entry),
-        };
-        LogSource { hot: view.hot, files: view.files.into_iter().map(file).collect() }
-    }
+    pub units: Vec<Unit<'a>>,
 }
 
 impl<'a> Units<'a> {
     pub fn of(
-        source: &'a LogSource,
+        sources: &'a Sources<'a>,
         query: &Query,
         range: &Range<Timestamp>,
         gauge: &'a Gauge,
     ) -> Result<Units<'a>, Error> {
         let mut units = Vec::new();
-        for batch in &source.hot {
+        for (number, batch) in sources.hot.iter().enumerate() {
             let rows = batch.num_rows();
             let times = Times::of(batch, "time")?;
             let times = (0..rows).map(|row| times.get(row).unwrap_or_default());
             let Some((first, last)) = bounds(times) else { continue };
-            let place = Place::Hot(batch.clone());
+            let place = Place::Part(sources.part(Locator::Hot(number))?);
             units.push(Unit { first, last, rows: rows as u64, place });
         }
-        for (index, file) in source.files.iter().enumerate() {
-            let (first, last) = (file.time_min, file.time_max);
-            units.push(Unit { first, last, rows: file.rows, place: Place::Closed(index) });
+        for (number, file) in sources.files.iter().enumerate() {
+            let (first, last) = file.times();
+            units.push(Unit { first, last, rows: file.rows(), place: Place::Closed(number) });
         }
         units.retain(|unit| unit.overlaps(range));
-        Ok(Units { source, needs: Needs::of(query), gauge, units })
+        Ok(Units { sources, needs: Needs::of(query), gauge, units })
     }
 
     /// How many rows lie in the time, were they spread evenly over each part's.
@@ -118,9 +83,9 @@ impl<'a> Units<'a> {
         let mut units = Vec::with_capacity(self.units.len());
         for unit in std::mem::take(&mut self.units) {
             match unit.place {
-                Place::Closed(index) if unit.overlaps(range) => {
+                Place::Closed(number) if unit.overlaps(range) => {
                     opened = true;
-                    self.open_one(index, &mut units)?;
+                    self.open_one(number, &mut units)?;
                 }
                 _ => units.push(unit),
             }
@@ -129,21 +94,18 @@ impl<'a> Units<'a> {
         Ok(opened)
     }
 
-    fn open_one(&self, index: usize, units: &mut Vec<Unit>) -> Result<(), Error> {
-        let Some(file) = self.source.files.get(index) else { return Ok(()) };
-        let file = match &file.file {
-            Opening::Entry(entry) => entry.open()?,
-            Opening::Open(file) => Arc::clone(file),
-        };
+    fn open_one(&self, number: usize, units: &mut Vec<Unit<'a>>) -> Result<(), Error> {
+        let Some(file) = self.sources.files.get(number) else { return Ok(()) };
+        let file = file.open()?;
         self.gauge.count_file();
         for group in 0..file.row_groups() {
             // Filters of a remote file are read over the network.
             self.gauge.check()?;
             if self.needs.may_match(&GroupHints { file: &file, group })? {
-                let (first, last) = file.row_group_times(group);
+                let part = Part::of_group(&file, number, group);
+                let (first, last) = (part.time_min, part.time_max);
                 let rows = file.row_group_rows(group);
-                let place = Place::Group(Arc::clone(&file), group);
-                units.push(Unit { first, last, rows, place });
+                units.push(Unit { first, last, rows, place: Place::Part(part) });
             }
         }
         Ok(())
@@ -154,7 +116,7 @@ impl<'a> Units<'a> {
     }
 }
 
-impl Unit {
+impl Unit<'_> {
     pub fn overlaps(&self, range: &Range<Timestamp>) -> bool {
         self.first < range.end && self.last >= range.start
     }
@@ -176,8 +138,7 @@ impl Unit {
         found: &mut read::Take<'_>,
     ) -> Result<(), Error> {
         match &self.place {
-            Place::Hot(batch) => read.batch(batch, range, found),
-            Place::Group(file, group) => read.row_group(file, *group, range, found),
+            Place::Part(part) => read.part(part, self.is_within(range), range, found),
             // Files that reach into the time were opened before.
             Place::Closed(_) => Ok(()),
         }
@@ -186,8 +147,8 @@ impl Unit {
     /// Smallest and largest number of severity, where the file tells.
     pub fn severities(&self) -> Option<(i32, i32)> {
         match &self.place {
-            Place::Group(file, group) => file.row_group_severities(*group),
-            Place::Hot(_) | Place::Closed(_) => None,
+            Place::Part(part) => part.severities(),
+            Place::Closed(_) => None,
         }
     }
 }

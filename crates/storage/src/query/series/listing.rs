@@ -54,7 +54,7 @@ pub fn metrics(
     limits: &Limits,
 ) -> Result<Listed<MetricRecord>, Error> {
     check_limit(max, LISTED_MAX)?;
-    let gauge = Arc::new(limits.gauge());
+    let gauge = sources.gauge(limits);
     let columns =
         ["metric", "kind", "unit", "description", "temporality", "monotonic", "points", "series"];
     let mut found: BTreeMap<(String, String, String), MetricRecord> = BTreeMap::new();
@@ -131,7 +131,7 @@ fn list(
     tell: impl Fn(BTreeMap<String, String>) -> Vec<String>,
 ) -> Result<Listed<String>, Error> {
     check_limit(max, LISTED_MAX)?;
-    let gauge = Arc::new(limits.gauge());
+    let gauge = sources.gauge(limits);
     let mut columns = labels::COLUMNS.to_vec();
     columns.push("series");
     let mut found: BTreeSet<String> = BTreeSet::new();

@@ -43,7 +43,7 @@ pub fn span_stats(
 ) -> Result<SpanStats, Error> {
     filter.check()?;
     let grid = Grid::new(filter.from, filter.to, step)?;
-    let gauge = Arc::new(limits.gauge());
+    let gauge = sources.gauge(limits);
     let counts = |window: usize| SpanCount { time: grid.time(window), spans: 0, errors: 0 };
     let mut windows: Vec<SpanCount> = (0..grid.windows()).map(counts).collect();
     let stages = filter.stages();
