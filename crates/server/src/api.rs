@@ -39,16 +39,17 @@ use model::human::HumanDuration;
 use receivers::Counters;
 use storage::store::Store;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{Semaphore, watch};
 
 pub use auth::{Role, may_ingest};
 pub use error::Error;
 
 use crate::config::Config;
 use crate::drills::Drills;
-use crate::driver::{self, Arrived, Handle};
+use crate::driver::{self, Handle};
 use crate::hands::Hands;
 use crate::journal::{self, Journal};
+use crate::tail::Tail;
 
 /// Largest request body: an experiment file.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -74,7 +75,7 @@ pub struct Shared {
     /// Becomes true when the server ends: what would never end by itself ends then.
     pub stopping: watch::Receiver<bool>,
     /// Log records as they are taken.
-    pub tail: broadcast::Sender<Arrived>,
+    pub tail: Arc<Tail>,
 }
 
 /// Who may do what costs much, at a time.

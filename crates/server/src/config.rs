@@ -26,8 +26,9 @@ pub use storage::{Objects, Queries, Storage};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Bound on the memory of telemetry, wherever it is held: half for receivers, three eighths for
-    /// what is not in files yet, the rest for queries. At it receivers shed load.
+    /// Bound on the memory of the server: three eighths for receivers, a quarter for what is not in
+    /// files yet, an eighth for queries, the rest for the program and what the loop knows. At it
+    /// receivers shed load.
     pub memory: receivers::ByteSize,
     pub storage: Storage,
     pub api: Api,
@@ -46,7 +47,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            memory: receivers::ByteSize::mib(768),
+            memory: receivers::ByteSize::mib(1024),
             storage: Storage::default(),
             api: Api::default(),
             receivers: receivers::Config::default(),
@@ -176,13 +177,13 @@ impl Config {
     /// What the receivers are told: their own limits, as far as the memory allows.
     pub fn otlp(&self) -> receivers::config::Otlp {
         let mut otlp = self.receivers.otlp.clone();
-        otlp.limits = otlp.limits.at_most(&receivers::config::Limits::within(self.eighths(4)));
+        otlp.limits = otlp.limits.at_most(&receivers::config::Limits::within(self.eighths(3)));
         otlp
     }
 
     /// What the store of telemetry is told.
     pub fn store(&self) -> ::storage::store::Config {
-        self.storage.store(self.eighths(3).as_usize())
+        self.storage.store(self.eighths(2).as_usize())
     }
 
     /// Memory of one query, of those that run at a time.

@@ -15,15 +15,15 @@ use std::thread::JoinHandle;
 pub use health::Health;
 
 use engine::{Command, Core, Entry};
-use model::signal::Batch;
-use model::{Action, Timestamp};
+use model::Action;
 use receivers::MemoryGuard;
 use storage::store::Store;
 use storage::{Committer, Priority, Refused, Reservation};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::journal::Journal;
 use crate::state::DataFolder;
+use crate::tail::Tail;
 use crate::{clock, entry};
 
 /// Entries that are durable and wait for the loop. Full, the log waits, and receivers shed load.
@@ -41,9 +41,6 @@ pub enum Error {
 
 type Question = Box<dyn FnOnce(&Core) + Send>;
 type Reply = oneshot::Sender<Result<String, String>>;
-
-/// A batch and when it arrived.
-pub type Arrived = (Timestamp, Arc<Batch>);
 
 /// What counts as held until loop and store have taken an entry.
 type Held = (Reservation, Option<MemoryGuard>);
@@ -66,7 +63,7 @@ pub struct Driver {
     pub position: u64,
     pub store: Arc<Store>,
     /// Log records as they are taken, for those who follow them.
-    pub tail: broadcast::Sender<Arrived>,
+    pub tail: Arc<Tail>,
     pub journal: Arc<Journal>,
     pub folder: DataFolder,
     pub log_bytes_max: u64,

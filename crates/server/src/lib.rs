@@ -21,6 +21,8 @@ pub mod state;
 
 pub mod samples;
 
+pub mod tail;
+
 pub mod driver;
 
 pub mod ingest;

@@ -18,26 +18,24 @@ use storage::Committer;
 use storage::reserve::DiskWatch;
 use storage::store::{self, Store};
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::api::{self, Shared};
 use crate::config::Config;
 use crate::drills::Drills;
-use crate::driver::{self, Arrived, Driver, Handle};
+use crate::driver::{self, Driver, Handle};
 use crate::ingest::Ingest;
 use crate::journal::Journal;
 use crate::state::{DataFolder, Recovered};
+use crate::tail::Tail;
 use crate::{clock, hands, notify, probes, retention};
 
 /// Telemetry that may wait to be durable and taken by the loop; above it receivers shed load.
 /// Decoded it needs several times as much memory.
 const LOG_WAITING_BYTES_MAX: usize = 32 << 20;
 const ORDERS_MAX: usize = 1_000;
-/// Batches of log records that a slow reader of the live tail may be behind. They are held beside
-/// the bound on memory, so there are few: who is further behind is told what was missed.
-const TAIL_BATCHES_MAX: usize = 16;
 const TICK: Duration = Duration::from_secs(1);
 /// Requests that are open when the server stops get this long.
 const SERVING_ENDS_WITHIN: Duration = Duration::from_secs(15);
@@ -151,7 +149,7 @@ fn recover(
 struct Telemetry {
     store: Arc<Store>,
     disk: Arc<DiskWatch>,
-    tail: broadcast::Sender<Arrived>,
+    tail: Arc<Tail>,
 }
 
 /// What everything else stands on: the recovered loop with this run's configuration, and bound
@@ -184,7 +182,7 @@ impl Ground {
         let committer = Committer::spawn(recovered.log, LOG_WAITING_BYTES_MAX)?;
         let (orders, orders_inbox) = mpsc::channel(ORDERS_MAX);
         let (notify, notified) = watch::channel(0);
-        let (tail, _) = broadcast::channel(TAIL_BATCHES_MAX);
+        let tail = Arc::new(Tail::default());
         let driver = Driver {
             core: recovered.core,
             position: recovered.position,

@@ -64,6 +64,20 @@ impl Drop for Durable {
     }
 }
 
+/// Takes the lock of a folder, which is held until the file is dropped or the process ends; `None`
+/// while another process has it.
+pub fn lock_folder(folder: &Path) -> Result<Option<File>, Error> {
+    let path = folder.join("lock");
+    let opened = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = opened.map_err(Error::io("open", &path))?;
+    let lock = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+    match rustix::fs::flock(&file, lock) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(Error::io("lock", &path)(error.into())),
+    }
+}
+
 /// Writes a small file durably.
 pub fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     let mut durable = Durable::create(path)?;

@@ -15,7 +15,6 @@ use storage::query::logs::{
 };
 use storage::query::reading::Sources;
 use storage::schema::Table;
-use tokio::sync::broadcast::error::RecvError;
 
 use super::asking::run;
 use super::extract::{Json, Query};
@@ -95,22 +94,15 @@ pub(super) async fn follow(State(app): State<App>, pairs: Pairs) -> Result<Respo
     let query = query(&mut given)?;
     given.finish()?;
     let turn = app.turns.tailing.clone().try_acquire_owned().map_err(|_| Error::TooManyQueries)?;
-    let state = (app.tail.subscribe(), app.stopping.clone(), query, turn);
-    let events = stream::unfold(state, |(mut batches, mut stopping, query, turn)| async move {
+    let state = (app.tail.follow(), app.stopping.clone(), query, turn);
+    let events = stream::unfold(state, |(mut follower, mut stopping, query, turn)| async move {
         let mut missed_batches = 0;
         loop {
-            let received = tokio::select! {
-                received = batches.recv() => received,
+            let (missed, (arrival, batch)) = tokio::select! {
+                next = follower.next() => next,
                 _ = stopping.wait_for(|stopping| *stopping) => return None,
             };
-            let (arrival, batch) = match received {
-                Ok(arrived) => arrived,
-                Err(RecvError::Lagged(missed)) => {
-                    missed_batches += missed;
-                    continue;
-                }
-                Err(RecvError::Closed) => return None,
-            };
+            missed_batches += missed;
             let (records, left_out) = tail(&query, &batch, arrival, TAIL_RECORDS_MAX);
             if records.is_empty() && missed_batches == 0 {
                 continue;
@@ -119,7 +111,7 @@ pub(super) async fn follow(State(app): State<App>, pairs: Pairs) -> Result<Respo
             let event = Event::default().event("records").json_data(told);
             // Plain data with text keys always reads as JSON.
             let event = event.unwrap_or_default();
-            return Some((Ok::<_, Infallible>(event), (batches, stopping, query, turn)));
+            return Some((Ok::<_, Infallible>(event), (follower, stopping, query, turn)));
         }
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())

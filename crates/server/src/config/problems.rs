@@ -11,7 +11,7 @@ use receivers::ByteSize;
 use super::{Config, Problem, Receiver};
 
 /// With less, exports of everyday size would be refused.
-const MEMORY_MIN: ByteSize = ByteSize::mib(128);
+const MEMORY_MIN: ByteSize = ByteSize::mib(256);
 const SECRET_BYTES_MIN: usize = 16;
 /// Each is a request per event, one after another.
 const RECEIVERS_MAX: usize = 50;

@@ -6,9 +6,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use engine::{Effects, Entry, Event, EventKind};
-use model::{Action, ActionId, IncidentId, PlanId, Timestamp};
-
 use model::signal::Batch;
+use model::{Action, ActionId, IncidentId, PlanId, Timestamp};
+use receivers::MemoryGuard;
 
 use super::{Driver, Handle, Held, Message, Reply};
 use crate::{journal, notify, samples};
@@ -91,8 +91,9 @@ impl Thread {
         };
         let mut effects = self.driver.core.apply(entry);
         if let Some((arrival, batch)) = telemetry {
-            if matches!(*batch, Batch::Logs(_)) && self.driver.tail.receiver_count() > 0 {
-                let _ = self.driver.tail.send((arrival, batch.clone()));
+            if matches!(*batch, Batch::Logs(_)) && self.driver.tail.is_followed() {
+                let bytes = held.1.as_ref().map_or(0, MemoryGuard::bytes);
+                self.driver.tail.show((arrival, batch.clone()), bytes);
             }
             told(self.driver.store.append(seq, arrival, batch, Box::new(held)));
         }
@@ -308,7 +309,7 @@ mod tests {
             core: Core::new(Config::default(), "it"),
             position: 0,
             store: store.clone(),
-            tail: tokio::sync::broadcast::channel(1).0,
+            tail: Default::default(),
             journal: journal.clone(),
             folder: folder.clone(),
             log_bytes_max: 1 << 30,

@@ -8,9 +8,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::Error;
 use crate::input_log::reader::segments;
 use crate::input_log::segment::{self, Header, Salt};
+use crate::{Error, durable};
 
 /// Name of a segment until its header is durable.
 const PART: &str = "segment.part";
@@ -70,7 +70,8 @@ impl Log {
     /// Opens or creates the log in `folder`, cutting a torn tail.
     pub fn open(folder: &Path, config: Config) -> Result<(Log, Recovered), Error> {
         std::fs::create_dir_all(folder).map_err(Error::io("create folder", folder))?;
-        let lock = lock(folder)?;
+        let lock = durable::lock_folder(folder)?
+            .ok_or_else(|| Error::Locked { path: folder.to_owned() })?;
         let mut recovered = Recovered { next_seq: 1, ..Recovered::default() };
         let mut current = None;
         if let Some((first_seq, path)) = segments(folder)?.pop() {
@@ -180,19 +181,6 @@ impl Log {
             }
         }
     }
-}
-
-fn lock(folder: &Path) -> Result<File, Error> {
-    let path = folder.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(Error::io("open", &path))?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| Error::Locked { path: folder.to_owned() })?;
-    Ok(file)
 }
 
 /// Makes a segment that bears its name only once its header is durable, so that a crash leaves a

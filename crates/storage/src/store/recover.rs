@@ -6,7 +6,7 @@
 //! forgotten in silence. Names and sizes are looked at, never content.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,7 +35,8 @@ pub(super) fn open(
     connect: impl FnOnce(u64) -> Result<Option<Objects>, Error>,
 ) -> Result<Recovered, Error> {
     durable::create_folder(folder)?;
-    let lock = lock_folder(folder)?;
+    let lock = durable::lock_folder(folder)?
+        .ok_or_else(|| Error::StoreLocked { path: folder.to_owned() })?;
     for table in Table::ALL {
         durable::create_folder(&folder.join(table.as_str()))?;
     }
@@ -61,19 +62,6 @@ pub(super) fn open(
     tell(&mut notes, missing, "files of telemetry cannot be read; answers go without them");
     let opened = Opened { flushed: catalog.content().flushed, files: files.len(), notes };
     Ok(Recovered { lock, catalog, shelf, files, opened })
-}
-
-fn lock_folder(folder: &Path) -> Result<File, Error> {
-    let path = folder.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(Error::io("open", &path))?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| Error::StoreLocked { path: folder.to_owned() })?;
-    Ok(file)
 }
 
 /// A folder that an earlier run has made and died over may be visible and not durable yet.

@@ -4,7 +4,6 @@
 //! are left out before any row is read.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use model::Timestamp;
 use model::signal::TraceId;

@@ -3,10 +3,10 @@
 //! A filter is a row of [`Stage`]s. The last stage is exact; earlier ones keep what they cannot
 //! tell.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
+use hashbrown::HashSet;
 use model::Timestamp;
 use model::signal::{SpanId, SpanKind, SpanStatus, TraceId};
 

@@ -1,6 +1,5 @@
 //! How many spans there were over time, and how many of them failed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use model::Timestamp;
