@@ -2,7 +2,9 @@
 //!
 //! [`write`] sorts what was in memory and writes a file for each day; [`merge`] joins files into a
 //! larger one; [`OpenFile`] answers from one. Rows are sorted by (service, time), samples by
-//! (metric, service, series, time), so that what is asked together lies together. A file holds its
+//! (metric, service, series, time), so that what is asked together lies together. Log records are
+//! sorted so within their row group, and row groups follow each other in time: what the services of
+//! one trace said lies in one row group, which holds the trace's id once. A file holds its
 //! own indexes: statistics of row groups and pages, a Bloom filter over trace ids in the form that
 //! Parquet knows, and one over the words of log records that other readers do not see.
 //!
@@ -19,6 +21,7 @@ mod merge;
 mod open;
 mod pages;
 mod properties;
+mod repeated;
 mod scan;
 mod sort;
 mod source;

@@ -15,11 +15,14 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use model::Timestamp;
 use model::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 /// Stored in each file's key-value metadata under [`FORMAT_KEY`].
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
+/// In nanoseconds.
+pub const MILLISECOND: u64 = 1_000_000;
 pub const FORMAT_KEY: &str = "immune.format";
 /// Key of the table's name in a file's metadata.
 pub const TABLE_KEY: &str = "immune.table";
@@ -97,6 +100,11 @@ pub const SPAN_INTEGERS: &[&str] =
 /// Text attributes of log records with a column of their own.
 pub const LOG_TEXTS: &[&str] = &["exception.type", "exception.message", "exception.stacktrace"];
 
+/// The arrival of a log record, as it is kept and shown everywhere.
+pub fn kept_arrival(arrival: Timestamp) -> Timestamp {
+    Timestamp(arrival.as_nanos() / MILLISECOND * MILLISECOND)
+}
+
 fn spans() -> Vec<Field> {
     let mut fields = vec![
         id("trace_id", 16, false),
@@ -135,8 +143,12 @@ fn logs() -> Vec<Field> {
         // Whose time that is where it is not the record's own: "observed" for a record without
         // one, "arrival" for a record without either.
         word("time_from", true),
-        time("observed_time", true),
-        time("arrival", false),
+        // How long after `time` it was observed, which is seldom long; absent for a record without
+        // such a time.
+        integer("observed_delay_nanos", DataType::Int64, true),
+        // To the millisecond (`kept_arrival`): records that lie together come from several requests,
+        // and each further digit would be noise that no compression takes away.
+        Field::new("arrival", timestamp(TimeUnit::Millisecond), false),
     ];
     fields.extend(origin());
     fields.extend([
@@ -259,7 +271,11 @@ fn id(name: &str, bytes: i32, nullable: bool) -> Field {
 }
 
 fn time(name: &str, nullable: bool) -> Field {
-    Field::new(name, DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), nullable)
+    Field::new(name, timestamp(TimeUnit::Nanosecond), nullable)
+}
+
+fn timestamp(unit: TimeUnit) -> DataType {
+    DataType::Timestamp(unit, Some("UTC".into()))
 }
 
 fn list(name: &str, item: DataType, item_nullable: bool) -> Field {

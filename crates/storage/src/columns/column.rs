@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::{ArrowPrimitiveType, TimestampNanosecondType};
+use arrow_array::types::{ArrowPrimitiveType, ArrowTimestampType};
 use arrow_array::{ArrayRef, FixedSizeBinaryArray, PrimitiveArray, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
@@ -49,7 +49,7 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
     }
 }
 
-impl Numbers<TimestampNanosecondType> {
+impl<T: ArrowTimestampType> Numbers<T> {
     pub fn times(&self, rows: usize) -> ArrayRef {
         Arc::new(self.primitive(rows).with_timezone("UTC"))
     }

@@ -1,7 +1,9 @@
 //! The open chunk of the table `logs`.
 
 use arrow_array::ArrayRef;
-use arrow_array::types::{Int32Type, TimestampNanosecondType, UInt32Type};
+use arrow_array::types::{
+    Int32Type, Int64Type, TimestampMillisecondType, TimestampNanosecondType, UInt32Type,
+};
 use arrow_schema::ArrowError;
 use model::Timestamp;
 use model::signal::{AnyValue, InstrumentationScope, LogRecord, Resource};
@@ -12,15 +14,15 @@ use super::column::{Ids, Numbers, Plain};
 use super::json;
 use super::origin::{Keys, Origin};
 use super::words::Words;
-use crate::schema::{LOG_TEXTS, Table};
+use crate::schema::{LOG_TEXTS, MILLISECOND, Table, kept_arrival};
 
 pub type Logs = Chunks<Open>;
 
 pub struct Open {
     time: Numbers<TimestampNanosecondType>,
     time_from: Words,
-    observed_time: Numbers<TimestampNanosecondType>,
-    arrival: Numbers<TimestampNanosecondType>,
+    observed_delay: Numbers<Int64Type>,
+    arrival: Numbers<TimestampMillisecondType>,
     origin: Origin,
     severity_number: Numbers<Int32Type>,
     severity_text: Words,
@@ -38,7 +40,7 @@ impl Open {
         Open {
             time: Numbers::new(),
             time_from: Words::default(),
-            observed_time: Numbers::new(),
+            observed_delay: Numbers::new(),
             arrival: Numbers::new(),
             origin: Origin::default(),
             severity_number: Numbers::new(),
@@ -73,19 +75,20 @@ impl Rows for Open {
     }
 
     fn append(&mut self, row: usize, keys: Keys, record: &LogRecord, arrival: Timestamp) {
-        let arrival = arrival.as_nanos() as i64;
+        let arrival = kept_arrival(arrival);
         let observed = record.observed_time_unix_nanos as i64;
         let (time, from) = match (record.time_unix_nanos as i64, observed) {
-            (0, 0) => (arrival, "arrival"),
+            (0, 0) => (arrival.as_nanos() as i64, "arrival"),
             (0, observed) => (observed, "observed"),
             (time, _) => (time, ""),
         };
         self.time.set(row, time);
         self.time_from.set_some(row, from);
         if observed != 0 {
-            self.observed_time.set(row, observed);
+            self.observed_delay.set(row, observed.wrapping_sub(time));
         }
-        self.arrival.set(row, arrival);
+        // Fits: a u64 of nanoseconds.
+        self.arrival.set(row, (arrival.as_nanos() / MILLISECOND) as i64);
         self.origin.set(row, keys);
         self.severity_number.set(row, record.severity_number);
         self.severity_text.set_some(row, &record.severity_text);
@@ -113,7 +116,7 @@ impl Rows for Open {
         ];
         words.into_iter().for_each(Words::clear);
         self.time.clear();
-        self.observed_time.clear();
+        self.observed_delay.clear();
         self.arrival.clear();
         self.origin.clear();
         self.severity_number.clear();
@@ -128,7 +131,7 @@ impl Rows for Open {
         let mut arrays = vec![
             self.time.times(rows),
             self.time_from.array(rows)?,
-            self.observed_time.times(rows),
+            self.observed_delay.array(rows),
             self.arrival.times(rows),
         ];
         arrays.extend(self.origin.arrays(rows)?);

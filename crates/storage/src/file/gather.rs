@@ -8,7 +8,8 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Int32Array, MapArray, RecordBatch, StringArray, StructArray,
+    Array, ArrayRef, DictionaryArray, Int32Array, MapArray, RecordBatch, RecordBatchOptions,
+    StringArray, StructArray,
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
@@ -60,6 +61,19 @@ impl Gather {
             column.pick(self.schema.field(index).data_type(), places, &wide)
         });
         RecordBatch::try_new(Arc::clone(&self.schema), arrays.collect::<Result<_, _>>()?)
+    }
+
+    /// Some columns only, by name.
+    pub fn pick_named(&self, names: &[&str], places: &[Place]) -> Result<RecordBatch, ArrowError> {
+        let indices: Vec<usize> =
+            names.iter().map(|name| self.schema.index_of(name)).collect::<Result<_, _>>()?;
+        let mut arrays = Vec::with_capacity(names.len());
+        for index in &indices {
+            arrays.extend(self.pick_columns(*index..*index + 1, places)?);
+        }
+        let schema = Arc::new(self.schema.project(&indices)?);
+        let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+        RecordBatch::try_new_with_options(schema, arrays, &options)
     }
 
     /// Some columns only, each as an array.

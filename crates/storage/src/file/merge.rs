@@ -1,6 +1,7 @@
 //! Files of one table and day joined into one, in bounded memory.
 //!
 //! Every input is sorted, so only a batch of each is in memory: the smallest row of all comes next.
+//! Of log records each row group is sorted, and those of about the same time are joined (`slices`).
 //! Rows of samples that belong to the same series are joined into longer ones (`series`), which is
 //! where most of the space is saved.
 //!
@@ -8,6 +9,7 @@
 
 mod cursor;
 mod series;
+mod slices;
 
 use std::borrow::Borrow;
 use std::path::Path;
@@ -18,7 +20,7 @@ use super::{OpenFile, Options, Written};
 use crate::Error;
 use crate::schema::Table;
 
-use cursor::Cursors;
+use cursor::{Cursors, Part};
 
 /// Rows that are written at once.
 const ROWS: usize = 8_192;
@@ -38,8 +40,12 @@ pub fn merge<F: Borrow<OpenFile>>(
         let reason = format!("it holds {}, not {}", stranger.table().as_str(), table.as_str());
         return Err(Error::Damaged { file: stranger.name().to_owned(), reason });
     }
-    let mut writer = Writer::create(table, path, day, options)?;
-    let mut cursors = Cursors::open(&inputs, table)?;
+    if table == Table::Logs {
+        return slices::merge(&inputs, path, day, options, cancelled);
+    }
+    let mut writer = Writer::create(table, path, day, options, &[])?;
+    let whole: Vec<Part<'_>> = inputs.iter().map(|input| (*input, None)).collect();
+    let mut cursors = Cursors::open(&whole, table)?;
     match table {
         Table::Samples => series::merge(&mut cursors, &mut writer, cancelled)?,
         Table::Spans | Table::Logs => rows(&mut cursors, &mut writer, table, cancelled)?,

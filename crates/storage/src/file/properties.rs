@@ -1,7 +1,7 @@
 //! How each column is encoded: what is small, quick to write, and quick to skip.
 //!
-//! Times and durations differ little from row to row: deltas. Identifiers are random: as they are.
-//! Texts that repeat: dictionaries. Of points, times are as they are, because zstd finds those of
+//! Times and durations differ little from row to row: deltas. Identifiers are random: as they are,
+//! but for those that many rows of a row group share (`repeated`). Texts that repeat: dictionaries. Of points, times are as they are, because zstd finds those of
 //! one series again in the next; counts are deltas; doubles are split into streams of their first,
 //! second, … bytes, of which the first ones hardly change. Statistics only where a reader can skip
 //! by them: each costs bytes in the footer of every file.
@@ -26,7 +26,13 @@ pub const TOKENS_KEY: &str = "immune.tokens";
 /// False answers of the filters over trace ids. There are hundreds of row groups, and each false
 /// answer costs reading a column of one; ten times fewer cost half as many bits again.
 const TRACE_FALSE_POSITIVES: f64 = 0.001;
-/// Rows that are handed to the encoders at once.
+/// The same of log records, of which most have a trace of their own in their service: filters have
+/// a power of two of bits, and this is what eight bits for each row of a whole row group give. A
+/// false answer costs the reading of one column.
+const LOG_TRACE_FALSE_POSITIVES: f64 = 0.026;
+/// Longest id.
+const ID_BYTES_MAX: usize = 16;
+/// Rows that are handed to the encoders at once, at most.
 const ENCODE_ROWS: usize = 4_096;
 
 /// As far back as zstd looks.
@@ -41,7 +47,13 @@ pub fn row_group_rows(table: Table, options: &Options) -> usize {
     options.row_group_rows.unwrap_or(usual).max(1)
 }
 
-pub fn properties(table: Table, day: Day, options: &Options) -> Result<WriterProperties, Error> {
+/// `repeated` names columns of ids that repeat.
+pub fn properties(
+    table: Table,
+    day: Day,
+    options: &Options,
+    repeated: &[&'static str],
+) -> Result<WriterProperties, Error> {
     let level = ZstdLevel::try_new(options.level).unwrap_or_default();
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
@@ -49,7 +61,7 @@ pub fn properties(table: Table, day: Day, options: &Options) -> Result<WriterPro
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(None)
         .set_data_page_row_count_limit(options.page_rows.max(1))
-        .set_write_batch_size(ENCODE_ROWS.min(options.page_rows.max(1)))
+        .set_write_batch_size(batch_rows(options))
         .set_statistics_enabled(EnabledStatistics::None)
         .set_bloom_filter_position(BloomFilterPosition::AfterRowGroup)
         .set_key_value_metadata(Some(vec![
@@ -63,7 +75,29 @@ pub fn properties(table: Table, day: Day, options: &Options) -> Result<WriterPro
         Table::Logs => logs(builder, row_group_rows(table, options)),
         Table::Samples => samples(builder),
     };
+    for name in repeated {
+        builder = with_dictionary(builder, path(name), row_group_rows(table, options));
+    }
     Ok(builder.build())
+}
+
+/// Of ids: all of a row group, even if all differ. The library gives values of a fixed length a
+/// dictionary in version 2 of the format only, whose own choices for other columns are not ours.
+pub fn with_dictionary(
+    builder: WriterPropertiesBuilder,
+    column: ColumnPath,
+    rows: usize,
+) -> WriterPropertiesBuilder {
+    builder
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_encoding(Encoding::PLAIN)
+        .set_column_dictionary_enabled(column.clone(), true)
+        .set_column_dictionary_page_size_limit(column, rows.saturating_mul(ID_BYTES_MAX) + 1)
+}
+
+/// Rows that are handed to the encoders at once: pages end between them only.
+pub fn batch_rows(options: &Options) -> usize {
+    ENCODE_ROWS.min(options.page_rows.max(1))
 }
 
 fn path(name: &str) -> ColumnPath {
@@ -76,7 +110,8 @@ fn element(name: &str) -> ColumnPath {
 }
 
 fn spans(builder: WriterPropertiesBuilder, rows: usize) -> WriterPropertiesBuilder {
-    let mut builder = trace_id(ids(builder, &["span_id", "parent_span_id"]), rows);
+    let builder = ids(builder, &["span_id", "parent_span_id"]);
+    let mut builder = trace_id(builder, rows, TRACE_FALSE_POSITIVES);
     for name in ["time", "duration_nanos", "arrival"] {
         builder = deltas(builder, name);
     }
@@ -90,8 +125,8 @@ fn spans(builder: WriterPropertiesBuilder, rows: usize) -> WriterPropertiesBuild
 }
 
 fn logs(builder: WriterPropertiesBuilder, rows: usize) -> WriterPropertiesBuilder {
-    let mut builder = trace_id(ids(builder, &["span_id"]), rows);
-    for name in ["time", "observed_time", "arrival"] {
+    let mut builder = trace_id(ids(builder, &["span_id"]), rows, LOG_TRACE_FALSE_POSITIVES);
+    for name in ["time", "observed_delay_nanos", "arrival"] {
         builder = deltas(builder, name);
     }
     for name in ["time", "service", "severity_number"] {
@@ -131,11 +166,15 @@ fn ids(mut builder: WriterPropertiesBuilder, names: &[&str]) -> WriterProperties
     builder
 }
 
-fn trace_id(builder: WriterPropertiesBuilder, rows: usize) -> WriterPropertiesBuilder {
+fn trace_id(
+    builder: WriterPropertiesBuilder,
+    rows: usize,
+    false_positives: f64,
+) -> WriterPropertiesBuilder {
     let name = "trace_id";
     // The filter is folded to what the distinct ids need when the row group ends.
     let filter = BloomFilterProperties::builder()
-        .with_fpp(TRACE_FALSE_POSITIVES)
+        .with_fpp(false_positives)
         .with_max_ndv(rows as u64)
         .build();
     plain(builder, name).set_column_bloom_filter_properties(path(name), filter)

@@ -8,9 +8,10 @@ use arrow_array::{Array, FixedSizeBinaryArray, RecordBatch};
 use model::Timestamp;
 
 use super::gather::Place;
+use super::properties::row_group_rows;
 use super::{Day, Options};
 use crate::Error;
-use crate::rows::Texts;
+use crate::rows::{Texts, Times};
 use crate::schema::Table;
 
 /// What rows are sorted by: (metric, service), series, time. Spans and log records have neither
@@ -23,15 +24,18 @@ struct Key<S> {
     place: Place,
 }
 
-/// The sorted places of the rows of each day.
+/// The places of the rows of each day, in runs that are sorted each. Log records lie in runs of
+/// about a row group that follow each other in time; other rows in one run.
 pub fn by_day(
     table: Table,
     batches: &[RecordBatch],
     options: &Options,
-) -> Result<BTreeMap<Day, Vec<Place>>, Error> {
+) -> Result<BTreeMap<Day, Vec<Vec<Place>>>, Error> {
+    let group_rows = row_group_rows(table, options);
     match table {
-        Table::Samples => order(batches, options, &["metric", "service"], series_of),
-        Table::Spans | Table::Logs => order(batches, options, &["service"], |_| Ok(|_| ())),
+        Table::Samples => order(batches, options, &["metric", "service"], series_of, usize::MAX),
+        Table::Spans => order(batches, options, &["service"], |_| Ok(|_| ()), usize::MAX),
+        Table::Logs => order(batches, options, &["service"], |_| Ok(|_| ()), group_rows),
     }
 }
 
@@ -40,7 +44,8 @@ fn order<S: Ord + Copy, F: Fn(usize) -> S>(
     options: &Options,
     words: &[&str],
     series: impl Fn(RecordBatch) -> Result<F, Error>,
-) -> Result<BTreeMap<Day, Vec<Place>>, Error> {
+    run_rows: usize,
+) -> Result<BTreeMap<Day, Vec<Vec<Place>>>, Error> {
     let mut ranks = vec![Vec::new(); batches.len()];
     for name in words {
         rank(batches, name, &mut ranks)?;
@@ -49,11 +54,12 @@ fn order<S: Ord + Copy, F: Fn(usize) -> S>(
     for (number, batch) in batches.iter().enumerate() {
         let series = series(batch.clone())?;
         let times = times(batch, "time")?;
-        let arrivals = times_or(batch, "arrival", &times)?;
+        let arrivals = Times::of(batch, "arrival")?;
         // Neighbours mostly are of one day: look up the day's list once for each run.
         let mut run: Option<(Day, Vec<Key<S>>)> = None;
         for row in 0..batch.num_rows() {
-            let (time, arrival) = (times[row], arrivals[row]);
+            let time = times[row];
+            let arrival = arrivals.get(row).map_or(time, |arrival| arrival.as_nanos() as i64);
             let day = day_of(time, arrival, options);
             let place = (number as u32, row as u32);
             let key = Key { rank: ranks[number][row], series: series(row), time, place };
@@ -70,11 +76,22 @@ fn order<S: Ord + Copy, F: Fn(usize) -> S>(
             days.entry(day).or_default().extend(keys);
         }
     }
-    let sorted = days.into_iter().map(|(day, mut keys)| {
-        keys.sort_unstable();
-        (day, keys.into_iter().map(|key| key.place).collect())
-    });
+    let sorted = days.into_iter().map(|(day, keys)| (day, runs(keys, run_rows)));
     Ok(sorted.collect())
+}
+
+/// Rows in runs of about the same length, at most `run_rows`, that follow each other in time.
+fn runs<S: Ord + Copy>(mut keys: Vec<Key<S>>, run_rows: usize) -> Vec<Vec<Place>> {
+    let count = keys.len().div_ceil(run_rows).max(1);
+    if count > 1 {
+        keys.sort_unstable_by_key(|key| (key.time, key.place));
+    }
+    let rows = keys.len().div_ceil(count).max(1);
+    let sorted = keys.chunks_mut(rows).map(|run| {
+        run.sort_unstable();
+        run.iter().map(|key| key.place).collect()
+    });
+    sorted.collect()
 }
 
 /// The day of a row: that of its time, or of its arrival where its time cannot be believed (it lies
@@ -132,10 +149,6 @@ fn times(batch: &RecordBatch, name: &str) -> Result<Vec<i64>, Error> {
         Some(column.as_primitive_opt::<TimestampNanosecondType>()?.values().to_vec())
     });
     column.ok_or_else(wrong)
-}
-
-fn times_or(batch: &RecordBatch, name: &str, other: &[i64]) -> Result<Vec<i64>, Error> {
-    if batch.column_by_name(name).is_none() { Ok(other.to_vec()) } else { times(batch, name) }
 }
 
 fn wrong() -> Error {

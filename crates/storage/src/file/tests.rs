@@ -3,6 +3,7 @@
 mod damage;
 mod merging;
 mod reading;
+mod slices;
 mod writing;
 
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use arrow_array::RecordBatch;
 
 use super::gather::Gather;
+use super::repeated::{id_columns, repeated};
 use super::sort::by_day;
 use super::writer::Writer;
 use super::{Day, Options, Written};
@@ -28,10 +29,16 @@ pub fn write(
     let gather = Gather::new(&table.schema(), &batches).map_err(columns)?;
     let at_once = if table == Table::Samples { BATCH_SERIES } else { BATCH_ROWS };
     let mut written = Vec::new();
-    for (day, places) in by_day(table, &batches, options)? {
-        let mut writer = Writer::create(table, &place(day), day, options)?;
-        for places in places.chunks(at_once) {
-            writer.write(&gather.pick(places).map_err(columns)?)?;
+    for (day, runs) in by_day(table, &batches, options)? {
+        let longest = runs.iter().max_by_key(|run| run.len()).map_or(&[][..], Vec::as_slice);
+        let ids = gather.pick_named(id_columns(table), longest).map_err(columns)?;
+        let repeated = repeated(&ids, options)?;
+        let mut writer = Writer::create(table, &place(day), day, options, &repeated)?;
+        for run in runs {
+            for places in run.chunks(at_once) {
+                writer.write(&gather.pick(places).map_err(columns)?)?;
+            }
+            writer.end_group()?;
         }
         written.push(writer.finish()?);
     }

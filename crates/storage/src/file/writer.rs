@@ -38,9 +38,16 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn create(table: Table, path: &Path, day: Day, options: &Options) -> Result<Writer, Error> {
+    /// `repeated` names the columns of ids that get a dictionary (`repeated`).
+    pub fn create(
+        table: Table,
+        path: &Path,
+        day: Day,
+        options: &Options,
+        repeated: &[&'static str],
+    ) -> Result<Writer, Error> {
         let options_of_arrow = ArrowWriterOptions::new()
-            .with_properties(properties(table, day, options)?)
+            .with_properties(properties(table, day, options, repeated)?)
             // Types are those of `schema`, whoever wrote the file; others see plain Parquet.
             .with_skip_arrow_metadata(true);
         let durable = Durable::create(path)?;
@@ -100,7 +107,11 @@ impl Writer {
         });
     }
 
-    fn end_group(&mut self) -> Result<(), Error> {
+    /// What is written next begins a row group.
+    pub fn end_group(&mut self) -> Result<(), Error> {
+        if self.rows_in_group == 0 {
+            return Ok(());
+        }
         self.rows_in_group = 0;
         self.arrow.flush().map_err(|error| failed("write", &self.path, error))?;
         if let Some(words) = &mut self.words {
@@ -113,9 +124,7 @@ impl Writer {
 
     /// Makes the file durable under its name.
     pub fn finish(mut self) -> Result<Written, Error> {
-        if self.rows_in_group > 0 {
-            self.end_group()?;
-        }
+        self.end_group()?;
         if self.words.is_some() {
             let filters = KeyValue::new(TOKENS_KEY.to_owned(), self.filters.join(","));
             self.arrow.append_key_value_metadata(filters);

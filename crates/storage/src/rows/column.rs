@@ -1,8 +1,10 @@
 //! One column of a batch, read without a copy: whatever its encoding, absent where it is missing.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{ArrowPrimitiveType, Int32Type, TimestampNanosecondType};
-use arrow_array::types::{Int64Type, UInt32Type};
+use arrow_array::types::{
+    ArrowPrimitiveType, Int32Type, Int64Type, TimestampMillisecondType, TimestampNanosecondType,
+    UInt32Type,
+};
 use arrow_array::{
     Array, ArrayRef, DictionaryArray, FixedSizeBinaryArray, ListArray, MapArray, PrimitiveArray,
     RecordBatch, StringArray,
@@ -11,6 +13,7 @@ use arrow_schema::{ArrowError, DataType};
 use model::Timestamp;
 
 use crate::Error;
+use crate::schema::MILLISECOND;
 
 /// Texts, plain or in a dictionary.
 #[derive(Clone, Copy)]
@@ -67,18 +70,34 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// Times in nanoseconds since 1970.
+/// Times since 1970, in nanoseconds or milliseconds.
 #[derive(Clone, Copy)]
-pub struct Times<'a>(Option<&'a PrimitiveArray<TimestampNanosecondType>>);
+pub struct Times<'a>(Option<TimeKind<'a>>);
+
+#[derive(Clone, Copy)]
+enum TimeKind<'a> {
+    Nanos(&'a PrimitiveArray<TimestampNanosecondType>),
+    Millis(&'a PrimitiveArray<TimestampMillisecondType>),
+}
 
 impl<'a> Times<'a> {
     pub fn of(batch: &'a RecordBatch, name: &str) -> Result<Times<'a>, Error> {
-        optional(batch, name, |column| column.as_primitive_opt()).map(Times)
+        let kind = optional(batch, name, |column| {
+            let nanos = column.as_primitive_opt().map(TimeKind::Nanos);
+            nanos.or_else(|| column.as_primitive_opt().map(TimeKind::Millis))
+        })?;
+        Ok(Times(kind))
     }
 
     pub fn get(&self, row: usize) -> Option<Timestamp> {
-        // The bits are those that came: times after 2262 are negative here.
-        primitive(self.0, row).map(|nanos| Timestamp(nanos as u64))
+        match self.0? {
+            // The bits are those that came: times after 2262 are negative here.
+            TimeKind::Nanos(array) => primitive(Some(array), row).map(|at| Timestamp(at as u64)),
+            TimeKind::Millis(array) => {
+                let millis = primitive(Some(array), row)?.max(0) as u64;
+                Some(Timestamp(millis.saturating_mul(MILLISECOND)))
+            }
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::schema::LOG_TEXTS;
 pub fn logs(batch: &RecordBatch) -> Result<Vec<StoredLog>, Error> {
     let mut origins = origin::Origins::of(batch)?;
     let time = Times::of(batch, "time")?;
-    let observed = Times::of(batch, "observed_time")?;
+    let observed_delay = Integers::of(batch, "observed_delay_nanos")?;
     let arrival = Times::of(batch, "arrival")?;
     let severity = Integers::of(batch, "severity_number")?;
     let flags = Integers::of(batch, "flags")?;
@@ -29,14 +29,15 @@ pub fn logs(batch: &RecordBatch) -> Result<Vec<StoredLog>, Error> {
     for row in 0..batch.num_rows() {
         let (resource, scope) = origins.get(row);
         let own_time = time_from.get(row).is_none();
-        let time = time.get(row).filter(|_| own_time).unwrap_or_default();
+        let time = time.get(row).unwrap_or_default().as_nanos();
+        let observed = observed_delay.get(row).map(|delay| time.wrapping_add_signed(delay));
         let body = match (body.get(row), body_type.text(row).bytes().next()) {
             (None, _) => AnyValue::Empty,
             (Some(body), letter) => json::value_of(body, letter.unwrap_or(b's')),
         };
         let record = LogRecord {
-            time_unix_nanos: time.as_nanos(),
-            observed_time_unix_nanos: observed.get(row).unwrap_or_default().as_nanos(),
+            time_unix_nanos: if own_time { time } else { 0 },
+            observed_time_unix_nanos: observed.unwrap_or(0),
             severity_number: severity.get(row).unwrap_or(0) as i32,
             severity_text: Text::from(severity_text.text(row)),
             body,

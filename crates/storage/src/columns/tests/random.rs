@@ -8,7 +8,7 @@ use model::signal::*;
 use model::text::Text;
 
 use crate::rows;
-use crate::schema::{LOG_TEXTS, SPAN_INTEGERS, SPAN_TEXTS, Table};
+use crate::schema::{LOG_TEXTS, SPAN_INTEGERS, SPAN_TEXTS, Table, kept_arrival};
 
 /// 2026-11-22T23:59:00Z: a minute before a day ends.
 pub const BASE: u64 = 1_795_391_940_000_000_000;
@@ -44,7 +44,7 @@ impl Random {
                     1 => Batch::Logs(self.groups(Random::log)),
                     _ => Batch::Metrics(self.groups(Random::metric)),
                 };
-                (batch, Timestamp(BASE + self.below(120) * 1_000_000_000))
+                (batch, Timestamp(BASE + self.below(120_000_000_000)))
             })
             .collect()
     }
@@ -391,6 +391,7 @@ fn tell_log(
     arrival: Timestamp,
 ) -> String {
     let log = LogRecord { attributes: sorted(&log.attributes), ..log.clone() };
+    let arrival = kept_arrival(arrival);
     format!("{resource:?} {scope:?} {log:?} {arrival:?}")
 }
 

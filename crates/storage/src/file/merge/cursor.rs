@@ -1,4 +1,4 @@
-//! The smallest row of many sorted files, again and again.
+//! The smallest row of many sorted files or row groups, again and again.
 
 use std::cmp::Ordering;
 
@@ -17,6 +17,9 @@ use crate::schema::Table;
 const INPUT_ROWS: usize = 4_096;
 /// The same of samples, whose rows have up to a thousand points.
 const INPUT_SERIES: usize = 256;
+
+/// A whole file, or one of its row groups: sorted.
+pub type Part<'a> = (&'a OpenFile, Option<usize>);
 
 pub struct Cursors {
     inputs: Vec<Input>,
@@ -98,14 +101,19 @@ impl Head {
 }
 
 impl Cursors {
-    pub fn open(inputs: &[&OpenFile], table: Table) -> Result<Cursors, Error> {
+    pub fn open(parts: &[Part<'_>], table: Table) -> Result<Cursors, Error> {
         let batch_rows = Some(if table == Table::Samples { INPUT_SERIES } else { INPUT_ROWS });
-        let open = |file: &&OpenFile| Input {
-            scan: file.scan(Scan { columns: Projection::All, batch_rows, ..Scan::default() }),
+        let open = |(file, group): &Part<'_>| Input {
+            scan: file.scan(Scan {
+                row_groups: group.map(|group| vec![group]),
+                columns: Projection::All,
+                batch_rows,
+                ..Scan::default()
+            }),
             name: file.name().to_owned(),
             head: None,
         };
-        let inputs: Vec<Input> = inputs.iter().map(open).collect();
+        let inputs: Vec<Input> = parts.iter().map(open).collect();
         let mut cursors = Cursors { inputs, held: Vec::new() };
         for index in 0..cursors.inputs.len() {
             cursors.fill(index, table)?;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::columns::json;
 use crate::query::language::Severity;
 use crate::rows::StoredLog;
+use crate::schema::kept_arrival;
 
 /// Values of attributes are JSON; what JSON cannot say is `{"$bytes": base64}` or
 /// `{"$double": "NaN"}`.
@@ -18,6 +19,7 @@ pub struct LogEntry {
     /// The record's own time; where it has none, that of its observation or arrival.
     pub time: Timestamp,
     pub observed_time: Option<Timestamp>,
+    /// To the millisecond.
     pub arrival: Timestamp,
     pub service: String,
     pub instance: Option<String>,
@@ -44,6 +46,7 @@ impl LogEntry {
         record: &LogRecord,
         arrival: Timestamp,
     ) -> LogEntry {
+        let arrival = kept_arrival(arrival);
         let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let observed = Some(record.observed_time_unix_nanos).filter(|time| *time != 0);
         let severity = Severity::number(record.severity_number, Some(&record.severity_text));
