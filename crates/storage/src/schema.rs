@@ -146,8 +146,8 @@ fn logs() -> Vec<Field> {
         // How long after `time` it was observed, which is seldom long; absent for a record without
         // such a time.
         integer("observed_delay_nanos", DataType::Int64, true),
-        // To the millisecond (`kept_arrival`): records that lie together come from several requests,
-        // and each further digit would be noise that no compression takes away.
+        // To the millisecond (`kept_arrival`): records that lie together come from several
+        // requests, and each further digit would be noise that no compression takes away.
         Field::new("arrival", timestamp(TimeUnit::Millisecond), false),
     ];
     fields.extend(origin());

@@ -1,10 +1,11 @@
 //! How each column is encoded: what is small, quick to write, and quick to skip.
 //!
 //! Times and durations differ little from row to row: deltas. Identifiers are random: as they are,
-//! but for those that many rows of a row group share (`repeated`). Texts that repeat: dictionaries. Of points, times are as they are, because zstd finds those of
-//! one series again in the next; counts are deltas; doubles are split into streams of their first,
-//! second, … bytes, of which the first ones hardly change. Statistics only where a reader can skip
-//! by them: each costs bytes in the footer of every file.
+//! but for those that many rows of a row group share (`repeated`). Texts that repeat: dictionaries.
+//! Of points, times are as they are, because zstd finds those of one series again in the next;
+//! counts are deltas; doubles are split into streams of their first, second, … bytes, of which the
+//! first ones hardly change. Statistics only where a reader can skip by them: each costs bytes in
+//! the footer of every file.
 
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
