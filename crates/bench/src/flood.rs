@@ -6,9 +6,9 @@
 //! than two seconds. Beside the flood, numbered items are sent as in `bench lost`. After it they
 //! must all be accepted again, and every one that was acknowledged must be in answers once.
 
-mod slow;
+mod refusal;
 
-mod watch;
+mod slow;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,22 +26,25 @@ use crate::figures::{Outcome, quantile, rounded};
 use crate::ingest::configuration;
 use crate::lost::answers::Answers;
 use crate::lost::load::{Load, Pace as LoadPace};
-use crate::process::rss_peak_mb;
+use crate::process::{cpu_s, rss_peak_mb};
 use crate::programs::{Programs, Workplace};
 use crate::serving::{Leftovers, Listening, Server};
 use crate::telemetry::folder;
 use crate::telemetry::line::Prepared;
-use crate::telemetry::sending::{Pace, Sent, send};
+use crate::telemetry::sending::{Pace, Sent, Width, send};
 use crate::telemetry::stock::{Plan, Source};
 use crate::telemetry::templates::Filled;
+use crate::watch::{self, Watch};
+use refusal::Refusal;
 use slow::Slow;
-use watch::Watch;
 
 const WARM_UP: Duration = Duration::from_secs(6);
 /// Different requests that the flood is made of.
 const REQUESTS: usize = 4_000;
 /// Besides what is configured: the program, the allocator's slack, queries, the journal.
 const SLACK_MB: f64 = 256.0;
+/// Of the rate that is to be offered, so much has to be tried.
+const TRIED_MIN: f64 = 0.9;
 const TICK_LATE_MAX_S: f64 = 2.0;
 const TICK_S: f64 = 1.0;
 const NORMAL_FOR: Duration = Duration::from_secs(20);
@@ -59,9 +62,12 @@ pub struct Flood {
     /// Folder with a capture; without one, that of `bench capture`
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Connections of each protocol
-    #[arg(long, default_value_t = 150)]
+    /// Connections of each protocol; the server takes 384 with 768 MiB
+    #[arg(long, default_value_t = 300)]
     connections: usize,
+    /// Requests at a time on each connection of gRPC
+    #[arg(long, default_value_t = 8)]
+    streams: usize,
     /// Connections that send a byte a second
     #[arg(long, default_value_t = 50)]
     slow: usize,
@@ -76,7 +82,10 @@ pub struct Flood {
 /// What was seen.
 struct Seen {
     capacity_per_s: f64,
+    refusal: Refusal,
     sent: Sent,
+    /// Cores that the server and this program used during the flood.
+    cores: [f64; 2],
     watch: watch::Report,
     slow: usize,
     recovered_s: Option<f64>,
@@ -84,23 +93,74 @@ struct Seen {
 }
 
 impl Seen {
+    fn offered_per_s(&self, times: f64) -> f64 {
+        self.capacity_per_s * times
+    }
+
+    fn tried_per_s(&self) -> f64 {
+        self.sent.per_s(self.sent.tried())
+    }
+
+    /// Processor time of this program for each request, in seconds.
+    fn sender_s(&self) -> f64 {
+        self.cores[1] / self.tried_per_s().max(1e-9)
+    }
+
+    /// Why less was tried than was to be offered; `None` where enough was.
+    fn shortfall(&self, times: f64) -> Option<Shortfall> {
+        let (offered, tried) = (self.offered_per_s(times), self.tried_per_s());
+        let is_ours = offered * self.sender_s() > cores() / 2.0;
+        (tried < TRIED_MIN * offered).then_some(if is_ours {
+            Shortfall::Sender
+        } else {
+            Shortfall::Server
+        })
+    }
+
     fn told(&self, times: f64) -> Value {
-        let tried = self.sent.requests + self.sent.refused + self.sent.failed;
         json!({
             "capacity_requests_per_s": self.capacity_per_s.round(),
-            "offered_requests_per_s": (self.capacity_per_s * times).round(),
-            "tried_requests_per_s": self.sent.per_s(tried).round(),
+            "offered_requests_per_s": self.offered_per_s(times).round(),
+            "tried_requests_per_s": self.tried_per_s().round(),
+            "shortfall": self.shortfall(times).map(Shortfall::as_str),
+            "server_cores": rounded(self.cores[0]),
+            "sender_cores": rounded(self.cores[1]),
+            "refusal_server_us": self.refusal.server_us,
+            "refusal_sender_us": self.refusal.sender_us,
             "taken_requests": self.sent.requests,
             "taken_spans": self.sent.items,
             "refused": self.sent.refused,
+            "refused_with": self.sent.refused_with,
             "refused_without_retry_after": self.sent.refused_rudely,
             "failed": self.sent.failed,
             "failures": self.sent.failures.iter().take(5).collect::<Vec<_>>(),
             "slow_connections": self.slow,
             "latency_p99_ms": quantile(&self.sent.latencies_ms, 0.99),
-            "rss_mb_max": self.watch.rss_mb_max,
+            "memory": self.watch.memory(),
         })
     }
+}
+
+/// What kept a flood from being as large as it was to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shortfall {
+    /// To offer as much, this program would need more than half of the machine.
+    Sender,
+    /// All lines waited for answers.
+    Server,
+}
+
+impl Shortfall {
+    fn as_str(self) -> &'static str {
+        match self {
+            Shortfall::Sender => "sender",
+            Shortfall::Server => "server",
+        }
+    }
+}
+
+fn cores() -> f64 {
+    std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
 }
 
 impl Flood {
@@ -116,6 +176,10 @@ impl Flood {
         settings["memory"] = format!("{}MiB", self.memory_mb).into();
         std::fs::write(&config, format!("{settings:#}\n"))?;
         let _leftovers = Leftovers::of(&data);
+        let lasts = Duration::from_secs_f64(self.minutes * 60.0);
+        let all = prepare(&source, lasts)?;
+        let refusal = Refusal::measure(&programs, folder, &all).await?;
+        eprintln!("a refusal takes the server {} us of a core", refusal.server_us);
         let mut server = Server::spawn(&programs, &config, &data, &folder.join("immune.log"))?;
         let listening = server.ready().await?;
         let pid = server.pid().context("the server has ended")?;
@@ -123,7 +187,7 @@ impl Flood {
 
         let load = Load::start(LoadPace { trouble: false, ..LoadPace::default() });
         load.aim(Some(listening));
-        let seen = self.flood(&source, listening, pid, &load).await?;
+        let seen = self.flood(all, refusal, listening, &load).await?;
         load.aim(None);
         let numbered = load.stop().await?;
         let api = Api::patient(listening.api)?;
@@ -159,6 +223,9 @@ impl Flood {
         let is_late = late_s > TICK_S + TICK_LATE_MAX_S;
         let bound_mb = self.memory_mb as f64 + SLACK_MB;
         outcome.promise(peak_mb <= bound_mb, format!("{peak_mb} MB are more than {bound_mb}"));
+        let is_ours = seen.shortfall(self.times) != Some(Shortfall::Server);
+        let tried = format!("only {:.0} requests/s could be tried", seen.tried_per_s());
+        outcome.promise(is_ours, format!("{tried}: the server answers too slowly"));
         outcome.promise(seen.sent.refused_rudely == 0, "refused without Retry-After");
         outcome.promise(!is_late, format!("a tick came after {late_s} s"));
         outcome.promise(seen.recovered_s.is_some(), "it did not recover within 60 s");
@@ -171,22 +238,25 @@ impl Flood {
 
     async fn flood(
         &self,
-        source: &Source,
+        all: Arc<Vec<Prepared>>,
+        refusal: Refusal,
         listening: Listening,
-        pid: u32,
         load: &Load,
     ) -> Result<Seen> {
-        let lasts = Duration::from_secs_f64(self.minutes * 60.0);
-        let all = prepare(source, lasts)?;
+        let (lasts, pid) = (Duration::from_secs_f64(self.minutes * 60.0), listening.pid);
         let warm = Pace::Closed { lasts: WARM_UP };
-        let warmed = send(listening, all.clone(), 8, warm).await?;
+        let warmed = send(listening, all.clone(), Width::of(8), warm).await?;
         let capacity_per_s = warmed.per_s(warmed.requests);
         let per_s = capacity_per_s * self.times;
         eprintln!("takes {capacity_per_s:.0} requests/s; offering {per_s:.0} for {lasts:?}");
         let watch = Watch::start(listening.api, pid);
         let slow = Slow::start(listening.otlp_http, self.slow).await?;
         let pace = Pace::Flood { per_s, lasts };
-        let mut sent = send(listening, all.clone(), self.connections, pace).await?;
+        let width = Width { connections: self.connections, streams: self.streams };
+        let before = [cpu_s(pid)?, cpu_s(std::process::id())?];
+        let mut sent = send(listening, all.clone(), width, pace).await?;
+        let after = [cpu_s(pid)?, cpu_s(std::process::id())?];
+        let cores = [0, 1].map(|of| (after[of] - before[of]) / sent.took.as_secs_f64());
         let open = slow.stop();
         eprintln!(
             "over: {} taken, {} refused, {} failed",
@@ -201,7 +271,8 @@ impl Flood {
         let normal = (load.numbered() - before.0, load.acknowledged() - before.1);
         let watch = watch.stop().await?;
         sent.items += warmed.items;
-        Ok(Seen { capacity_per_s, sent, watch, slow: open, recovered_s, normal })
+        let slow = open;
+        Ok(Seen { capacity_per_s, refusal, sent, cores, watch, slow, recovered_s, normal })
     }
 }
 
@@ -216,7 +287,7 @@ async fn recovered(listening: Listening, all: &Arc<Vec<Prepared>>) -> Result<Opt
     let few = Arc::new(all[..10.min(all.len())].to_vec());
     while begin.elapsed() < RECOVERED_WITHIN {
         let at_s = begin.elapsed().as_secs_f64();
-        let sent = send(listening, few.clone(), 1, Pace::Open { per_s: 10.0 }).await?;
+        let sent = send(listening, few.clone(), Width::of(1), Pace::Open { per_s: 10.0 }).await?;
         if sent.refused + sent.failed == 0 {
             return Ok(Some(rounded(at_s)));
         }

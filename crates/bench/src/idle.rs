@@ -1,79 +1,104 @@
-//! `bench idle`: memory and processor time of a server that has seen some telemetry and now sees
-//! none, and the size of the program.
+//! `bench idle`: memory and processor time of a server that was under load and now has nothing to
+//! do, and the size of the program.
+//!
+//! The load is captured telemetry of all signals with as many series as wanted, at the rate of a
+//! middling system. Then nothing comes any more, and the server is looked at until the end of a
+//! long rest: what counts is what it keeps, and what it does, when long nothing has happened.
 
-use std::path::Path;
-use std::time::Duration;
+mod load;
+
+mod rest;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use model::human::HumanDuration;
+use model::signal::Signal;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
 
+use crate::capture;
 use crate::figures::{Outcome, rounded};
-use crate::lost::load::{Load, Pace};
-use crate::process::{cpu_s, rss_mb};
+use crate::ingest::configuration;
+use crate::process::rss_peak_mb;
 use crate::programs::{Programs, Workplace};
 use crate::serving::{Leftovers, Server};
+use crate::telemetry::folder;
+use rest::Rest;
 
-const LOADED_FOR: Duration = Duration::from_secs(10);
-/// What arrived last is worked off before the measurement begins.
-const SETTLED_AFTER: Duration = Duration::from_secs(5);
 const MIB: f64 = 1024.0 * 1024.0;
+/// What an idle server may need.
+const RSS_MAX_MB: f64 = 120.0;
+const CPU_MAX_PERCENT: f64 = 2.0;
 
 #[derive(Args)]
 pub struct Idle {
-    /// How long the idle server is measured
-    #[arg(long, default_value_t = 1.0)]
+    /// How long the idle server is left alone and looked at
+    #[arg(long, default_value_t = 60.0)]
     minutes: f64,
+    /// How long it is under load before
+    #[arg(long, default_value = "1m", value_parser = HumanDuration::parse)]
+    load: HumanDuration,
+    /// Spans, points and log records a second of that load
+    #[arg(long, default_value_t = 4_000.0)]
+    rate: f64,
+    /// At least so many different series of metrics are in it
+    #[arg(long, default_value_t = 10_000)]
+    series: usize,
+    /// Folder with a capture; without one, that of `bench capture`, made if need be
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 impl Idle {
     pub async fn run(self) -> Result<Outcome> {
         let programs = Programs::find()?;
         let workplace = Workplace::new(None, false)?;
+        let capture = capture::given_or_made(self.data.as_deref()).await?;
+        let captured = folder::read(&capture, Signal::ALL)?;
+        let mixed = load::Mixed::new(&captured, self.series)?;
+        drop(captured);
         let (config, data) =
             (workplace.path().join("immune.yaml"), workplace.path().join("immune"));
-        let settings = json!({
-            "api": { "listen": "127.0.0.1:0" },
-            "receivers": { "otlp": { "grpc": "127.0.0.1:0", "http": "127.0.0.1:0" } },
-        });
-        std::fs::write(&config, format!("{settings:#}\n"))?;
+        std::fs::write(&config, format!("{:#}\n", configuration()))?;
         let leftovers = Leftovers::of(&data);
         let log = workplace.path().join("immune.log");
         let mut server = Server::spawn(&programs, &config, &data, &log)?;
         let listening = server.ready().await?;
-        // About the polyglot system's rate: some 200 items per second.
-        let rest = Duration::from_millis(400);
-        let load =
-            Load::start(Pace { items_per_request: 20, rest, trouble: false, ballast: false });
-        load.aim(Some(listening));
-        eprintln!("under load for {} s", LOADED_FOR.as_secs());
-        sleep(LOADED_FOR).await;
-        let items = load.acknowledged();
-        load.stop().await?;
-        sleep(SETTLED_AFTER).await;
-        eprintln!("idle for {} min", self.minutes);
+        let loaded = mixed.send(listening, self.load.0, self.rate).await?;
         let pid = server.pid().context("the server has ended")?;
         let agent = leftovers.agent().context("the server has no agent")?;
         let agent = agent.as_raw_nonzero().get() as u32;
-        let (begun, before) = (Instant::now(), [cpu_s(pid)?, cpu_s(agent)?]);
-        sleep(Duration::from_secs_f64(self.minutes.max(0.05) * 60.0)).await;
-        let passed_s = begun.elapsed().as_secs_f64();
-        let after = [cpu_s(pid)?, cpu_s(agent)?];
-        let percent = |at: usize| rounded((after[at] - before[at]) / passed_s * 100.0);
-        let figures = json!({
+        eprintln!("resting for {} min", self.minutes);
+        let rest = Rest::look(listening.api, [pid, agent], self.minutes).await?;
+        let mut outcome = Outcome::new(json!({
             "bench": "idle",
             "profile": programs.profile(),
-            "measured_s": rounded(passed_s),
-            "items_before": items,
-            "rss_mb": rss_mb(pid)?,
-            "cpu_percent": percent(0),
-            "agent_rss_mb": rss_mb(agent)?,
-            "agent_cpu_percent": percent(1),
+            "measured_s": rounded(rest.lasted_s),
+            "items_before": loaded.items,
+            "refused_before": loaded.refused,
+            "items_per_s_before": loaded.per_s(loaded.items).round(),
+            "series": loaded.series,
+            "rss_mb": rest.rss_mb,
+            "cpu_percent": rest.cpu_percent_last[0],
+            "cpu_percent_of_all": rest.cpu_percent[0],
+            "cpu_measured_s": rounded(rest.last_s),
+            "rss_peak_mb": rss_peak_mb(pid)?,
+            "rss_by_s": rest.rss_by_s,
+            "parts_mb": rest.parts_mb,
+            "agent_rss_mb": rest.agent_rss_mb,
+            "agent_cpu_percent": rest.cpu_percent_last[1],
             "binary_mb": rounded(size(&programs.immune()?)? / MIB),
-        });
+        }));
         server.stop().await?;
-        Ok(Outcome::new(figures))
+        let (rss_mb, percent) = (rest.rss_mb, rest.cpu_percent_last[0]);
+        outcome.promise(rss_mb < RSS_MAX_MB, format!("{rss_mb} MB are kept; {RSS_MAX_MB} may be"));
+        outcome.promise(
+            percent < CPU_MAX_PERCENT,
+            format!("{percent} % of a core are used; {CPU_MAX_PERCENT} may be"),
+        );
+        outcome.promise(loaded.series >= self.series, "there were less series than wanted");
+        Ok(outcome)
     }
 }
 

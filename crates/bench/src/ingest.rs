@@ -10,7 +10,7 @@
 
 mod peers;
 
-mod rest;
+pub mod rest;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,9 +30,10 @@ use crate::programs::{Programs, Workplace};
 use crate::serving::{Leftovers, Listening, Server};
 use crate::telemetry::folder::{self, Captured};
 use crate::telemetry::line::Prepared;
-use crate::telemetry::sending::{Pace, Sent, send};
+use crate::telemetry::sending::{Pace, Sent, Width, send};
 use crate::telemetry::stock::{Plan, Source};
 use crate::telemetry::templates::Filled;
+use crate::watch::{Report, Watch};
 
 /// Requests by which the rates of preparing and of taking are found.
 const WARM_UP_REQUESTS: usize = 400;
@@ -188,7 +189,7 @@ impl Measure<'_> {
         eprintln!("  {:.1} s of processor time; all in files", cpu);
 
         let per_s = LOAD * closed.per_s(closed.requests);
-        let open = self.open(listening, per_s).await?;
+        let (open, watched) = self.open(listening, per_s).await?;
         let items = closed.items + open.items;
         rest::stored(&api, self.signal, items as u64).await?;
         let settled = rest::settled(&api, self.signal).await?;
@@ -206,6 +207,8 @@ impl Measure<'_> {
             "failed": closed.failed + open.failed,
             "open_requests": open.requests,
             "open_refused": open.refused,
+            "open_refused_with": open.refused_with,
+            "open_memory": watched.memory(),
             "ack_p50_ms": quantile(&open.latencies_ms, 0.5),
             "ack_p99_ms": quantile(&open.latencies_ms, 0.99),
             "ack_max_ms": quantile(&open.latencies_ms, 1.0),
@@ -246,8 +249,8 @@ impl Measure<'_> {
         let lasts = Duration::from_secs(self.ingest.seconds);
         let warm = self.prepare(Duration::from_secs(2), WARM_UP_REQUESTS, 0).await?;
         let bytes = warm.iter().map(|one| one.body.len()).sum::<usize>() / warm.len().max(1);
-        let connections = self.ingest.connections;
-        let mut sent = send(listening, warm, connections, Pace::Closed { lasts }).await?;
+        let width = Width::of(self.ingest.connections);
+        let mut sent = send(listening, warm, width, Pace::Closed { lasts }).await?;
         let per_s = sent.per_s(sent.requests);
         let requests = (per_s * AMPLE * lasts.as_secs_f64()) as usize;
         let requests = requests.clamp(WARM_UP_REQUESTS, PREPARED_BYTES_MAX / bytes.max(1));
@@ -256,7 +259,7 @@ impl Measure<'_> {
             self.signal.as_str()
         );
         let stream = self.prepare(lasts, requests, 1).await?;
-        let main = send(listening, stream.clone(), connections, Pace::Closed { lasts }).await?;
+        let main = send(listening, stream.clone(), width, Pace::Closed { lasts }).await?;
         ensure!(main.requests > 0, "nothing was taken: {:?}", main.failures);
         eprintln!("  {:.0} items/s", main.per_s(main.items));
         // The rate is that of the main part; both parts were paid for.
@@ -267,15 +270,16 @@ impl Measure<'_> {
     }
 
     /// At a rate of its own.
-    async fn open(&self, listening: Listening, per_s: f64) -> Result<Sent> {
+    async fn open(&self, listening: Listening, per_s: f64) -> Result<(Sent, Report)> {
         let lasts = Duration::from_secs(self.ingest.seconds);
         let requests = (per_s * lasts.as_secs_f64()).ceil() as usize;
         let stream = self.prepare(lasts, requests.max(1), 2).await?;
         // Requests that wait for a connection wait here, not in the server: enough of them.
-        let connections = 4 * self.ingest.connections;
-        let sent = send(listening, stream, connections, Pace::Open { per_s }).await?;
+        let width = Width::of(4 * self.ingest.connections);
+        let watch = Watch::start(listening.api, listening.pid);
+        let sent = send(listening, stream, width, Pace::Open { per_s }).await?;
         eprintln!("  at 70 %: {:?} ms p99", quantile(&sent.latencies_ms, 0.99));
-        Ok(sent)
+        Ok((sent, watch.stop().await?))
     }
 
     /// Prepares requests, and waits for the moment that they are made for.

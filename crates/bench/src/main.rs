@@ -22,9 +22,15 @@ mod polyglot;
 
 mod query;
 
+mod restart;
+
 mod api;
 
 mod figures;
+
+mod filling;
+
+mod gauges;
 
 mod process;
 
@@ -33,6 +39,8 @@ mod programs;
 mod serving;
 
 mod telemetry;
+
+mod watch;
 
 use std::process::ExitCode;
 
@@ -67,8 +75,10 @@ enum Bench {
     Flood(flood::Flood),
     /// How long questions take when there is much telemetry
     Query(query::Query),
-    /// What the server costs when it has nothing to do
+    /// What the server costs when it has nothing to do, after load
     Idle(idle::Idle),
+    /// A start on much telemetry, in order and after a kill
+    Restart(restart::Restart),
 }
 
 impl Bench {
@@ -81,6 +91,7 @@ impl Bench {
             Bench::Flood(flood) => flood.run().await,
             Bench::Query(query) => query.run().await,
             Bench::Idle(idle) => idle.run().await,
+            Bench::Restart(restart) => restart.run().await,
         }
     }
 }

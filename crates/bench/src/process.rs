@@ -1,5 +1,7 @@
 //! What a process takes: processor time and memory, as Linux counts it.
 
+use std::fmt;
+
 use anyhow::{Context, Result};
 
 use crate::figures::rounded;
@@ -25,6 +27,31 @@ pub fn rss_mb(pid: u32) -> Result<f64> {
 /// The most resident memory so far, in MiB.
 pub fn rss_peak_mb(pid: u32) -> Result<f64> {
     memory_mb(pid, "VmHWM:")
+}
+
+/// Resident memory in MiB, and what of it is the process's own and what belongs to files.
+#[derive(Clone, Copy, Debug)]
+pub struct Resident {
+    pub all_mb: f64,
+    pub own_mb: f64,
+    pub files_mb: f64,
+}
+
+impl Resident {
+    pub fn of(pid: u32) -> Result<Resident> {
+        Ok(Resident {
+            all_mb: rss_mb(pid)?,
+            own_mb: memory_mb(pid, "RssAnon:")?,
+            files_mb: memory_mb(pid, "RssFile:")?,
+        })
+    }
+}
+
+impl fmt::Display for Resident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Resident { all_mb, own_mb, files_mb } = self;
+        write!(f, "{all_mb} MB resident, {own_mb} its own, {files_mb} of files")
+    }
 }
 
 fn memory_mb(pid: u32, what: &str) -> Result<f64> {

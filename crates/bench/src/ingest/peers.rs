@@ -19,7 +19,7 @@ use crate::figures::rounded;
 use crate::process::{cpu_s, rss_peak_mb};
 use crate::serving::Listening;
 use crate::telemetry::line::Prepared;
-use crate::telemetry::sending::{Pace, send};
+use crate::telemetry::sending::{Pace, Width, send};
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
 /// What it took last is worked off before its time is read.
@@ -33,7 +33,7 @@ pub async fn rotel(stream: Arc<Vec<Prepared>>, connections: usize, seconds: u64)
     let before_s = cpu_s(pid)?;
     let lasts = Duration::from_secs(seconds);
     let signal = stream.first().map_or(Signal::Traces, |one| one.signal);
-    let sent = send(listening, stream, connections, Pace::Closed { lasts }).await?;
+    let sent = send(listening, stream, Width::of(connections), Pace::Closed { lasts }).await?;
     sleep(SETTLED_AFTER).await;
     let cpu = cpu_s(pid)? - before_s;
     let per_core = |count: usize| (count as f64 / cpu.max(1e-9)).round();

@@ -1,4 +1,5 @@
-//! One connection that sends export requests, over HTTP/1.1 or gRPC, one at a time.
+//! One connection that sends export requests, over HTTP/1.1 or gRPC, one at a time; over gRPC
+//! several that share it, each one at a time.
 //!
 //! Bodies come compressed with gzip. The least that a client can be: it keeps up with a server that
 //! takes a few microseconds an item. What it is told it passes on: taken, refused (and when to come
@@ -88,7 +89,7 @@ impl Line {
             }
             Protocol::Grpc => {
                 let mut client = http2::Builder::new(TokioExecutor::new());
-                // One request at a time, of any size: the server's own windows are bound enough.
+                // Bodies of any size: the server's own windows are bound enough.
                 client.initial_stream_window_size(1 << 20).max_frame_size(1 << 20);
                 let (sender, connection) = client.handshake(io).await?;
                 tokio::spawn(connection);
@@ -96,6 +97,26 @@ impl Line {
             }
         };
         Ok(Line { sender, authority: address.to_string() })
+    }
+
+    /// Whether another request can be sent after one that failed.
+    pub fn is_open(&self) -> bool {
+        match &self.sender {
+            // An answer that never came may still come: it would be taken for the next one's.
+            Sender::Http(_) => false,
+            Sender::Grpc(sender) => !sender.is_closed(),
+        }
+    }
+
+    /// Another that sends over the same connection at the same time, where the protocol can.
+    pub fn beside(&self) -> Option<Line> {
+        match &self.sender {
+            Sender::Http(_) => None,
+            Sender::Grpc(sender) => {
+                let sender = Sender::Grpc(sender.clone());
+                Some(Line { sender, authority: self.authority.clone() })
+            }
+        }
     }
 
     pub async fn send(&mut self, prepared: &Prepared) -> Verdict {

@@ -7,7 +7,7 @@
 //! need. A sample is what Prometheus would count: a number point is one, a histogram point its
 //! buckets and two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use model::signal::Signal;
@@ -89,6 +89,12 @@ impl Process {
 
     pub fn interval_ns(&self) -> u64 {
         self.interval_ns
+    }
+
+    /// Series in the first `steps` exports of one instance; a histogram is one.
+    pub fn series(&self, steps: usize) -> usize {
+        let exports = self.exports.iter().take(steps);
+        exports.flat_map(series_of).collect::<BTreeSet<_>>().len()
     }
 
     /// Export number `step` of instance `instance`, at the given time.
@@ -278,6 +284,25 @@ fn series(name: &str, attributes: &[KeyValue]) -> Vec<u8> {
     key
 }
 
+/// What tells the series of a request apart, of each point.
+fn series_of(request: &ExportMetricsServiceRequest) -> Vec<Vec<u8>> {
+    let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+    let of_metric = |metric: &Metric| -> Vec<Vec<u8>> {
+        let numbers = |points: &[NumberDataPoint]| {
+            points.iter().map(|point| series(&metric.name, &point.attributes)).collect()
+        };
+        match &metric.data {
+            Some(Data::Gauge(gauge)) => numbers(&gauge.data_points),
+            Some(Data::Sum(sum)) => numbers(&sum.data_points),
+            Some(Data::Histogram(all)) => {
+                all.data_points.iter().map(|p| series(&metric.name, &p.attributes)).collect()
+            }
+            _ => Vec::new(),
+        }
+    };
+    scopes.flat_map(|scope| &scope.metrics).flat_map(of_metric).collect()
+}
+
 fn newest(request: &ExportMetricsServiceRequest) -> u64 {
     let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
     let times = scopes.flat_map(|scope| &scope.metrics).flat_map(|metric| match &metric.data {
@@ -379,6 +404,7 @@ mod tests {
         assert!(told.iter().all(|told| told.2 == 1_000 * second));
         let counted = process.export(1, 0, 0).1;
         assert_eq!(counted, Count { points: 2, samples: 5 });
+        assert_eq!([0, 1, 9].map(|steps| process.series(steps)), [0, 2, 2]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! In the open loop each request has its moment, and its latency counts from that moment, not from
 //! when a connection was free for it: a slow answer shows in all that had to wait for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -34,6 +35,22 @@ pub enum Pace {
     Flood { per_s: f64, lasts: Duration },
 }
 
+/// How many requests can be on their way at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Width {
+    /// Of each protocol that the requests need.
+    pub connections: usize,
+    /// Requests at a time on each connection of gRPC; over HTTP/1.1 it is one.
+    pub streams: usize,
+}
+
+impl Width {
+    /// One request at a time on each connection.
+    pub fn of(connections: usize) -> Width {
+        Width { connections, streams: 1 }
+    }
+}
+
 /// What became of all requests.
 #[derive(Clone, Debug, Default)]
 pub struct Sent {
@@ -43,6 +60,8 @@ pub struct Sent {
     pub raw_bytes: usize,
     pub rejected: u64,
     pub refused: usize,
+    /// By status: of HTTP 429 or 503, of gRPC 8 or 14.
+    pub refused_with: BTreeMap<u16, usize>,
     /// Refused without a word of when to come again.
     pub refused_rudely: usize,
     pub failed: usize,
@@ -61,11 +80,19 @@ impl Sent {
         self.raw_bytes += other.raw_bytes;
         self.rejected += other.rejected;
         self.refused += other.refused;
+        for (status, count) in other.refused_with {
+            *self.refused_with.entry(status).or_default() += count;
+        }
         self.refused_rudely += other.refused_rudely;
         self.failed += other.failed;
         let room = FAILURES_MAX.saturating_sub(self.failures.len());
         self.failures.extend(other.failures.into_iter().take(room));
         self.latencies_ms.extend(other.latencies_ms);
+    }
+
+    /// Requests that were answered, or that failed.
+    pub fn tried(&self) -> usize {
+        self.requests + self.refused + self.failed
     }
 
     pub fn per_s(&self, count: usize) -> f64 {
@@ -81,11 +108,11 @@ struct Queue {
     next: AtomicUsize,
 }
 
-/// Sends over `connections` of each protocol that the requests need.
+/// Sends all requests, each over the next line that is free.
 pub async fn send(
     at: Listening,
     all: Arc<Vec<Prepared>>,
-    connections: usize,
+    width: Width,
     pace: Pace,
 ) -> Result<Sent> {
     let mut lines = Vec::new();
@@ -96,8 +123,11 @@ pub async fn send(
             continue;
         }
         let queue = Arc::new(Queue { all: all.clone(), places, next: AtomicUsize::new(0) });
-        for _ in 0..connections {
-            lines.push((Line::open(at, protocol).await?, protocol, queue.clone()));
+        for _ in 0..width.connections {
+            let line = Line::open(at, protocol).await?;
+            let beside = (1..width.streams).map_while(|_| line.beside()).collect::<Vec<_>>();
+            let each = std::iter::once(line).chain(beside);
+            lines.extend(each.map(|line| (line, protocol, queue.clone())));
         }
     }
     let begin = Instant::now();
@@ -133,8 +163,9 @@ async fn one(
                 sent.rejected += rejected;
                 sent.latencies_ms.push(due.elapsed().as_secs_f64() * 1_000.0);
             }
-            Verdict::Refused { retry_after, .. } => {
+            Verdict::Refused { status, retry_after } => {
                 sent.refused += 1;
+                *sent.refused_with.entry(status).or_default() += 1;
                 sent.refused_rudely += usize::from(retry_after.is_none());
                 if matches!(pace, Pace::Closed { .. }) {
                     sleep(retry_after.unwrap_or(PATIENCE).min(PATIENCE)).await;
@@ -148,7 +179,9 @@ async fn one(
                 let flooding = matches!(pace, Pace::Flood { .. });
                 let too_often = sent.failed >= FAILURES_MAX && !flooding;
                 ensure!(!too_often, "sending fails: {:?}", sent.failures.last());
-                line = reopened(at, protocol, flooding).await?;
+                if !line.is_open() {
+                    line = reopened(at, protocol, flooding).await?;
+                }
             }
         }
     }

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use model::Timestamp;
 use model::signal::Signal;
 
 use super::folder::{Captured, Protocol};
@@ -46,6 +47,46 @@ impl Source {
             Signal::Logs => Source::Templates(Templates::logs(captured, filled)?),
             Signal::Metrics => Source::Metrics { processes: Process::all(captured)?, instances },
         })
+    }
+
+    /// Metrics of so many processes that one export of each holds `series` different series.
+    pub fn metrics(captured: &[Captured], series: usize) -> Result<Source> {
+        let processes = Process::all(captured)?;
+        let of_each: usize = processes.iter().map(|process| process.series(1)).sum();
+        ensure!(of_each > 0, "the capture's metrics have no points");
+        Ok(Source::Metrics { processes, instances: series.div_ceil(of_each).max(1) })
+    }
+
+    /// Requests in which each process exports once; of a pass where there are passes.
+    pub fn requests_of_a_step(&self) -> usize {
+        match self {
+            Source::Templates(templates) => templates.all.len(),
+            Source::Metrics { processes, instances } => processes.len() * instances,
+        }
+    }
+
+    /// Export `step` of the process with this number; none where there are no metrics.
+    pub fn export(&self, number: usize, step: usize, at: Timestamp) -> Option<Vec<u8>> {
+        let Source::Metrics { processes, .. } = self else { return None };
+        let (process, instance) = (&processes[number % processes.len()], number / processes.len());
+        Some(process.export(instance, step, at.0).0)
+    }
+
+    /// How far apart a process exports; none where there are no metrics.
+    pub fn interval(&self) -> Option<Duration> {
+        let Source::Metrics { processes, .. } = self else { return None };
+        processes.iter().map(|process| Duration::from_nanos(process.interval_ns())).max()
+    }
+
+    /// Different series in that many requests; none where there are no metrics.
+    pub fn series(&self, requests: usize) -> usize {
+        let Source::Metrics { processes, .. } = self else { return 0 };
+        let (steps, rest) =
+            (requests / self.requests_of_a_step(), requests % self.requests_of_a_step());
+        let after = |steps: usize| processes.iter().map(move |process| process.series(steps));
+        let (before, then): (Vec<_>, Vec<_>) = (after(steps).collect(), after(steps + 1).collect());
+        let of = |at: usize| if at < rest { &then } else { &before };
+        (0..self.requests_of_a_step()).map(|at| of(at)[at % processes.len()]).sum()
     }
 
     /// Spans or log records of one pass; none for metrics, which have no passes.

@@ -13,7 +13,7 @@ use crate::wait::{unix_nanos, until};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-fn export(lab: &Lab, signal: &str, body: &Value) -> Response {
+pub fn export(lab: &Lab, signal: &str, body: &Value) -> Response {
     let otlp = lab.otlp.lock().unwrap().expect("the server runs");
     http::request(otlp, "POST", &format!("/v1/{signal}"), &[], Some(&body.to_string())).unwrap()
 }
@@ -50,7 +50,7 @@ fn trace(now: u64) -> Value {
     ] })
 }
 
-fn logs(now: u64, lines: &[&str]) -> Value {
+pub fn logs(now: u64, lines: &[&str]) -> Value {
     let record = |(at, line): (usize, &&str)| {
         json!({
             "timeUnixNano": (now + at as u64).to_string(), "severityNumber": 17,
@@ -70,7 +70,7 @@ fn metrics(now: u64, value: f64) -> Value {
     ] }] }] })
 }
 
-fn bodies(page: &Value) -> Vec<&str> {
+pub fn bodies(page: &Value) -> Vec<&str> {
     page["records"].as_array().unwrap().iter().map(|r| r["body"].as_str().unwrap()).collect()
 }
 
@@ -95,7 +95,7 @@ fn all_is_there(lab: &Lab) {
     assert_eq!(series["series"][0]["labels"]["pool"], "main");
 }
 
-fn files(lab: &Lab) -> u64 {
+pub fn files(lab: &Lab) -> u64 {
     let storage = lab.get("storage");
     storage["tables"].as_array().unwrap().iter().map(|t| t["files"].as_u64().unwrap()).sum()
 }

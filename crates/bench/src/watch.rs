@@ -1,5 +1,6 @@
-//! Looks at a server's memory and ticks while it is flooded.
+//! Looks at a server's memory and ticks while it is under load.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,23 +9,39 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use engine::Entry;
+use serde_json::{Value, json};
 use storage::Reader;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::figures::{rounded, seconds};
+use crate::gauges::Gauges;
 use crate::process::rss_mb;
 
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-const LAG: &str = "immune_tick_lag_seconds ";
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LAG: &str = "immune_tick_lag_seconds";
 
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub rss_mb_max: f64,
+    /// The most of each part of memory that the server knows of.
+    pub parts_mb_max: BTreeMap<String, f64>,
+    /// The most memory beside those parts.
+    pub rest_mb_max: f64,
     pub tick_lag_max_s: f64,
-    /// Looks at the ticks that were not answered.
+    /// Looks that were not answered.
     pub failed: usize,
+}
+
+impl Report {
+    /// Where memory was, each at its most.
+    pub fn memory(&self) -> Value {
+        json!({
+            "rss_mb_max": rounded(self.rss_mb_max),
+            "parts_mb_max": self.parts_mb_max,
+            "beside_parts_mb_max": rounded(self.rest_mb_max),
+        })
+    }
 }
 
 pub struct Watch {
@@ -46,25 +63,26 @@ impl Watch {
 }
 
 async fn look(api: SocketAddr, pid: u32, ended: Arc<AtomicBool>) -> Result<Report> {
-    let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
+    let gauges = Gauges::new(api)?;
     let mut report = Report::default();
     while !ended.load(Ordering::Relaxed) {
-        report.rss_mb_max = report.rss_mb_max.max(rss_mb(pid)?);
-        match lag(&client, api).await {
-            Ok(lag_s) => report.tick_lag_max_s = report.tick_lag_max_s.max(rounded(lag_s)),
+        let now_mb = rss_mb(pid)?;
+        report.rss_mb_max = report.rss_mb_max.max(now_mb);
+        match gauges.read().await {
+            Ok(figures) => {
+                report.tick_lag_max_s = report.tick_lag_max_s.max(rounded(figures.get(LAG)?));
+                let parts = figures.memory_mb();
+                report.rest_mb_max = report.rest_mb_max.max(now_mb - parts.values().sum::<f64>());
+                for (name, mb) in parts {
+                    let most = report.parts_mb_max.entry(name).or_default();
+                    *most = most.max(rounded(mb));
+                }
+            }
             Err(_) => report.failed += 1,
         }
         sleep(LOOK_EVERY).await;
     }
     Ok(report)
-}
-
-/// Since when the loop has not stepped.
-async fn lag(client: &reqwest::Client, api: SocketAddr) -> Result<f64> {
-    let answer = client.get(format!("http://{api}/metrics")).send().await?;
-    let text = answer.error_for_status()?.text().await?;
-    let line = text.lines().find_map(|line| line.strip_prefix(LAG));
-    line.and_then(|lag| lag.parse().ok()).context("no tick lag in the metrics")
 }
 
 /// The longest time between two ticks in what is left of the log.
