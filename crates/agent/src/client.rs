@@ -146,7 +146,8 @@ impl Client {
 
 /// Starts `exe agent --dir DIR --socket SOCKET` in its own session, output to `DIR/agent.log`. It
 /// outlives the server; wait for the child now and then, so that it is no zombie when it ends.
-pub fn spawn(exe: &Path, dir: &Path, socket: &Path) -> io::Result<Child> {
+/// `huge_pages`: this process renounced them for itself, and what the agent starts should have them.
+pub fn spawn(exe: &Path, dir: &Path, socket: &Path, huge_pages: bool) -> io::Result<Child> {
     store::private_folder(dir)?;
     let log = launch::append(&dir.join("agent.log"))?;
     let mut command = std::process::Command::new(exe);
@@ -158,6 +159,9 @@ pub fn spawn(exe: &Path, dir: &Path, socket: &Path) -> io::Result<Child> {
     }
     command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log);
     launch::in_own_session(&mut command);
+    if huge_pages {
+        launch::with_huge_pages(&mut command);
+    }
     command.spawn()
 }
 

@@ -74,6 +74,19 @@ pub fn in_own_session(command: &mut Command) {
     }
 }
 
+/// The child may have huge pages though this process renounced them for itself: that is inherited.
+#[allow(unsafe_code, reason = "an inherited setting is undone between fork and exec")]
+pub fn with_huge_pages(command: &mut Command) {
+    // SAFETY: after fork the closure makes one system call, prctl, which is async-signal-safe; it
+    // allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(|| {
+            rustix::thread::disable_transparent_huge_pages(false)?;
+            Ok(())
+        });
+    }
+}
+
 /// Children that were started and left running. They are looked at often, so that none stays a
 /// zombie; a zombie counts as gone in any case.
 #[derive(Debug, Default)]

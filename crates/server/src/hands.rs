@@ -146,6 +146,8 @@ pub struct Config {
     pub dir: PathBuf,
     pub socket: PathBuf,
     pub targets: Vec<agent::Target>,
+    /// The agent, and what it starts, has huge pages though this process renounced them.
+    pub huge_pages: bool,
 }
 
 /// Connects, and serves orders until the driver ends.
@@ -250,7 +252,8 @@ impl Task {
         if missing && !self.stopping() {
             self.away_since = Some(Instant::now());
             self.start_after = START_AGAIN_AFTER;
-            match agent::spawn(&self.config.exe, &self.config.dir, &self.config.socket) {
+            let Config { exe, dir, socket, huge_pages, .. } = &self.config;
+            match agent::spawn(exe, dir, socket, *huge_pages) {
                 Ok(child) => self.child = Some(child),
                 Err(error) => tracing::error!(%error, "agent cannot be started; nothing is healed"),
             }

@@ -40,6 +40,13 @@ const TICK: Duration = Duration::from_secs(1);
 /// Requests that are open when the server stops get this long.
 const SERVING_ENDS_WITHIN: Duration = Duration::from_secs(15);
 
+/// Small pages for this process: of huge ones, a few bytes in use hold two mebibytes, and a server
+/// that has seen load would stay twice as large for ever. Says whether it had huge ones until now.
+fn renounce_huge_pages() -> bool {
+    let had_them = matches!(rustix::thread::transparent_huge_pages_are_disabled(), Ok(false));
+    had_them && rustix::thread::disable_transparent_huge_pages(true).is_ok()
+}
+
 /// Where a running server can be reached; also written to `listening.json` in the data folder.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Listening {
@@ -55,6 +62,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(Listening),
 ) -> Result<()> {
+    let huge_pages = renounce_huge_pages();
     let started = clock::now();
     let client = http_client()?;
     let folder =
@@ -70,6 +78,7 @@ pub async fn run(
             dir: agent_folder,
             socket: agent_socket,
             targets: config.targets.clone(),
+            huge_pages,
         },
         handle.clone(),
         ground.orders,
