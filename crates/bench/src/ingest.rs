@@ -176,8 +176,8 @@ impl Measure<'_> {
         let (config, data) = (self.folder.join("immune.yaml"), self.folder.join("immune"));
         std::fs::write(&config, format!("{:#}\n", configuration()))?;
         let _leftovers = Leftovers::of(&data);
-        let log = self.folder.join("immune.log");
-        let mut server = Server::spawn(self.programs, &config, &data, &log)?;
+        let mut server =
+            Server::spawn(self.programs, &config, &data, &self.folder.join("immune.log"))?;
         let listening = server.ready().await?;
         let api = Api::new(listening.api)?;
         let pid = server.pid().context("the server has ended")?;
@@ -188,8 +188,7 @@ impl Measure<'_> {
         let cpu = cpu_s(pid)? - before_s;
         eprintln!("  {:.1} s of processor time; all in files", cpu);
 
-        let per_s = LOAD * closed.per_s(closed.requests);
-        let (open, watched) = self.open(listening, per_s).await?;
+        let (open, watched) = self.open(listening, LOAD * closed.per_s(closed.requests)).await?;
         let items = closed.items + open.items;
         rest::stored(&api, self.signal, items as u64).await?;
         let settled = rest::settled(&api, self.signal).await?;
