@@ -204,6 +204,9 @@ impl Intake {
     }
 
     pub(crate) fn admit(&self) -> Result<Admission, Failure> {
+        if let Some(refusal) = self.sink.refusal() {
+            return Err(refusal.into());
+        }
         let permit = Arc::clone(&self.requests).try_acquire_owned().map_err(|_| Failure::Busy)?;
         let reservation = self.bytes.reserve(usize::MAX);
         Ok(Admission { _permit: permit, reservation })

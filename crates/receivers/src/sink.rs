@@ -44,6 +44,12 @@ pub enum Refusal {
 /// request is durable. Dropping the future (the client went away) may or may not undo it.
 pub trait Sink: Send + Sync + 'static {
     fn accept(&self, request: Accepted) -> BoxFuture<'static, Result<(), Refusal>>;
+
+    /// Why nothing would be taken at this moment: asked before a body is read and decoded, so that
+    /// saying no costs little just when there is too much. What it lets pass may be refused still.
+    fn refusal(&self) -> Option<Refusal> {
+        None
+    }
 }
 
 /// Decides by the bearer token of a request, if it has one, whether it may send telemetry.

@@ -178,6 +178,11 @@ impl Handle {
         self.committer.bytes_waiting()
     }
 
+    /// Whether the log has hardly room for more telemetry.
+    pub fn log_is_full(&self) -> bool {
+        self.committer.is_full()
+    }
+
     pub fn health(&self) -> &Health {
         &self.health
     }

@@ -43,6 +43,14 @@ impl Sink for Ingest {
         }
         .boxed()
     }
+
+    fn refusal(&self) -> Option<Refusal> {
+        let log_is_full = || {
+            let full = self.handle.log_is_full();
+            full.then_some(Refusal::Overloaded { retry_after: RETRY_AFTER })
+        };
+        self.refusal_of_the_store().or_else(log_is_full)
+    }
 }
 
 impl Ingest {

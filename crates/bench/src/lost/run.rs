@@ -259,7 +259,7 @@ fn configuration(small: bool, bucket: Option<&Bucket>) -> Value {
         "diagnose": { "reopen_within": "1s" },
     });
     if small {
-        configuration["memory"] = "128MiB".into();
+        configuration["memory"] = "256MiB".into();
         let storage = &mut configuration["storage"];
         storage["file_size"] = "1MiB".into();
         storage["log_size_max"] = "8MiB".into();

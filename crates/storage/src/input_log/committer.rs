@@ -147,6 +147,12 @@ impl Committer {
         }
     }
 
+    /// Whether telemetry had better not be offered now: there is hardly room for any.
+    pub fn is_full(&self) -> bool {
+        self.bytes_waiting() >= self.bytes_waiting_max / 16 * 15
+            || self.waiting.entries.load(Ordering::Acquire) >= TELEMETRY_ENTRIES_MAX
+    }
+
     /// Bytes of telemetry that wait.
     pub fn bytes_waiting(&self) -> usize {
         self.waiting.bytes.load(Ordering::Acquire)
