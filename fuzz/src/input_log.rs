@@ -12,7 +12,7 @@ use storage::segment::{self, Salt};
 use storage::{Config, Log, Reader, Record};
 use tempfile::TempDir;
 
-use crate::{Memory, Target, planted};
+use crate::{Answer, Form, Memory, Target, planted};
 
 const MEMORY: Memory = Memory { base: 4 << 20, factor: 64 };
 const FIRST_SEQ: u64 = 7;
@@ -22,6 +22,7 @@ const EDITS_MAX: u8 = 6;
 pub const SEGMENT: Target = Target {
     name: "log-segment",
     feeds: "a segment of the input log, as it is",
+    form: Form::Bytes,
     memory: MEMORY,
     caught: &[],
     run: |input| in_folder(|folder| any_file(folder, input)),
@@ -30,13 +31,14 @@ pub const SEGMENT: Target = Target {
 pub const DAMAGE: Target = Target {
     name: "log-damage",
     feeds: "records to be written into a segment, and what is done to the file",
+    form: Form::Bytes,
     memory: MEMORY,
     caught: &[],
     run: |input| in_folder(|folder| damaged_file(folder, input)),
 };
 
 /// A folder of its own, in memory where that can be had.
-pub fn in_folder(work: impl FnOnce(&Path)) {
+pub fn in_folder<T>(work: impl FnOnce(&Path) -> T) -> T {
     thread_local! {
         static FOLDER: OnceCell<TempDir> = const { OnceCell::new() };
     }
@@ -48,9 +50,10 @@ pub fn in_folder(work: impl FnOnce(&Path)) {
         });
         let of_this_input = folder.path().join("input");
         std::fs::create_dir(&of_this_input).expect("the last input's folder is gone");
-        work(&of_this_input);
+        let done = work(&of_this_input);
         std::fs::remove_dir_all(&of_this_input).expect("it was made above");
-    });
+        done
+    })
 }
 
 fn segment_path(folder: &Path) -> PathBuf {
@@ -87,13 +90,14 @@ fn check_gaps(records: &[Record], gaps: &[Gap]) {
     assert_eq!(gaps.next(), None, "L-1: a gap that nothing follows");
 }
 
-fn any_file(folder: &Path, input: &[u8]) {
+fn any_file(folder: &Path, input: &[u8]) -> Answer {
     std::fs::write(segment_path(folder), input).expect("the folder can be written");
     let before = read(folder);
     if let Ok((records, gaps)) = &before {
         check_gaps(records, gaps);
     }
     reopen(folder, before.as_ref().ok().map(|(records, _)| records.as_slice()));
+    if before.is_ok() { Answer::Taken } else { Answer::Refused }
 }
 
 /// Opens the log for writing, appends one record and reads all.
@@ -115,7 +119,7 @@ fn reopen(folder: &Path, before: Option<&[Record]>) {
     }
 }
 
-fn damaged_file(folder: &Path, input: &[u8]) {
+fn damaged_file(folder: &Path, input: &[u8]) -> Answer {
     let mut dice = Dice(input);
     // Unknown to whoever chose the input, as the salt of a real file is.
     let salt: Vec<u8> =
@@ -154,6 +158,7 @@ fn damaged_file(folder: &Path, input: &[u8]) {
         }
     }
     reopen(folder, Some(&records));
+    Answer::Taken
 }
 
 /// One change of the file behind its header: a byte, a run of bytes, or its length. Says whether
