@@ -2,8 +2,7 @@
 //!
 //! L-1 records come in the order of their numbers, and missing numbers are told as gaps; L-2
 //! opening the log for writing changes nothing that was there to be read; L-3 what is appended then
-//! is read after it; L-4 damage changes no record and hides none that it did not touch (pieces of
-//! the same file at another place may hide some: their numbers are no longer where they can be).
+//! is read after it; L-4 damage changes no record and hides none that it did not touch.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -131,13 +130,12 @@ fn damaged_file(folder: &Path, input: &[u8]) -> Answer {
         let (kind, length) = (dice.byte(), dice.byte());
         let payload = dice.bytes(usize::from(length));
         let start = bytes.len();
-        segment::write_record(&mut bytes, &salt, seq, kind, payload);
+        segment::write_record(&mut bytes, 0, &salt, seq, kind, payload);
         written.push((seq, kind, payload, start..bytes.len()));
     }
     let good = bytes.clone();
-    let mut misplaced = false;
     for _ in 0..dice.byte() % EDITS_MAX {
-        misplaced |= damage(&mut bytes, &mut dice);
+        damage(&mut bytes, &mut dice);
     }
     std::fs::write(segment_path(folder), &bytes).expect("the folder can be written");
     let (records, gaps) = read(folder).expect("the header was left alone");
@@ -152,7 +150,7 @@ fn damaged_file(folder: &Path, input: &[u8]) -> Answer {
         assert!(same, "L-4: {record:?} was never written");
     }
     for (seq, _, _, place) in &written {
-        if !misplaced && bytes.get(place.clone()) == good.get(place.clone()) {
+        if bytes.get(place.clone()) == good.get(place.clone()) {
             let found = records.iter().any(|record| record.seq == *seq);
             assert!(found, "L-4: record {seq} is hidden");
         }
@@ -161,18 +159,16 @@ fn damaged_file(folder: &Path, input: &[u8]) -> Answer {
     Answer::Taken
 }
 
-/// One change of the file behind its header: a byte, a run of bytes, or its length. Says whether
-/// a piece of the file came to lie at another place.
-fn damage(bytes: &mut Vec<u8>, dice: &mut Dice<'_>) -> bool {
+/// One change of the file behind its header: a byte, a run of bytes, or its length.
+fn damage(bytes: &mut Vec<u8>, dice: &mut Dice<'_>) {
     let span = bytes.len() - segment::HEADER_BYTES;
     if span == 0 {
-        return false;
+        return;
     }
     let place = usize::from(dice.byte()) << 8 | usize::from(dice.byte());
     let at = segment::HEADER_BYTES + place % span;
     let value = dice.byte();
-    let how = dice.byte() % 4;
-    match how {
+    match dice.byte() % 4 {
         0 => bytes[at] = value,
         1 => bytes.truncate(at),
         2 => {
@@ -188,7 +184,6 @@ fn damage(bytes: &mut Vec<u8>, dice: &mut Dice<'_>) -> bool {
             bytes[to..end].copy_from_slice(&piece[..end - to]);
         }
     }
-    how == 3
 }
 
 /// Choices, taken from the input; zeros once it is used up.
