@@ -65,9 +65,7 @@ fn catalog(input: &[u8]) -> Answer {
     if let Ok(content) = catalog::decode(&bytes) {
         answer = Answer::Taken;
         assert!(catalog::encode(&content) == bytes, "another catalog was written than was read");
-        // Dates are read up to the year 2500; no file is of a later day.
-        let last = file::Day::parse("2500-12-31").expect("a date");
-        for entry in content.files.values().filter(|entry| entry.day <= last) {
+        for entry in content.files.values() {
             let name = entry.name();
             assert_eq!(catalog::parse_name(&name), Some((entry.table, entry.day, entry.id)));
         }
