@@ -89,7 +89,8 @@ pub fn parse_name(text: &str) -> Option<(Table, Day, u64)> {
     (parts.next().is_none() && name(table, day, id) == text).then_some((table, day, id))
 }
 
-/// `Day::parse` ends with the year 2500, times in 2554. The calendar repeats itself every 400 years.
+/// `Day::parse` ends with the year 2500, times in 2554. The calendar repeats itself every 400
+/// years.
 fn parse_day(text: &str) -> Option<Day> {
     const YEARS: u32 = 400;
     const DAYS: u32 = 146_097;
