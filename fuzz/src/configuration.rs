@@ -7,7 +7,7 @@ use std::path::Path;
 use chaos::ClientLog;
 use model::Timestamp;
 
-use crate::{Memory, Target, planted};
+use crate::{Answer, Form, Memory, Target, planted};
 
 /// YAML's aliases may repeat what they stand for; its reader has a budget of its own.
 const MEMORY: Memory = Memory { base: 64 << 20, factor: 4096 };
@@ -15,6 +15,7 @@ const MEMORY: Memory = Memory { base: 64 << 20, factor: 4096 };
 pub const SERVER: Target = Target {
     name: "configuration",
     feeds: "immune.yaml",
+    form: Form::Yaml,
     memory: MEMORY,
     caught: &[],
     run: server,
@@ -23,6 +24,7 @@ pub const SERVER: Target = Target {
 pub const EXPERIMENT: Target = Target {
     name: "experiment",
     feeds: "an experiment file",
+    form: Form::Yaml,
     memory: MEMORY,
     caught: &[],
     run: experiment,
@@ -31,13 +33,14 @@ pub const EXPERIMENT: Target = Target {
 pub const CLIENT_LOG: Target = Target {
     name: "client-log",
     feeds: "where to cut (two bytes), then the log of a load generator",
+    form: Form::Lines { head: 2 },
     memory: MEMORY,
     caught: &[],
     run: client_log,
 };
 
-fn server(input: &[u8]) {
-    let Ok(text) = std::str::from_utf8(input) else { return };
+fn server(input: &[u8]) -> Answer {
+    let Ok(text) = std::str::from_utf8(input) else { return Answer::Refused };
     let file = Path::new("immune.yaml");
     let environment = |name: &str| (name == "PORT").then(|| "7701".to_owned());
     let config = match server::config::parse(file, text, environment) {
@@ -51,12 +54,12 @@ fn server(input: &[u8]) {
                 let lines = text.matches(ends).count() as u32 + 1;
                 assert!(place.is_none_or(|(line, _)| line <= lines), "{place:?} of {lines} lines");
             }
-            return;
+            return Answer::Refused;
         }
     };
     planted::in_configuration(&config);
     let _ = config.engine();
-    let shown = serde_json::to_string(&config).expect("a configuration can be shown");
+    let shown = in_yaml(&serde_json::to_string(&config).expect("a configuration can be shown"));
     // What a variable was replaced by may look like a variable.
     if !shown.contains("${env:") {
         let again = server::config::parse(file, &shown, environment);
@@ -65,23 +68,42 @@ fn server(input: &[u8]) {
     }
     let hidden = config.without_secrets();
     assert_eq!(hidden.clone().without_secrets(), hidden);
+    Answer::Taken
 }
 
-fn experiment(input: &[u8]) {
-    let Ok(text) = std::str::from_utf8(input) else { return };
+/// JSON is YAML but for characters that YAML knows only as escapes.
+fn in_yaml(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => {
+                text.push_str(&format!("\\u{:04x}", u32::from(character)));
+            }
+            _ => text.push(character),
+        }
+    }
+    text
+}
+
+fn experiment(input: &[u8]) -> Answer {
+    let Ok(text) = std::str::from_utf8(input) else { return Answer::Refused };
     let experiment = match chaos::parse(text) {
         Ok(experiment) => experiment,
-        Err(problem) => return assert!(!problem.to_string().is_empty()),
+        Err(problem) => {
+            assert!(!problem.to_string().is_empty());
+            return Answer::Refused;
+        }
     };
-    let shown = serde_json::to_string(&experiment).expect("an experiment can be shown");
+    let shown = in_yaml(&serde_json::to_string(&experiment).expect("an experiment can be shown"));
     let again = chaos::parse(&shown).unwrap_or_else(|problem| panic!("{problem} in {shown}"));
     assert_eq!(again, experiment);
+    Answer::Taken
 }
 
 /// Read in two pieces, the second beginning where the first was used up, or at once: the same.
-fn client_log(input: &[u8]) {
-    let Some((place, log)) = input.split_at_checked(2) else { return };
-    let Ok(text) = std::str::from_utf8(log) else { return };
+fn client_log(input: &[u8]) -> Answer {
+    let Some((place, log)) = input.split_at_checked(2) else { return Answer::Refused };
+    let Ok(text) = std::str::from_utf8(log) else { return Answer::Refused };
     let mut at_once = ClientLog::default();
     let used = at_once.read(text);
     assert!(used <= text.len() && (used == 0 || text.as_bytes()[used - 1] == b'\n'));
@@ -96,4 +118,5 @@ fn client_log(input: &[u8]) {
     let (from, to) = (Timestamp(0), Timestamp(u64::MAX));
     assert!(at_once.harmed_in_a_row() <= at_once.harmed(from, to).count);
     let _ = at_once.well_after(from);
+    if used > 0 { Answer::Taken } else { Answer::Refused }
 }

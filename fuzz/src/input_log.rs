@@ -2,8 +2,7 @@
 //!
 //! L-1 records come in the order of their numbers, and missing numbers are told as gaps; L-2
 //! opening the log for writing changes nothing that was there to be read; L-3 what is appended then
-//! is read after it; L-4 damage changes no record and hides none that it did not touch (pieces of
-//! the same file at another place may hide some: their numbers are no longer where they can be).
+//! is read after it; L-4 damage changes no record and hides none that it did not touch.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use storage::segment::{self, Salt};
 use storage::{Config, Log, Reader, Record};
 use tempfile::TempDir;
 
-use crate::{Memory, Target, planted};
+use crate::{Answer, Form, Memory, Target, planted};
 
 const MEMORY: Memory = Memory { base: 4 << 20, factor: 64 };
 const FIRST_SEQ: u64 = 7;
@@ -22,6 +21,7 @@ const EDITS_MAX: u8 = 6;
 pub const SEGMENT: Target = Target {
     name: "log-segment",
     feeds: "a segment of the input log, as it is",
+    form: Form::Bytes,
     memory: MEMORY,
     caught: &[],
     run: |input| in_folder(|folder| any_file(folder, input)),
@@ -30,13 +30,14 @@ pub const SEGMENT: Target = Target {
 pub const DAMAGE: Target = Target {
     name: "log-damage",
     feeds: "records to be written into a segment, and what is done to the file",
+    form: Form::Bytes,
     memory: MEMORY,
     caught: &[],
     run: |input| in_folder(|folder| damaged_file(folder, input)),
 };
 
 /// A folder of its own, in memory where that can be had.
-pub fn in_folder(work: impl FnOnce(&Path)) {
+pub fn in_folder<T>(work: impl FnOnce(&Path) -> T) -> T {
     thread_local! {
         static FOLDER: OnceCell<TempDir> = const { OnceCell::new() };
     }
@@ -48,9 +49,10 @@ pub fn in_folder(work: impl FnOnce(&Path)) {
         });
         let of_this_input = folder.path().join("input");
         std::fs::create_dir(&of_this_input).expect("the last input's folder is gone");
-        work(&of_this_input);
+        let done = work(&of_this_input);
         std::fs::remove_dir_all(&of_this_input).expect("it was made above");
-    });
+        done
+    })
 }
 
 fn segment_path(folder: &Path) -> PathBuf {
@@ -87,13 +89,14 @@ fn check_gaps(records: &[Record], gaps: &[Gap]) {
     assert_eq!(gaps.next(), None, "L-1: a gap that nothing follows");
 }
 
-fn any_file(folder: &Path, input: &[u8]) {
+fn any_file(folder: &Path, input: &[u8]) -> Answer {
     std::fs::write(segment_path(folder), input).expect("the folder can be written");
     let before = read(folder);
     if let Ok((records, gaps)) = &before {
         check_gaps(records, gaps);
     }
     reopen(folder, before.as_ref().ok().map(|(records, _)| records.as_slice()));
+    if before.is_ok() { Answer::Taken } else { Answer::Refused }
 }
 
 /// Opens the log for writing, appends one record and reads all.
@@ -115,7 +118,7 @@ fn reopen(folder: &Path, before: Option<&[Record]>) {
     }
 }
 
-fn damaged_file(folder: &Path, input: &[u8]) {
+fn damaged_file(folder: &Path, input: &[u8]) -> Answer {
     let mut dice = Dice(input);
     // Unknown to whoever chose the input, as the salt of a real file is.
     let salt: Vec<u8> =
@@ -127,13 +130,12 @@ fn damaged_file(folder: &Path, input: &[u8]) {
         let (kind, length) = (dice.byte(), dice.byte());
         let payload = dice.bytes(usize::from(length));
         let start = bytes.len();
-        segment::write_record(&mut bytes, &salt, seq, kind, payload);
+        segment::write_record(&mut bytes, 0, &salt, seq, kind, payload);
         written.push((seq, kind, payload, start..bytes.len()));
     }
     let good = bytes.clone();
-    let mut misplaced = false;
     for _ in 0..dice.byte() % EDITS_MAX {
-        misplaced |= damage(&mut bytes, &mut dice);
+        damage(&mut bytes, &mut dice);
     }
     std::fs::write(segment_path(folder), &bytes).expect("the folder can be written");
     let (records, gaps) = read(folder).expect("the header was left alone");
@@ -148,26 +150,25 @@ fn damaged_file(folder: &Path, input: &[u8]) {
         assert!(same, "L-4: {record:?} was never written");
     }
     for (seq, _, _, place) in &written {
-        if !misplaced && bytes.get(place.clone()) == good.get(place.clone()) {
+        if bytes.get(place.clone()) == good.get(place.clone()) {
             let found = records.iter().any(|record| record.seq == *seq);
             assert!(found, "L-4: record {seq} is hidden");
         }
     }
     reopen(folder, Some(&records));
+    Answer::Taken
 }
 
-/// One change of the file behind its header: a byte, a run of bytes, or its length. Says whether
-/// a piece of the file came to lie at another place.
-fn damage(bytes: &mut Vec<u8>, dice: &mut Dice<'_>) -> bool {
+/// One change of the file behind its header: a byte, a run of bytes, or its length.
+fn damage(bytes: &mut Vec<u8>, dice: &mut Dice<'_>) {
     let span = bytes.len() - segment::HEADER_BYTES;
     if span == 0 {
-        return false;
+        return;
     }
     let place = usize::from(dice.byte()) << 8 | usize::from(dice.byte());
     let at = segment::HEADER_BYTES + place % span;
     let value = dice.byte();
-    let how = dice.byte() % 4;
-    match how {
+    match dice.byte() % 4 {
         0 => bytes[at] = value,
         1 => bytes.truncate(at),
         2 => {
@@ -183,7 +184,6 @@ fn damage(bytes: &mut Vec<u8>, dice: &mut Dice<'_>) -> bool {
             bytes[to..end].copy_from_slice(&piece[..end - to]);
         }
     }
-    how == 3
 }
 
 /// Choices, taken from the input; zeros once it is used up.

@@ -20,6 +20,8 @@ mod input_log;
 
 mod memory;
 
+mod mutate;
+
 mod otlp;
 
 mod planted;
@@ -38,8 +40,37 @@ mod transport;
 
 pub use memory::Memory;
 
+pub use mutate::Spoil;
+
 /// Longer inputs find little more, and slowly; `fuzz/run` makes none.
 pub const INPUT_BYTES_MAX: usize = 16 << 10;
+
+/// What the parts of an input are, so that one can be changed and all else stays right. `head` is
+/// the number of bytes in front that are of no form.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// None that anybody told.
+    Bytes,
+    Lines {
+        head: usize,
+    },
+    /// Protobuf.
+    Wire {
+        head: usize,
+    },
+    Json {
+        head: usize,
+    },
+    Yaml,
+}
+
+/// Whether an input came behind the checks of what reads it, so that a search gets further from it.
+/// Neither is a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Taken,
+    Refused,
+}
 
 /// Something to be fed.
 #[derive(Clone, Copy)]
@@ -48,11 +79,12 @@ pub struct Target {
     pub name: &'static str,
     /// What is given the bytes, and what has to hold.
     pub feeds: &'static str,
+    pub form: Form,
     pub memory: Memory,
     /// Libraries whose panics the product itself turns into errors; one that is not is still a
     /// finding, because it ends `run`.
     pub caught: &'static [&'static str],
-    pub run: fn(&[u8]),
+    pub run: fn(&[u8]) -> Answer,
 }
 
 pub const ALL: &[Target] = &[
@@ -96,9 +128,10 @@ impl Target {
     }
 
     /// Feeds one input; panics when something does not hold.
-    pub fn check(&self, input: &[u8]) {
-        if input.len() <= INPUT_BYTES_MAX {
-            self.memory.watch(input.len(), || (self.run)(input));
+    pub fn check(&self, input: &[u8]) -> Answer {
+        match input.len() {
+            0..=INPUT_BYTES_MAX => self.memory.watch(input.len(), || (self.run)(input)),
+            _ => Answer::Refused,
         }
     }
 }

@@ -6,7 +6,15 @@
 // libFuzzer calls functions by their names.
 #![cfg_attr(fuzzing, allow(unsafe_code))]
 
+#[cfg(fuzzing)]
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use fuzz::Target;
+
+#[cfg(fuzzing)]
+use fuzz::Answer;
+#[cfg(fuzzing)]
+use libfuzzer_sys::Corpus;
 
 #[cfg(fuzzing)]
 static TARGET: std::sync::OnceLock<&Target> = std::sync::OnceLock::new();
@@ -25,10 +33,63 @@ libfuzzer_sys::fuzz_target!(
             }
         }));
     },
-    |input: &[u8]| {
-        TARGET.get().expect("set before the first input").check(input);
+    |input: &[u8]| -> Corpus {
+        let answer = target().check(input);
+        let kept = crc32c::crc32c(input).is_multiple_of(REFUSED_PER_KEPT);
+        match answer {
+            Answer::Refused if SEARCHING.load(Ordering::Relaxed) && !kept => Corpus::Reject,
+            _ => Corpus::Keep,
+        }
     }
 );
+
+/// There are more ways of being refused than of being taken. If all were kept to be built upon, a
+/// search would hardly ever get behind the first checks again.
+#[cfg(fuzzing)]
+const REFUSED_PER_KEPT: u32 = 16;
+
+/// Inputs from before the search, and all of a merge, are kept whatever they are.
+#[cfg(fuzzing)]
+static SEARCHING: AtomicBool = AtomicBool::new(false);
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    SEARCHING.store(true, Ordering::Relaxed);
+    match target().form.changed(&data[..size], seed, &mut spoil) {
+        Some(changed) if (1..=max_size).contains(&changed.len()) => {
+            data[..changed.len()].copy_from_slice(&changed);
+            changed.len()
+        }
+        _ => libfuzzer_sys::fuzzer_mutate(data, size, max_size),
+    }
+});
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_crossover!(|input: &[u8], other: &[u8], out: &mut [u8], seed: u32| {
+    match target().form.crossed(input, other, seed) {
+        Some(crossed) if crossed.len() <= out.len() => {
+            out[..crossed.len()].copy_from_slice(&crossed);
+            crossed.len()
+        }
+        // Which makes libFuzzer choose something else.
+        _ => 0,
+    }
+});
+
+#[cfg(fuzzing)]
+fn target() -> &'static Target {
+    TARGET.get().expect("set before the first input")
+}
+
+/// What libFuzzer makes of a few bytes, which may become a little longer.
+#[cfg(fuzzing)]
+fn spoil(bytes: &mut Vec<u8>) {
+    const LONGER: usize = 64;
+    let size = bytes.len();
+    bytes.resize(size + LONGER, 0);
+    let size = libfuzzer_sys::fuzzer_mutate(bytes, size, size + LONGER);
+    bytes.truncate(size);
+}
 
 #[cfg(not(fuzzing))]
 fn main() {
@@ -38,7 +99,7 @@ fn main() {
         match std::fs::read(&path) {
             Ok(input) => {
                 println!("{path}: {} bytes", input.len());
-                target.check(&input);
+                println!("{:?}", target.check(&input));
             }
             Err(error) => stop(&format!("{path}: {error}")),
         }

@@ -5,6 +5,8 @@
 
 use peak_alloc::PeakAlloc;
 
+use crate::Answer;
+
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
@@ -16,16 +18,17 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn watch(&self, input_bytes: usize, work: impl FnOnce()) {
+    pub(crate) fn watch(&self, input_bytes: usize, work: impl FnOnce() -> Answer) -> Answer {
         let allowed = self.base + self.factor * input_bytes;
         let before = ALLOCATOR.current_usage();
         ALLOCATOR.reset_peak_usage();
-        work();
+        let answer = work();
         let taken = ALLOCATOR.peak_usage().saturating_sub(before);
         assert!(
             taken <= allowed,
             "{taken} bytes of memory were taken for an input of {input_bytes} bytes, where \
              {allowed} are allowed"
         );
+        answer
     }
 }

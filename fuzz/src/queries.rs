@@ -13,7 +13,7 @@ use storage::query::language::{Hints, Invalid, Needs, Query, Row};
 use storage::query::matchers::Selector;
 use storage::tokens;
 
-use crate::{Memory, Target};
+use crate::{Answer, Form, Memory, Target};
 
 /// Regexes are compiled within bounds of their own, several in a query, and more than once here.
 const MEMORY: Memory = Memory { base: 64 << 20, factor: 1024 };
@@ -21,6 +21,7 @@ const MEMORY: Memory = Memory { base: 64 << 20, factor: 1024 };
 pub const LOGS: Target = Target {
     name: "query-logs",
     feeds: "a query over logs; behind zero bytes service, body, and an attribute's key and value",
+    form: Form::Bytes,
     memory: MEMORY,
     caught: &[],
     run: logs,
@@ -29,29 +30,35 @@ pub const LOGS: Target = Target {
 pub const SPANS: Target = Target {
     name: "query-spans",
     feeds: "a filter of spans by an attribute; behind a zero byte a value",
+    form: Form::Bytes,
     memory: MEMORY,
     caught: &[],
     run: |input| {
         let [filter, value, ..] = parts(input);
-        let Some(filter) = read::<AttributeFilter>(&filter) else { return };
-        let Some(again) = read::<AttributeFilter>(&filter.to_string()) else { return };
+        let Some(filter) = read::<AttributeFilter>(&filter) else { return Answer::Refused };
+        let Some(again) = read::<AttributeFilter>(&filter.to_string()) else {
+            return Answer::Taken;
+        };
         assert_eq!(filter.is_match(Some(&value)), again.is_match(Some(&value)), "Q-2");
         assert_eq!(filter.takes_absent(), again.takes_absent(), "Q-2");
+        Answer::Taken
     },
 };
 
 pub const SERIES: Target = Target {
     name: "query-series",
     feeds: "a selector of series; behind a zero byte a label's value",
+    form: Form::Bytes,
     memory: MEMORY,
     caught: &[],
     run: |input| {
         let [selector, value, ..] = parts(input);
-        let Some(selector) = read::<Selector>(&selector) else { return };
-        let Some(again) = read::<Selector>(&selector.to_string()) else { return };
+        let Some(selector) = read::<Selector>(&selector) else { return Answer::Refused };
+        let Some(again) = read::<Selector>(&selector.to_string()) else { return Answer::Taken };
         for (one, other) in selector.matchers.iter().zip(&again.matchers) {
             assert_eq!(one.is_match(&value), other.is_match(&value), "Q-2");
         }
+        Answer::Taken
     },
 };
 
@@ -82,9 +89,9 @@ where
     }
 }
 
-fn logs(input: &[u8]) {
+fn logs(input: &[u8]) -> Answer {
     let [query, service, body, key, value] = parts(input);
-    let Some(query) = read::<Query>(&query) else { return };
+    let Some(query) = read::<Query>(&query) else { return Answer::Refused };
     let again: Query = query.to_string().parse().expect("Q-1");
     let numbers = [0, 5, 9, 13, 17, 21];
     let severity_number = numbers[body.len() % numbers.len()];
@@ -95,6 +102,7 @@ fn logs(input: &[u8]) {
         let needed = Needs::of(&query).may_match(&record).expect("nothing is read");
         assert!(needed, "Q-3: {query} matches {record:?}, which {:?} refuses", Needs::of(&query));
     }
+    Answer::Taken
 }
 
 /// A record, and all that a file tells of a row group that holds it alone.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine::scenario::{Scenario, check, run};
 
-use crate::{Memory, Target};
+use crate::{Answer, Form, Memory, Target};
 
 /// Longer and busier scenarios are only read.
 const RUN_MAX: Duration = Duration::from_secs(600);
@@ -15,31 +15,33 @@ const SERVICES_MAX: usize = 12;
 pub const SCENARIO: Target = Target {
     name: "scenario",
     feeds: "a scenario; a short one is run, blessed, and must then hold",
+    form: Form::Lines { head: 0 },
     memory: Memory { base: 128 << 20, factor: 4096 },
     caught: &[],
-    run: |input| {
-        if let Ok(text) = std::str::from_utf8(input) {
-            scenario(text);
-        }
+    run: |input| match std::str::from_utf8(input) {
+        Ok(text) => scenario(text),
+        Err(_) => Answer::Refused,
     },
 };
 
-fn scenario(text: &str) {
+fn scenario(text: &str) -> Answer {
     let scenario = match Scenario::parse(text) {
         Ok(scenario) => scenario,
         Err(error) => {
             assert!(error.line <= text.lines().count() + 1, "{error}");
-            return assert!(!error.message.is_empty());
+            assert!(!error.message.is_empty());
+            return Answer::Refused;
         }
     };
     if is_long(&scenario, text) {
-        return;
+        return Answer::Refused;
     }
     let report = run(&scenario);
     let blessed = report.bless(text);
     let again = check(&blessed).unwrap_or_else(|error| panic!("{error} in\n{blessed}"));
     assert!(again.passed(), "{:?}\nin\n{blessed}", again.difference);
     assert_eq!(format!("{:?}", again.happened), format!("{:?}", report.happened));
+    Answer::Taken
 }
 
 fn is_long(scenario: &Scenario, text: &str) -> bool {

@@ -17,7 +17,7 @@ use storage::schema::Table;
 use storage::{catalog, tokens};
 
 use crate::input_log::{Dice, in_folder};
-use crate::{Memory, Target};
+use crate::{Answer, Form, Memory, Target};
 
 const EDITS_MAX: usize = 16;
 const ARRIVAL: Timestamp = Timestamp(1_700_000_100_000_000_000);
@@ -26,6 +26,7 @@ const KEEP: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
 pub const CATALOG: Target = Target {
     name: "catalog",
     feeds: "a catalog: as it is, or (first byte 1) all behind its checksum",
+    form: Form::Bytes,
     memory: Memory { base: 8 << 20, factor: 64 },
     caught: &[],
     run: catalog,
@@ -34,6 +35,7 @@ pub const CATALOG: Target = Target {
 pub const FILE: Target = Target {
     name: "stored-file",
     feeds: "a Parquet file: as it is, or (first byte 1 to 3) what is damaged in a good one",
+    form: Form::Bytes,
     memory: Memory { base: 256 << 20, factor: 1024 },
     caught: &["parquet", "arrow-array", "arrow-buffer", "arrow-data", "arrow-select"],
     run: damaged_file,
@@ -42,12 +44,13 @@ pub const FILE: Target = Target {
 pub const ROWS: Target = Target {
     name: "stored-rows",
     feeds: "signal (one byte) and a request in protobuf, which is stored and read again",
+    form: Form::Wire { head: 1 },
     memory: Memory { base: 256 << 20, factor: 16 << 10 },
     caught: &[],
     run: stored_rows,
 };
 
-fn catalog(input: &[u8]) {
+fn catalog(input: &[u8]) -> Answer {
     let bytes = match input.split_first() {
         Some((1, rest)) => {
             let mut bytes = b"IMCT".to_vec();
@@ -58,11 +61,11 @@ fn catalog(input: &[u8]) {
         }
         _ => input.to_vec(),
     };
+    let mut answer = Answer::Refused;
     if let Ok(content) = catalog::decode(&bytes) {
+        answer = Answer::Taken;
         assert!(catalog::encode(&content) == bytes, "another catalog was written than was read");
-        // Dates are read up to the year 2500; no file is of a later day.
-        let last = file::Day::parse("2500-12-31").expect("a date");
-        for entry in content.files.values().filter(|entry| entry.day <= last) {
+        for entry in content.files.values() {
             let name = entry.name();
             assert_eq!(catalog::parse_name(&name), Some((entry.table, entry.day, entry.id)));
         }
@@ -71,18 +74,20 @@ fn catalog(input: &[u8]) {
         && let Some((table, day, id)) = catalog::parse_name(name)
     {
         assert_eq!(catalog::name(table, day, id), name);
+        answer = Answer::Taken;
     }
+    answer
 }
 
-fn damaged_file(input: &[u8]) {
-    let Some((&how, rest)) = input.split_first() else { return };
+fn damaged_file(input: &[u8]) -> Answer {
+    let Some((&how, rest)) = input.split_first() else { return Answer::Refused };
     let bytes = match good_files().get(usize::from(how).wrapping_sub(1)) {
         Some(good) => damaged(good, rest),
         None => rest.to_vec(),
     };
-    if let Ok(file) = open(bytes) {
-        let _ = read(&file);
-    }
+    let Ok(file) = open(bytes) else { return Answer::Refused };
+    let _ = read(&file);
+    Answer::Taken
 }
 
 /// Changes: place (two bytes, also counted from the end), and what is there now.
@@ -182,14 +187,16 @@ fn in_words(table: Table, batch: &RecordBatch) -> Result<Vec<String>, storage::E
     })
 }
 
-fn stored_rows(input: &[u8]) {
-    let Some((&signal, request)) = input.split_first() else { return };
+fn stored_rows(input: &[u8]) -> Answer {
+    let Some((&signal, request)) = input.split_first() else { return Answer::Refused };
     let signal = Signal::ALL[usize::from(signal) % Signal::ALL.len()];
-    let Ok(decoded) = receivers::decode_protobuf(signal, request) else { return };
+    let Ok(decoded) = receivers::decode_protobuf(signal, request) else {
+        return Answer::Refused;
+    };
     let table = Table::of(signal);
     let mut hot = Hot::new();
     if hot.append(&decoded.batch, ARRIVAL).is_err() {
-        return;
+        return Answer::Refused;
     }
     let mut in_memory = Vec::new();
     for batch in hot.snapshot(table, None).expect("memory can be read") {
@@ -209,6 +216,7 @@ fn stored_rows(input: &[u8]) {
     in_memory.sort();
     in_files.sort();
     assert_eq!(in_memory, in_files, "S-1");
+    Answer::Taken
 }
 
 /// S-3, for files of one row group: some row group may hold each trace.

@@ -4,23 +4,26 @@
 //! Whatever is sent: an answer or a closed connection, and nothing held afterwards.
 
 use crate::server_rig::{self, DECOMPRESSED_MAX, Port};
-use crate::{Memory, Target};
+use crate::{Answer, Form, Memory, Target};
 
 const MEMORY: Memory = Memory { base: 32 << 20, factor: 64 };
 
 pub const HTTP: Target = Target {
     name: "http",
     feeds: "what a client sends to the OTLP/HTTP port, from its first byte on",
+    form: Form::Bytes,
     memory: MEMORY,
     caught: &[],
     run: |input| {
         server_rig::with(|rig| rig.exchange(Port::Http, input, true, |_| false));
+        Answer::Taken
     },
 };
 
 pub const BODY: Target = Target {
     name: "http-body",
     feeds: "signal, encoding and compression (one byte), then the body of a request",
+    form: Form::Bytes,
     memory: Memory { base: (32 << 20) + 4 * DECOMPRESSED_MAX, factor: 4096 },
     caught: &[],
     run: body,
@@ -29,6 +32,7 @@ pub const BODY: Target = Target {
 pub const GRPC: Target = Target {
     name: "grpc",
     feeds: "signal and compression (one byte), then the frames of an export call",
+    form: Form::Bytes,
     memory: Memory { base: (32 << 20) + 4 * DECOMPRESSED_MAX, factor: 4096 },
     caught: &[],
     run: grpc,
@@ -42,8 +46,8 @@ fn pick<'a>(byte: &mut u8, choices: &[&'a str]) -> &'a str {
     picked
 }
 
-fn body(input: &[u8]) {
-    let Some((&first, body)) = input.split_first() else { return };
+fn body(input: &[u8]) -> Answer {
+    let Some((&first, body)) = input.split_first() else { return Answer::Refused };
     let mut choice = first;
     let signal = pick(&mut choice, &["traces", "metrics", "logs"]);
     let encoding = pick(&mut choice, &["gzip", "zstd", "identity"]);
@@ -59,6 +63,7 @@ fn body(input: &[u8]) {
     let status = answer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok());
     let status = status.expect("every whole request is answered");
     assert!(["200", "400", "413", "503"].contains(&status), "answered {status}");
+    if status == "200" { Answer::Taken } else { Answer::Refused }
 }
 
 /// HTTP/2, as little of it as a call needs: RFC 9113, 4.1 and 6.
@@ -74,8 +79,8 @@ const FRAME_HEADER_BYTES: usize = 9;
 /// Below what every peer takes without being asked.
 const DATA_BYTES_MAX: usize = 8 << 10;
 
-fn grpc(input: &[u8]) {
-    let Some((&first, messages)) = input.split_first() else { return };
+fn grpc(input: &[u8]) -> Answer {
+    let Some((&first, messages)) = input.split_first() else { return Answer::Refused };
     let mut choice = first;
     let service = pick(
         &mut choice,
@@ -105,6 +110,7 @@ fn grpc(input: &[u8]) {
     frame(&mut call, DATA, END_STREAM, 1, &[]);
     let answer = server_rig::with(|rig| rig.exchange(Port::Grpc, &call, false, call_ended));
     assert!(call_ended(&answer), "every whole call is answered");
+    Answer::Taken
 }
 
 /// A header field as it is, RFC 7541, 6.2.2.

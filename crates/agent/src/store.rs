@@ -1,5 +1,5 @@
-//! The agent's folder: private, one agent at a time, with the targets that came with the last
-//! hello.
+//! The agent's folder: private, one agent at a time, with files that are replaced whole, and the
+//! targets that came with the last hello.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
@@ -44,20 +44,26 @@ pub fn lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Replaces the file, through to the disk. Returns the CRC-32C of the targets.
+/// Puts a file of this content in its place, through to the disk: after a power cut there is the
+/// old one or the new one, and never half of either.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    let mut file =
+        File::options().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    sync_parent(path)
+}
+
+/// Replaces the file, if it says something else. Returns the CRC-32C of the targets.
 pub fn save_targets(path: &Path, targets: &[Target]) -> io::Result<u32> {
     let hash = crc32c::crc32c(&serde_json::to_vec(targets)?);
     let json = serde_json::to_vec(&Saved { version: VERSION, targets: targets.to_vec() })?;
     if fs::read(path).is_ok_and(|before| before == json) {
         return Ok(hash);
     }
-    let fresh = path.with_extension("new");
-    let mut file =
-        File::options().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(&json)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    sync_parent(path)?;
+    replace(path, &json)?;
     Ok(hash)
 }
 
@@ -72,5 +78,33 @@ pub fn load_targets(path: &Path) -> io::Result<Vec<Target>> {
     match saved.version {
         VERSION => Ok(saved.targets),
         version => Err(io::Error::other(format!("version {version} is unknown"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_is_whole_and_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("processes.json");
+        // What a crash left of an earlier replacement.
+        fs::write(dir.path().join("processes.new"), "longer than what comes").unwrap();
+        for content in [&b"old"[..], b"new and longer", b""] {
+            replace(&path, content).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), content);
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("processes.json");
+        replace(&path, b"old").unwrap();
+        fs::create_dir(dir.path().join("processes.new")).unwrap();
+        assert!(replace(&path, b"new").is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
     }
 }

@@ -84,9 +84,21 @@ pub fn parse_name(text: &str) -> Option<(Table, Day, u64)> {
     let mut parts = text.split('/');
     let (table, day, file) = (parts.next()?, parts.next()?, parts.next()?);
     let table = Table::ALL.iter().copied().find(|known| known.as_str() == table)?;
-    let day = Day::parse(day)?;
+    let day = parse_day(day)?;
     let id = u64::from_str_radix(file.strip_suffix(".parquet")?, 16).ok()?;
     (parts.next().is_none() && name(table, day, id) == text).then_some((table, day, id))
+}
+
+/// `Day::parse` ends with the year 2500, times in 2554. The calendar repeats itself every 400
+/// years.
+fn parse_day(text: &str) -> Option<Day> {
+    const YEARS: u32 = 400;
+    const DAYS: u32 = 146_097;
+    Day::parse(text).or_else(|| {
+        let (year, rest) = text.split_at_checked(4)?;
+        let year = year.parse::<u32>().ok()?.checked_sub(YEARS)?;
+        Day::parse(&format!("{year}{rest}")).map(|day| Day(day.0 + DAYS))
+    })
 }
 
 /// What a catalog says.

@@ -107,6 +107,9 @@ impl Input<'_> {
     fn entry(&mut self) -> Result<Entry, Unreadable> {
         let id = self.u64()?;
         let day = Day(self.u32()?);
+        if day > Day::of(Timestamp(u64::MAX)) {
+            return Err(Unreadable::Damaged("an entry is of a day after all times"));
+        }
         let [table, level, remote, zero] = self.take::<4>()?;
         let table = table_of(table).ok_or(Unreadable::Damaged("an entry names no known table"))?;
         if remote > 1 || zero != 0 {

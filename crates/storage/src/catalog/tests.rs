@@ -168,6 +168,29 @@ fn names_are_read_back_and_others_are_not() {
     }
 }
 
+#[test]
+fn every_day_that_a_time_can_be_of_has_a_name_that_is_read_back() {
+    let last = Day::of(Timestamp(u64::MAX));
+    let end_of_2500 = Day::parse("2500-12-31").unwrap().0;
+    for day in [Day(0), Day(end_of_2500), Day(end_of_2500 + 1), Day(last.0 - 1), last] {
+        let name = name(Table::Logs, day, 1);
+        assert_eq!(parse_name(&name), Some((Table::Logs, day, 1)), "{name}");
+    }
+    assert_eq!(last.to_string(), "2554-07-21");
+    assert_eq!(parse_name("logs/2554-07-22/0000000000000001.parquet"), None);
+}
+
+#[test]
+fn a_day_that_no_time_can_be_of_is_damage() {
+    let last = Day::of(Timestamp(u64::MAX));
+    let with_day = |day| {
+        let files = BTreeMap::from([(1, Entry { day, ..entry(1) })]);
+        decode(&encode(&Content { next_id: 2, files, ..Content::default() }))
+    };
+    assert!(with_day(last).is_ok());
+    assert!(matches!(with_day(Day(last.0 + 1)), Err(Unreadable::Damaged(_))));
+}
+
 proptest! {
     #[test]
     fn any_catalog_is_read_back(ids in prop::collection::btree_set(0u64..1 << 40, 0..50),

@@ -97,7 +97,8 @@ impl Log {
         self.settle_segment()?;
         let segment = self.current.as_ref().expect("a segment was settled on above");
         let seq = self.next_seq;
-        segment::write_record(&mut self.buffer, &segment.salt, seq, kind, payload);
+        let (start, salt) = (segment.durable_bytes, &segment.salt);
+        segment::write_record(&mut self.buffer, start, salt, seq, kind, payload);
         self.next_seq += 1;
         Ok(seq)
     }

@@ -5,45 +5,65 @@
 //! record  mark[8] len:u32 seq:u64 kind:u8 head_crc:u32 body_crc:u32 payload   (29 bytes + payload)
 //! ```
 //!
-//! Little endian. `head_crc` covers len, seq and kind, `body_crc` seq, kind and payload; both are
-//! CRC-32C and start from the segment's salt, and `mark` is the salt's first half. Numbers run
-//! without gaps inside a segment. The file is named after its first number, twenty digits, so that
-//! names sort as numbers do.
+//! Little endian. `head_crc` covers the record's place in the file (u64), len, seq and kind,
+//! `body_crc` seq, kind and payload; both are CRC-32C and start from the segment's salt, and `mark`
+//! is the salt's first half. Numbers run without gaps inside a segment. The file is named after its
+//! first number, twenty digits, so that names sort as numbers do.
 //!
 //! Why a salt: payloads are what strangers sent, and after damage records are searched for between
 //! them. The salt is drawn at random for each file and never leaves it, so nobody can send bytes
 //! that this file would take for a record of ours: the mark alone is 64 unknown bits. It guards
 //! against that, not against whoever can write the file. Why two checksums: when the head is true,
-//! so is the length, and what it spans is payload and nothing else, whole or not.
+//! so is the length, and what it spans is payload and nothing else, whole or not. Why the place: a
+//! record, or a head alone, that a misdirected write left elsewhere would be taken for one of
+//! there, and what it passes over be lost.
+//!
+//! Version 2 is the same without the place. Its segments are read, and appended to as they are.
 
 use std::path::{Path, PathBuf};
 
 pub const MAGIC: &[u8; 4] = b"IMWL";
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
+const VERSION_WITHOUT_PLACES: u32 = 2;
 pub const HEADER_BYTES: usize = 32;
 pub const RECORD_HEADER_BYTES: usize = 29;
 /// Above the largest body that a receiver takes.
 pub const PAYLOAD_BYTES_MAX: usize = 128 << 20;
 
 const MARK_BYTES: usize = 8;
-/// What `head_crc` covers: len, seq and kind.
+/// What `head_crc` covers of the head: len, seq and kind.
 const HEAD_BYTES: usize = 13;
 
 /// What the marks and checksums of one segment are made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Salt([u8; 16]);
+pub struct Salt {
+    random: [u8; 16],
+    /// Heads are bound to their place; false in segments of version 2.
+    places: bool,
+}
 
 impl Salt {
     pub fn new(random: [u8; 16]) -> Self {
-        Salt(random)
+        Salt { random, places: true }
+    }
+
+    fn version(&self) -> u32 {
+        if self.places { VERSION } else { VERSION_WITHOUT_PLACES }
     }
 
     fn mark(&self) -> &[u8] {
-        &self.0[..MARK_BYTES]
+        &self.random[..MARK_BYTES]
+    }
+
+    fn head_checksum(&self, place: u64, head: &[u8]) -> u32 {
+        match self.places {
+            true => self.checksum(&[&place.to_le_bytes(), head]),
+            false => self.checksum(&[head]),
+        }
     }
 
     fn checksum(&self, parts: &[&[u8]]) -> u32 {
-        let start = crc32c::crc32c(&self.0);
+        let start = crc32c::crc32c(&self.random);
         parts.iter().fold(start, |sum, part| crc32c::crc32c_append(sum, part))
     }
 }
@@ -61,9 +81,9 @@ pub fn first_seq_of(path: &Path) -> Option<u64> {
 pub fn header(first_seq: u64, salt: &Salt) -> [u8; HEADER_BYTES] {
     let mut header = [0; HEADER_BYTES];
     header[..4].copy_from_slice(MAGIC);
-    header[4..8].copy_from_slice(&VERSION.to_le_bytes());
+    header[4..8].copy_from_slice(&salt.version().to_le_bytes());
     header[8..16].copy_from_slice(&first_seq.to_le_bytes());
-    header[16..].copy_from_slice(&salt.0);
+    header[16..].copy_from_slice(&salt.random);
     header
 }
 
@@ -82,8 +102,11 @@ pub enum Header {
 
 /// Reads the header of a whole segment.
 pub fn read_header(bytes: &[u8]) -> Header {
-    if bytes.len() >= 8 && &bytes[..4] == MAGIC && u32_at(bytes, 4) != VERSION {
-        return Header::Version(u32_at(bytes, 4));
+    let version = (bytes.len() >= 8 && &bytes[..4] == MAGIC).then(|| u32_at(bytes, 4));
+    if let Some(version) = version
+        && ![VERSION, VERSION_WITHOUT_PLACES].contains(&version)
+    {
+        return Header::Version(version);
     }
     if bytes.len() < HEADER_BYTES || bytes.iter().all(|byte| *byte == 0) {
         return Header::Torn;
@@ -91,12 +114,21 @@ pub fn read_header(bytes: &[u8]) -> Header {
     if &bytes[..4] != MAGIC {
         return Header::Foreign;
     }
-    let salt = bytes[16..HEADER_BYTES].try_into().expect("sixteen bytes were sliced");
-    Header::Good { first_seq: u64_at(bytes, 8), salt: Salt(salt) }
+    let random = bytes[16..HEADER_BYTES].try_into().expect("sixteen bytes were sliced");
+    let salt = Salt { random, places: version == Some(VERSION) };
+    Header::Good { first_seq: u64_at(bytes, 8), salt }
 }
 
-/// Appends one record to `buffer`.
-pub fn write_record(buffer: &mut Vec<u8>, salt: &Salt, seq: u64, kind: u8, payload: &[u8]) {
+/// Appends one record to `buffer`, whose first byte has the place `start` in the file.
+pub fn write_record(
+    buffer: &mut Vec<u8>,
+    start: u64,
+    salt: &Salt,
+    seq: u64,
+    kind: u8,
+    payload: &[u8],
+) {
+    let place = start + buffer.len() as u64;
     let len =
         u32::try_from(payload.len()).expect("payloads are checked against the maximum before");
     buffer.extend_from_slice(salt.mark());
@@ -104,7 +136,7 @@ pub fn write_record(buffer: &mut Vec<u8>, salt: &Salt, seq: u64, kind: u8, paylo
     buffer.extend_from_slice(&len.to_le_bytes());
     buffer.extend_from_slice(&seq.to_le_bytes());
     buffer.push(kind);
-    let head_crc = salt.checksum(&[&buffer[head..]]);
+    let head_crc = salt.head_checksum(place, &buffer[head..]);
     let body_crc = salt.checksum(&[&buffer[head + 4..], payload]);
     buffer.extend_from_slice(&head_crc.to_le_bytes());
     buffer.extend_from_slice(&body_crc.to_le_bytes());
@@ -140,7 +172,7 @@ pub fn next_record(bytes: &[u8], salt: &Salt, offset: usize, seq: u64) -> Option
     }
 }
 
-/// The beginning of a record, proved to be ours by its mark and checksum.
+/// The beginning of a record, proved to be ours, and of here, by its mark and checksum.
 struct Head {
     seq: u64,
     kind: u8,
@@ -154,7 +186,7 @@ impl Head {
         let (mark, head) = bytes.get(at..start)?.split_at(MARK_BYTES);
         let len = u32_at(head, 0) as usize;
         let true_head = mark == salt.mark()
-            && salt.checksum(&[&head[..HEAD_BYTES]]) == u32_at(head, HEAD_BYTES)
+            && salt.head_checksum(at as u64, &head[..HEAD_BYTES]) == u32_at(head, HEAD_BYTES)
             && len <= PAYLOAD_BYTES_MAX;
         true_head.then(|| Head {
             seq: u64_at(head, 4),

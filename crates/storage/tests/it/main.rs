@@ -203,10 +203,12 @@ fn torn_around(inner: &[u8]) -> tempfile::TempDir {
 #[test]
 fn a_record_forged_inside_a_torn_one_is_not_believed() {
     let salts = [segment::Salt::new([0; 16]), segment::Salt::new([0xA5; 16])];
+    let first_bytes = segment::RECORD_HEADER_BYTES + b"first".len();
+    let place = segment::HEADER_BYTES + first_bytes + segment::RECORD_HEADER_BYTES;
     for salt in salts {
         for seq in [2, 3] {
             let mut forged = Vec::new();
-            segment::write_record(&mut forged, &salt, seq, 3, b"freeze");
+            segment::write_record(&mut forged, place as u64, &salt, seq, 3, b"freeze");
             let folder = torn_around(&forged);
             assert_eq!(read(folder.path(), 1), [(1, b"first".to_vec())]);
             let (_, recovered) = Log::open(folder.path(), Config::default()).unwrap();
@@ -226,7 +228,8 @@ fn not_even_a_true_record_is_looked_for_inside_a_torn_one() {
     let bytes = std::fs::read(&path).unwrap();
     let segment::Header::Good { salt, .. } = segment::read_header(&bytes) else { panic!() };
     let mut inner = Vec::new();
-    segment::write_record(&mut inner, &salt, 3, 3, b"freeze");
+    let place = bytes.len() + segment::RECORD_HEADER_BYTES;
+    segment::write_record(&mut inner, place as u64, &salt, 3, 3, b"freeze");
     log.append(1, &[&inner[..], &[b'x'; 500]].concat()).unwrap();
     log.sync().unwrap();
     drop(log);
@@ -238,7 +241,7 @@ fn not_even_a_true_record_is_looked_for_inside_a_torn_one() {
     let mut bytes = bytes;
     let end = bytes.len() - 1;
     bytes[end] ^= 1;
-    segment::write_record(&mut bytes, &salt, 3, 1, b"third");
+    segment::write_record(&mut bytes, 0, &salt, 3, 1, b"third");
     std::fs::write(&path, &bytes).unwrap();
     assert_eq!(read(folder.path(), 1), [(1, b"first".to_vec()), (3, b"third".to_vec())]);
 }
@@ -263,6 +266,54 @@ fn damage_in_any_byte_of_a_record_costs_only_that_record() {
             assert_eq!(read(folder.path(), 1), [(1, b"one".to_vec()), (3, b"six".to_vec())]);
         }
     }
+}
+
+#[test]
+fn a_misplaced_copy_of_a_record_or_of_its_head_hides_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, _) = Log::open(folder.path(), Config::default()).unwrap();
+    let payloads: Vec<Vec<u8>> = (1..=6u8).map(|n| vec![n; 300]).collect();
+    for payload in &payloads {
+        log.append(1, payload).unwrap();
+    }
+    log.sync().unwrap();
+    drop(log);
+    let path = last_segment(folder.path());
+    let whole = std::fs::read(&path).unwrap();
+    let record_bytes = segment::RECORD_HEADER_BYTES + 300;
+    let start = |seq: usize| segment::HEADER_BYTES + record_bytes * (seq - 1);
+    let mut expected: Vec<_> = (1..).zip(payloads.clone()).collect();
+    expected.remove(2 - 1);
+    for copied in 3..=6 {
+        for copied_bytes in [segment::RECORD_HEADER_BYTES, record_bytes - 100] {
+            let mut bytes = whole.clone();
+            let copy = start(copied)..start(copied) + copied_bytes;
+            bytes[start(2)..start(3)].fill(0);
+            // So far inside that as many numbers could be missing.
+            bytes.copy_within(copy.clone(), start(2) + 100);
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(read(folder.path(), 1), expected, "{copied_bytes} bytes of {copied}");
+        }
+    }
+}
+
+#[test]
+fn a_segment_of_version_2_is_read_and_appended_to_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = segment::header(1, &segment::Salt::new([7; 16])).to_vec();
+    bytes[4..8].copy_from_slice(&2u32.to_le_bytes());
+    let segment::Header::Good { salt, .. } = segment::read_header(&bytes) else { panic!() };
+    // Whatever the place: version 2 does not know it.
+    segment::write_record(&mut bytes, 9, &salt, 1, 7, b"first");
+    let path = segment::path(folder.path(), 1);
+    std::fs::write(&path, &bytes).unwrap();
+    let (mut log, recovered) = Log::open(folder.path(), Config::default()).unwrap();
+    assert_eq!((recovered.next_seq, recovered.torn, recovered.damaged), (2, None, None));
+    log.append(7, b"second").unwrap();
+    log.sync().unwrap();
+    drop(log);
+    assert_eq!(read(folder.path(), 1), [(1, b"first".to_vec()), (2, b"second".to_vec())]);
+    assert!(std::fs::read(&path).unwrap().starts_with(&bytes));
 }
 
 #[test]
@@ -302,7 +353,7 @@ fn another_version_is_refused_by_name() {
     let header = [&b"IMWL"[..], &1u32.to_le_bytes(), &1u64.to_le_bytes()].concat();
     std::fs::write(segment::path(folder.path(), 1), header).unwrap();
     let error = Log::open(folder.path(), Config::default()).unwrap_err();
-    assert!(error.to_string().contains("version 1; this program reads version 2"), "{error}");
+    assert!(error.to_string().contains("version 1; this program reads version 3"), "{error}");
 }
 
 proptest! {
