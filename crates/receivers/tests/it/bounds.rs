@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use model::signal::Signal;
-use receivers::ByteSize;
 use receivers::config::{Limits, Otlp};
 use receivers::counters::{Reason, Transport};
+use receivers::{ByteSize, Refusal};
 use reqwest::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -89,6 +89,21 @@ async fn more_requests_than_the_bound_are_503_with_retry_after() {
     }
     assert_eq!(post(&rig, span()).send().await.unwrap().status(), 200);
     assert_eq!(rig.refused(Signal::Traces, Transport::Http, Reason::Overloaded), 1);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_refused_before_it_is_decoded() {
+    let rig = rig(Limits::default()).await;
+    let retry_after = Duration::from_secs(7);
+    *rig.sink.closed.lock().unwrap() = Some(Refusal::Overloaded { retry_after });
+    // Decoded, this would be 400.
+    let answer = post(&rig, b"no protobuf".to_vec()).send().await.unwrap();
+    assert_eq!(answer.status(), 429);
+    assert_eq!(answer.headers()["retry-after"], "7");
+    assert_eq!(rig.refused(Signal::Traces, Transport::Http, Reason::Overloaded), 1);
+    *rig.sink.closed.lock().unwrap() = None;
+    assert_eq!(post(&rig, span()).send().await.unwrap().status(), 200);
     rig.stop().await;
 }
 

@@ -24,6 +24,8 @@ pub struct Rig {
 pub struct TestSink {
     pub accepted: Mutex<Vec<Accepted>>,
     pub refusal: Mutex<Option<Refusal>>,
+    /// Why nothing at all is wanted.
+    pub closed: Mutex<Option<Refusal>>,
     /// Each request takes one permit before it is durable.
     pub gate: Arc<Semaphore>,
     /// How many requests have reached the sink.
@@ -43,6 +45,10 @@ impl Sink for TestSink {
             Ok(())
         })
     }
+
+    fn refusal(&self) -> Option<Refusal> {
+        self.closed.lock().unwrap().clone()
+    }
 }
 
 impl Rig {
@@ -56,6 +62,7 @@ impl Rig {
         let sink = Arc::new(TestSink {
             accepted: Mutex::default(),
             refusal: Mutex::default(),
+            closed: Mutex::default(),
             gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             arrived: watch::Sender::new(0),
         });
