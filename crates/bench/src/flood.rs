@@ -41,8 +41,6 @@ use slow::Slow;
 const WARM_UP: Duration = Duration::from_secs(6);
 /// Different requests that the flood is made of.
 const REQUESTS: usize = 4_000;
-/// Besides what is configured: the program, the allocator's slack, queries, the journal.
-const SLACK_MB: f64 = 256.0;
 /// Of the rate that is to be offered, so much has to be tried.
 const TRIED_MIN: f64 = 0.9;
 const TICK_LATE_MAX_S: f64 = 2.0;
@@ -72,7 +70,7 @@ pub struct Flood {
     #[arg(long, default_value_t = 50)]
     slow: usize,
     /// The server's memory, as in its configuration, in MiB
-    #[arg(long, default_value_t = 768)]
+    #[arg(long, default_value_t = 1024)]
     memory_mb: u64,
     /// Folder to work in, which is kept; without one, a temporary folder
     #[arg(long, value_name = "DIR")]
@@ -220,7 +218,7 @@ impl Flood {
             "dir": workplace.kept(),
         }));
         let late_s = seen.watch.tick_lag_max_s.max(late_log_s) - TICK_S;
-        let bound_mb = self.memory_mb as f64 + SLACK_MB;
+        let bound_mb = self.memory_mb as f64;
         outcome.promise(peak_mb <= bound_mb, format!("{peak_mb} MB are more than {bound_mb}"));
         let is_ours = seen.shortfall(self.times) != Some(Shortfall::Server);
         let tried = format!("only {:.0} requests/s could be tried", seen.tried_per_s());
