@@ -146,7 +146,7 @@ impl Client {
 
 /// Starts `exe agent --dir DIR --socket SOCKET` in its own session, output to `DIR/agent.log`. It
 /// outlives the server; wait for the child now and then, so that it is no zombie when it ends.
-/// `huge_pages`: this process renounced them for itself, and what the agent starts should have them.
+/// `huge_pages`: this process renounced them for itself; the agent and what it starts have them.
 pub fn spawn(exe: &Path, dir: &Path, socket: &Path, huge_pages: bool) -> io::Result<Child> {
     store::private_folder(dir)?;
     let log = launch::append(&dir.join("agent.log"))?;
