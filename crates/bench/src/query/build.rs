@@ -1,11 +1,9 @@
 //! Writes a day of telemetry with the product's own store.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use model::Timestamp;
 use model::signal::{Batch, Signal};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -15,26 +13,22 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use receivers::Encoding;
 use serde::{Deserialize, Serialize};
-use storage::reserve::{DiskConfig, DiskWatch};
-use storage::segment::{self, Salt};
-use storage::store::{Config, Store};
+use storage::store::Config;
 use tokio::time::Instant;
 
 use crate::figures::rounded;
+use crate::filling::{Arrived, Filling};
 use crate::telemetry::folder::Captured;
 use crate::telemetry::rewrite::{Pass, rewritten};
-use crate::telemetry::templates::{Filled, Template, Templates};
+use crate::telemetry::templates::{Filled, Templates};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const WORD: &str = "zyxgate9f3a";
 const RARE: usize = 10;
 /// Traces that are kept to be asked for.
 const TRACES_MAX: usize = 256;
-const FLUSHED_WITHIN: Duration = Duration::from_secs(600);
-const SETTLED_WITHIN: Duration = Duration::from_secs(1_800);
 /// A merge of large files takes a while, and is counted at its end.
 const QUIET: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 const BUILT: &str = "built.json";
 
 /// What was built, as far as questions need it.
@@ -64,12 +58,6 @@ impl Built {
     }
 }
 
-/// The store as it is being filled: a position of the log for each seal.
-struct Filling {
-    store: Store,
-    position: u64,
-}
-
 pub fn build(
     data: &Path,
     captured: &[Captured],
@@ -77,12 +65,7 @@ pub fn build(
     seed: u64,
 ) -> Result<Built> {
     let begin = Instant::now();
-    let telemetry = data.join("telemetry");
-    std::fs::create_dir_all(&telemetry)?;
-    let disk = Arc::new(DiskWatch::open(data, DiskConfig::default())?);
-    let clock = Arc::new(server::clock::now);
-    let (store, _) = Store::open(&telemetry, Config::default(), clock, disk)?;
-    let mut filling = Filling { store, position: 1 };
+    let mut filling = Filling::open(data, Config::default())?;
     let to = server::clock::now();
     let from = to - DAY;
     let mut built = Built {
@@ -97,137 +80,64 @@ pub fn build(
     };
     if spans > 0 {
         let templates = Templates::traces(captured, Filled::Full)?;
-        built.spans = filling.fill(&templates, spans, from, seed, &mut built.traces)?;
+        built.spans = fill(&mut filling, &templates, spans, from, seed, &mut built.traces)?;
     }
     if logs > 0 {
         let templates = Templates::logs(captured, Filled::Full)?;
-        built.logs = filling.fill(&templates, logs, from, seed + 1, &mut Vec::new())?;
-        for number in 0..RARE {
+        built.logs = fill(&mut filling, &templates, logs, from, seed + 1, &mut Vec::new())?;
+        built.logs += filling.add(RARE, |number| {
             let at = from + DAY.mul_f64((number as f64 + 0.5) / RARE as f64);
-            filling.append(Signal::Logs, &rare(at), at)?;
-            built.logs += 1;
-        }
+            Ok(Arrived { signal: Signal::Logs, body: rare(at), at })
+        })?;
     }
-    filling.finish(data)?;
+    filling.finish(QUIET)?;
     built.built_in_s = rounded(begin.elapsed().as_secs_f64());
     Ok(built)
 }
 
-impl Filling {
-    /// Passes over the templates until there are so many items, spread over the day.
-    fn fill(
-        &mut self,
-        templates: &Templates,
-        items: u64,
-        from: Timestamp,
-        seed: u64,
-        traces: &mut Vec<String>,
-    ) -> Result<u64> {
-        let passes = items.div_ceil(templates.items() as u64);
-        let mut done = 0;
-        for pass in 0..passes {
-            let step = DAY.div_f64(passes as f64);
-            let begin = from + step.mul_f64(pass as f64);
-            let each = step.div_f64(templates.all.len() as f64);
-            let moment = |number: usize| (begin + each.mul_f64(number as f64)).0;
-            let sent: Vec<u64> = (0..templates.all.len()).map(moment).collect();
-            let key = seed.wrapping_mul(0x1_0000_0001).wrapping_add(pass);
-            let pass_done = self.pass(&templates.all, Pass { key, sent: &sent }, traces)?;
-            if (done + pass_done) / 5_000_000 > done / 5_000_000 {
-                eprintln!("{} of {items} items", done + pass_done);
-            }
-            done += pass_done;
+/// Passes over the templates until there are so many items, spread over the day. Of each pass, the
+/// id of one trace is kept.
+fn fill(
+    filling: &mut Filling,
+    templates: &Templates,
+    items: u64,
+    from: Timestamp,
+    seed: u64,
+    traces: &mut Vec<String>,
+) -> Result<u64> {
+    let all = &templates.all;
+    let passes = items.div_ceil(templates.items() as u64);
+    let step = DAY.div_f64(passes as f64);
+    let each = step.div_f64(all.len() as f64);
+    let mut done = 0;
+    for pass in 0..passes {
+        let begin = from + step.mul_f64(pass as f64);
+        let moment = |number: usize| (begin + each.mul_f64(number as f64)).0;
+        let sent: Vec<u64> = (0..all.len()).map(moment).collect();
+        let key = seed.wrapping_mul(0x1_0000_0001).wrapping_add(pass);
+        let body = |number: usize| rewritten(&all[number], number, Pass { key, sent: &sent });
+        let pass_done = filling.add(all.len(), |number| {
+            let (signal, at) = (all[number].signal, Timestamp(sent[number]));
+            Ok(Arrived { signal, body: body(number), at })
+        })?;
+        if traces.len() < TRACES_MAX {
+            let middle = all.len() / 2;
+            traces.extend(trace_of(all[middle].signal, &body(middle))?);
         }
-        Ok(done)
+        if (done + pass_done) / 5_000_000 > done / 5_000_000 {
+            eprintln!("{} of {items} items", done + pass_done);
+        }
+        done += pass_done;
     }
-
-    /// One pass, on all cores.
-    fn pass(&mut self, all: &[Template], pass: Pass<'_>, traces: &mut Vec<String>) -> Result<u64> {
-        let next = AtomicUsize::new(0);
-        let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let (store, position) = (&self.store, self.position);
-        let work = || -> Result<(u64, Option<String>)> {
-            let (mut done, mut trace) = (0, None);
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(template) = all.get(number) else { return Ok((done, trace)) };
-                let body = rewritten(template, number, pass);
-                let batch = decoded(template.signal, &body)?;
-                done += batch.len() as u64;
-                if trace.is_none() && number == all.len() / 2 {
-                    trace = trace_of(&batch);
-                }
-                let arrival = Timestamp(pass.sent[number]);
-                while !store.wait_room(FLUSHED_WITHIN) {}
-                store.append(position, arrival, Arc::new(batch), Box::new(()))?;
-            }
-        };
-        let results: Vec<Result<(u64, Option<String>)>> = std::thread::scope(|scope| {
-            let working: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-            let join = |one: std::thread::ScopedJoinHandle<'_, _>| match one.join() {
-                Ok(result) => result,
-                Err(_) => Err(anyhow::anyhow!("a worker panicked")),
-            };
-            working.into_iter().map(join).collect()
-        });
-        let mut done = 0;
-        for result in results {
-            let (items, trace) = result?;
-            done += items;
-            traces.extend(trace.filter(|_| traces.len() < TRACES_MAX));
-        }
-        if self.store.wants_seal(server::clock::now()) {
-            self.store.seal(self.position)?;
-            self.position += 1;
-        }
-        Ok(done)
-    }
-
-    fn append(&mut self, signal: Signal, body: &[u8], arrival: Timestamp) -> Result<()> {
-        let batch = Arc::new(decoded(signal, body)?);
-        Ok(self.store.append(self.position, arrival, batch, Box::new(()))?)
-    }
-
-    /// Everything into files, merged as far as the store wants to; and a log that goes on after it.
-    fn finish(self, data: &Path) -> Result<()> {
-        let deadline = Instant::now() + FLUSHED_WITHIN;
-        loop {
-            self.store.seal(self.position)?;
-            if self.store.wait_flushed(self.position, LOOK_EVERY) {
-                break;
-            }
-            if Instant::now() > deadline {
-                bail!("the store does not write: {:?}", self.store.status().trouble);
-            }
-        }
-        eprintln!("in files; waiting until they are merged");
-        let begin = Instant::now();
-        let (mut merges, mut since) = (self.store.status().merges, Instant::now());
-        while since.elapsed() < QUIET && begin.elapsed() < SETTLED_WITHIN {
-            // Waits, and wakes up early when something happens.
-            self.store.wait_flushed(u64::MAX, LOOK_EVERY);
-            let now = self.store.status().merges;
-            if now != merges {
-                (merges, since) = (now, Instant::now());
-            }
-        }
-        self.store.stop();
-        let log = data.join("log");
-        std::fs::create_dir_all(&log)?;
-        let first = self.position + 1;
-        let header = segment::header(first, &Salt::new([7; 16]));
-        Ok(std::fs::write(segment::path(&log, first), header)?)
-    }
+    Ok(done)
 }
 
-fn decoded(signal: Signal, body: &[u8]) -> Result<Batch> {
-    Ok(receivers::decode(signal, Encoding::Protobuf, body)?.batch)
-}
-
-fn trace_of(batch: &Batch) -> Option<String> {
-    let Batch::Traces(groups) = batch else { return None };
-    let span = groups.first()?.items.first()?;
-    Some(span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect())
+/// The trace of the first span of a request; of log records none.
+fn trace_of(signal: Signal, body: &[u8]) -> Result<Option<String>> {
+    let decoded = receivers::decode(signal, Encoding::Protobuf, body)?;
+    let Batch::Traces(groups) = decoded.batch else { return Ok(None) };
+    let span = groups.first().and_then(|group| group.items.first());
+    Ok(span.map(|span| span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
 /// A request with one log record that holds the rare word.

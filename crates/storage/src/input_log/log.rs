@@ -145,7 +145,7 @@ impl Log {
             deleted += 1;
         }
         if deleted > 0 {
-            sync_folder(&self.folder)?;
+            durable::sync_folder(&self.folder)?;
         }
         Ok(deleted)
     }
@@ -194,7 +194,7 @@ fn create_segment(folder: &Path, first_seq: u64) -> Result<Segment, Error> {
     file.sync_all().map_err(Error::io("sync", &part))?;
     let path = segment::path(folder, first_seq);
     std::fs::rename(&part, &path).map_err(Error::io("name", &path))?;
-    sync_folder(folder)?;
+    durable::sync_folder(folder)?;
     Ok(Segment { file, path, salt, durable_bytes: segment::HEADER_BYTES as u64 })
 }
 
@@ -204,11 +204,6 @@ fn random_salt() -> Result<Salt, Error> {
     let mut file = File::open(path).map_err(Error::io("open", path))?;
     file.read_exact(&mut random).map_err(Error::io("read", path))?;
     Ok(Salt::new(random))
-}
-
-fn sync_folder(folder: &Path) -> Result<(), Error> {
-    let file = File::open(folder).map_err(Error::io("open", folder))?;
-    file.sync_all().map_err(Error::io("sync", folder))
 }
 
 /// Walks the last segment to its end. Returns it when it can be appended to.
