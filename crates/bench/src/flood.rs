@@ -60,7 +60,7 @@ pub struct Flood {
     /// Folder with a capture; without one, that of `bench capture`
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Connections of each protocol; the server takes 384 with 768 MiB
+    /// Connections of each protocol; the server takes at most 512
     #[arg(long, default_value_t = 150)]
     connections: usize,
     /// Requests at a time on each connection of gRPC

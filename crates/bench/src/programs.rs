@@ -66,6 +66,14 @@ impl Workplace {
         Ok(Workplace { path, temporary: Some(temporary) })
     }
 
+    /// What an earlier run has left in `again`; else as `new`.
+    pub fn again_or_new(again: Option<&Path>, given: Option<&Path>) -> Result<Workplace> {
+        match again {
+            Some(path) => Ok(Workplace { path: std::path::absolute(path)?, temporary: None }),
+            None => Workplace::new(given, false),
+        }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -59,31 +59,24 @@ pub struct Query {
 impl Query {
     pub async fn run(self) -> Result<Outcome> {
         let programs = Programs::find()?;
-        let workplace = match &self.again {
-            Some(_) => None,
-            None => Some(Workplace::new(self.dir.as_deref(), false)?),
-        };
-        let folder = match (&self.again, &workplace) {
-            (Some(again), _) => again.clone(),
-            (None, Some(workplace)) => workplace.path().to_owned(),
-            (None, None) => anyhow::bail!("there is no folder to work in"),
-        };
+        let workplace = Workplace::again_or_new(self.again.as_deref(), self.dir.as_deref())?;
+        let folder = workplace.path();
         let data = folder.join("immune");
         let built = match &self.again {
-            Some(_) => Built::load(&folder)?,
+            Some(_) => Built::load(folder)?,
             None => {
                 let capture = capture::given_or_made(self.data.as_deref()).await?;
                 let captured = folder::read(&capture, &[Signal::Traces, Signal::Logs])?;
                 let wanted = (self.spans, self.logs);
                 let build = || build::build(&data, &captured, wanted, self.seed);
                 let built = tokio::task::block_in_place(build)?;
-                built.save(&folder)?;
+                built.save(folder)?;
                 built
             }
         };
-        let mut figures = self.ask(&programs, &folder, &data, &built).await?;
+        let mut figures = self.ask(&programs, folder, &data, &built).await?;
         figures["profile"] = programs.profile().into();
-        figures["dir"] = json!(workplace.as_ref().map_or(Some(folder.as_path()), |w| w.kept()));
+        figures["dir"] = json!(workplace.kept());
         Ok(Outcome::new(figures))
     }
 

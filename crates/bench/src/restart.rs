@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use model::signal::Signal;
 use receivers::ByteSize;
@@ -108,37 +108,29 @@ struct Seen {
 impl Restart {
     pub async fn run(self) -> Result<Outcome> {
         let programs = Programs::find()?;
-        let workplace = match &self.again {
-            Some(_) => None,
-            None => Some(Workplace::new(self.dir.as_deref(), false)?),
-        };
-        let folder = match (&self.again, &workplace) {
-            (Some(again), _) => std::path::absolute(again)?,
-            (None, Some(workplace)) => workplace.path().to_owned(),
-            (None, None) => bail!("there is no folder to work in"),
-        };
+        let workplace = Workplace::again_or_new(self.again.as_deref(), self.dir.as_deref())?;
+        let folder = workplace.path();
         let capture = capture::given_or_made(self.data.as_deref()).await?;
         let captured = folder::read(&capture, Signal::ALL)?;
         let metrics = Source::metrics(&captured, self.series)?;
         let history = match &self.again {
-            Some(_) => History::load(&folder)?,
+            Some(_) => History::load(folder)?,
             None => {
                 let wanted = Wanted { bytes: self.size.0, days: self.days, seed: self.seed };
                 let data = folder.join("immune");
                 let build = || history::build(&data, &captured, &metrics, wanted);
                 let history = tokio::task::block_in_place(build)?;
-                history.save(&folder)?;
+                history.save(folder)?;
                 history
             }
         };
         drop(captured);
         std::fs::write(folder.join("immune.yaml"), format!("{:#}\n", configuration()))?;
-        let starts = Starts { programs: &programs, folder: &folder };
+        let starts = Starts { programs: &programs, folder };
         let seen = self.restart(starts, metrics, &history).await?;
         let mut outcome = outcome(&history, &seen);
         outcome.figures["profile"] = programs.profile().into();
-        let kept = workplace.as_ref().map_or(Some(folder.as_path()), |workplace| workplace.kept());
-        outcome.figures["dir"] = json!(kept);
+        outcome.figures["dir"] = json!(workplace.kept());
         Ok(outcome)
     }
 

@@ -167,6 +167,7 @@ pub fn start(config: Config, handle: Handle, orders: mpsc::Receiver<Action>) -> 
         waiting: Vec::new(),
         telling: Arc::default(),
         reported: BTreeMap::new(),
+        acted_at: Timestamp::ZERO,
         reporting: None,
         unsettled: None,
         child: None,
@@ -193,6 +194,8 @@ struct Task {
     telling: Arc<Mutex<BTreeSet<ActionId>>>,
     /// What the log has of each target.
     reported: BTreeMap<String, ProcessReport>,
+    /// When the agent last said what became of an action.
+    acted_at: Timestamp,
     /// Reports on their way into the log; `None` comes back when it could not take them.
     reporting: Option<oneshot::Receiver<Option<Vec<ProcessReport>>>>,
     /// What the connection began with is not settled: the loop was too busy to be asked.
@@ -343,10 +346,11 @@ impl Task {
 
     fn message(&mut self, message: FromAgent) {
         match message {
-            FromAgent::Report { at, processes } => self.report(at, processes),
+            FromAgent::Report { processes, .. } => self.report(processes),
             FromAgent::Outcome(outcome) => {
                 let (result, detail) = (outcome.result.as_str(), &outcome.detail);
                 tracing::info!(action = %outcome.action, result, detail, "outcome");
+                self.acted_at = outcome.at;
                 self.outcome(outcome);
             }
             FromAgent::Unknown(id) => self.not_run(id, "the order never reached the agent"),
@@ -379,7 +383,7 @@ impl Task {
 
     /// Logs what says something new. The agent reports each second: while one report is on its way
     /// into the log, and when it did not get there, the next one tells the same.
-    fn report(&mut self, at: Timestamp, processes: Vec<ProcessReport>) {
+    fn report(&mut self, processes: Vec<ProcessReport>) {
         match self.reporting.as_mut().map(oneshot::Receiver::try_recv) {
             Some(Err(oneshot::error::TryRecvError::Empty)) => return,
             Some(Ok(Some(durable))) => {
@@ -391,13 +395,7 @@ impl Task {
         self.reporting = None;
         let news: Vec<ProcessReport> = processes
             .into_iter()
-            .filter(|report| {
-                self.reported.get(&report.target).is_none_or(|known| {
-                    known.state != report.state
-                        || known.entity != report.entity
-                        || at.since(known.at) >= REPORT_AGAIN
-                })
-            })
+            .filter(|report| is_news(self.reported.get(&report.target), report, self.acted_at))
             .collect();
         if news.is_empty() {
             return;
@@ -451,6 +449,18 @@ impl Task {
     }
 }
 
+/// Whether the log should have a report, of which it has the `known` one. After an action the first
+/// look says something even if the state was known before: only by looks that are newer than the
+/// outcome does the healer tell what the action brought about.
+fn is_news(known: Option<&ProcessReport>, report: &ProcessReport, acted_at: Timestamp) -> bool {
+    known.is_none_or(|known| {
+        known.state != report.state
+            || known.entity != report.entity
+            || report.at.since(known.at) >= REPORT_AGAIN
+            || (known.at <= acted_at && acted_at < report.at)
+    })
+}
+
 /// Why an agent ended stands at the end of its log.
 fn last_line(path: &Path) -> Option<String> {
     const READ_MAX: u64 = 4 << 10;
@@ -461,4 +471,31 @@ fn last_line(path: &Path) -> Option<String> {
     file.take(READ_MAX).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     text.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Entity;
+    use model::tick::ProcessState;
+
+    use super::*;
+
+    fn seen(at_s: u64, state: ProcessState) -> ProcessReport {
+        let entity = Entity::service(&model::Scope::default(), "cart");
+        ProcessReport { at: Timestamp::from_secs(at_s), target: "cart".to_owned(), entity, state }
+    }
+
+    #[test]
+    fn the_first_look_after_an_action_is_told_though_its_state_is_known() {
+        let known = seen(10, ProcessState::NeverSeen);
+        let told = |at_s, acted_at_s| {
+            let look = seen(at_s, ProcessState::NeverSeen);
+            is_news(Some(&known), &look, Timestamp::from_secs(acted_at_s))
+        };
+        assert!(!told(11, 5), "it was told after that action");
+        assert!(told(12, 11));
+        assert!(!told(12, 12), "the look is not newer than the outcome");
+        assert!(told(70, 5), "it was not told for a minute");
+        assert!(is_news(None, &known, Timestamp::ZERO));
+    }
 }

@@ -1,9 +1,8 @@
 //! Whose work is it? What the agent sees of a target after an attempt, beside what the attempt
 //! should have brought about.
 //!
-//! The process that runs right after an attempt was ordered and done is taken for the one that it
-//! started; it may have been seen before the executor said so. Else only looks that are newer than
-//! the outcome count; without any, nothing is said.
+//! The process that runs right after an attempt was done is taken for the one that it started.
+//! Only looks that are newer than the outcome count; without any, nothing is said.
 
 use std::time::Duration;
 
@@ -59,10 +58,8 @@ pub(super) fn started<'a>(
     record: &Record,
     report: &'a ProcessReport,
 ) -> Option<&'a ProcessIdentity> {
-    let attempt = record.plan.attempts.last()?;
-    let outcome = attempt.outcome.as_ref().filter(|found| found.result == OutcomeResult::Done)?;
-    // What others had started by then the executor would have left alone, and not have been done.
-    let in_time = report.at > attempt.ordered && report.at <= outcome.at + SEEN_WITHIN;
+    let outcome = last_outcome(record).filter(|outcome| outcome.result == OutcomeResult::Done)?;
+    let in_time = is_newer(report, Some(outcome)) && report.at <= outcome.at + SEEN_WITHIN;
     let ProcessState::Running(process) = &report.state else { return None };
     let is_old = record.plan.kind == ActionKind::Restart && expected(record) == Some(process);
     (in_time && !is_old && record.started.is_none()).then_some(process)

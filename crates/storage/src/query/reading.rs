@@ -265,7 +265,8 @@ fn read_group(
     gauge.count_row_group();
     let refused = Refused::default();
     let (first, last) = file.row_group_times(group);
-    let is_within = ask.from <= first && last < ask.to;
+    // The end of all times leaves none out.
+    let is_within = ask.from <= first && (last < ask.to || ask.to == Timestamp(u64::MAX));
     let scan = Scan {
         row_groups: Some(vec![group]),
         columns: if columns.is_empty() { Projection::All } else { Projection::of(columns) },

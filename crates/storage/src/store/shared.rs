@@ -189,6 +189,9 @@ impl Shared {
         drop(state);
         drop(ledger);
         self.changed.notify_all();
+        if removed.is_empty() {
+            return Ok(());
+        }
         for file in &removed {
             file.set_dropped();
         }

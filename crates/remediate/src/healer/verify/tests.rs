@@ -39,20 +39,6 @@ fn what_was_started_and_died_again_is_noticed_at_once() {
 }
 
 #[test]
-fn what_was_seen_before_the_executor_said_done_is_ours() {
-    let mut world = World::crashed(Mode::Auto);
-    let order = world.run(1).remove(0);
-    see(&mut world, f::running("orders", 2), 1);
-    world.run(1);
-    world.tell(&order, OutcomeResult::Done);
-    world.recover();
-    // What is as it was is told again only now and then.
-    world.run(30);
-    see(&mut world, f::running("orders", 2), 40);
-    assert_eq!(world.states(), [PlanState::Verified]);
-}
-
-#[test]
 fn an_old_look_and_a_stop_on_request_are_no_death() {
     let mut world = restarted();
     world.reports = vec![f::gone("orders", 2)];

@@ -61,8 +61,8 @@ impl Life {
         let (objects, images) = (self.objects.clone(), self.images.clone());
         let now = self.now.clone();
         self.manual.on_step(Arc::new(move |step| {
-            let (logged, expiring) = *lock(&now);
             let mut images = lock(&images);
+            let (logged, expiring) = *lock(&now);
             let step = format!("image {} at `{step}`", images.len());
             let folder = copy_of(&path);
             let objects = Arc::new(objects.fork());
@@ -97,7 +97,8 @@ fn check_image(image: &Image, log: &[Entry]) {
         let (wanted, seen) = (expected(log, *table), seen(&manual.store, *table));
         let complete = difference(&wanted, &seen);
         let expired = difference(&expected(&left(log), *table), &seen);
-        assert!(complete.is_empty() || expired.is_empty(), "{}: {complete}", image.step);
+        let is_as_it_was = complete.is_empty() || expired.is_empty();
+        assert!(is_as_it_was, "{}: {complete}; {expired}", image.step);
     }
     // It goes on from there, and nothing of the crash stays behind.
     manual.flush(log.len() as u64);
