@@ -1,10 +1,13 @@
-//! The catalog: products, their stock, and reservations of it.
+//! The catalog: what the shop sells and for how much.
 //!
-//! A reservation takes its items off the stock in one transaction, all or none; releasing it puts
-//! them back. What was sold is delivered anew every [`DELIVERY_PERIOD`], so that a demo can run
-//! for days; a product whose `stock_full` is zero stays sold out.
+//! Stock is the inventory's: a product is shown without it when the inventory does not answer.
+//! Two builds of the catalog can be deployed ([`Build`]): what is running is what the release file
+//! names at start.
+
+mod build;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,23 +15,23 @@ use axum::Json;
 use axum::Router;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use axum::routing::{delete, get, post};
-use http::StatusCode;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::{Deserialize, Serialize};
 
+use self::build::Build;
+use crate::inventory::Stock;
+use crate::lines::{Line, check_lines, segment};
 use crate::problem::Problem;
-use crate::serve::{ServeArgs, every, serve};
+use crate::serve::{ServeArgs, serve};
 use crate::store::{Query, Store, StoreError};
+use crate::telemetry::outbound::{Call, Caller};
+use crate::transport::Upstream;
 
-/// How often sold products are delivered anew.
-const DELIVERY_PERIOD: Duration = Duration::from_secs(30);
-/// Reservations kept; older ones are forgotten.
-const RESERVATIONS_MAX: u32 = 20_000;
-/// Lines of one order.
-pub const LINES_MAX: usize = 20;
-/// Pieces of one product in one order.
-pub const QUANTITY_MAX: u32 = 10;
+/// Time for the inventory; a product can be shown without its stock.
+const STOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
 const SCHEMA: &str = include_str!("catalog/schema.sql");
 const SEED: &str = include_str!("catalog/seed.sql");
@@ -38,9 +41,15 @@ const SEED: &str = include_str!("catalog/seed.sql");
 pub struct CatalogArgs {
     #[command(flatten)]
     pub serve: ServeArgs,
-    /// Folder of the database
+    /// Folder of the database, whose file is named after the instance
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    /// Where the inventory is
+    #[arg(long, value_name = "URL")]
+    inventory: Upstream,
+    /// File that names the version to run, as `shop release` writes it [default: 1.4.0]
+    #[arg(long, value_name = "FILE")]
+    release_file: Option<PathBuf>,
 }
 
 /// Something to buy.
@@ -50,32 +59,9 @@ struct Product {
     name: String,
     description: String,
     price_cents: i64,
-    stock: i64,
-}
-
-/// One line of an order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Line {
-    /// Which product.
-    pub sku: String,
-    /// How many pieces.
-    pub quantity: u32,
-}
-
-/// What checkout asks for.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct ReservationRequest {
-    /// The order that the items are for; reserving twice for one order reserves once.
-    pub order_id: String,
-    /// The items, all of them or none.
-    pub items: Vec<Line>,
-}
-
-/// What checkout gets.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reservation {
-    /// Price of all items.
-    pub total_cents: i64,
+    /// Unknown while the inventory does not answer, and in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stock: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -83,39 +69,68 @@ struct Products {
     products: Vec<Product>,
 }
 
+/// What checkout asks for.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct QuoteRequest {
+    /// What is to be bought.
+    pub items: Vec<Line>,
+}
+
+/// What checkout gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quote {
+    /// Price of all items.
+    pub total_cents: i64,
+}
+
+struct Catalog {
+    store: Store,
+    caller: Caller,
+    inventory: Upstream,
+    build: Build,
+}
+
+impl CatalogArgs {
+    /// The version that runs, for telemetry.
+    pub fn version(&self) -> Option<String> {
+        Some(Build::chosen(self.release_file.as_deref()).ok()?.version().to_owned())
+    }
+}
+
 /// Runs the part until it is told to stop.
 pub async fn run(args: CatalogArgs) -> anyhow::Result<()> {
-    let store = open(&args.data).context("start the catalog")?;
-    let kept = store.clone();
-    every(DELIVERY_PERIOD, move || housekeep(kept.clone()));
-    serve(&args.serve, routes(store)).await
+    let build = Build::chosen(args.release_file.as_deref()).context("start the catalog")?;
+    let file = args.serve.instance.as_deref().unwrap_or("catalog");
+    let store = open(&args.data, file).context("start the catalog")?;
+    tracing::info!("catalog {}", build.version());
+    let catalog = Catalog { store, caller: Caller::new(), inventory: args.inventory, build };
+    serve(&args.serve, routes(Arc::new(catalog))).await
 }
 
-fn open(data: &std::path::Path) -> Result<Store, StoreError> {
-    Store::open(data, "catalog", "catalog", &format!("{SCHEMA}{SEED}"))
+fn open(data: &std::path::Path, file: &str) -> Result<Store, StoreError> {
+    Store::open(data, file, "catalog", &format!("{SCHEMA}{SEED}"))
 }
 
-fn routes(store: Store) -> Router {
+fn routes(catalog: Arc<Catalog>) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/products", get(products))
         .route("/products/{sku}", get(product))
-        .route("/reservations", post(reserve))
-        .route("/reservations/{order_id}", delete(release))
-        .with_state(store)
+        .route("/quotes", post(quote))
+        .with_state(catalog)
 }
 
-async fn healthz(State(store): State<Store>) -> Result<&'static str, Problem> {
-    store.ping().await?;
+async fn healthz(State(catalog): State<Arc<Catalog>>) -> Result<&'static str, Problem> {
+    catalog.store.ping().await?;
     Ok("ok")
 }
 
-async fn products(State(store): State<Store>) -> Result<Json<Products>, Problem> {
+async fn products(State(catalog): State<Arc<Catalog>>) -> Result<Json<Products>, Problem> {
     let query = Query { operation: "SELECT", summary: "SELECT products" };
-    let products = store
+    let products = catalog
+        .store
         .run(query, |connection| {
-            let sql = "SELECT sku, name, description, price_cents, stock FROM products
-                       ORDER BY place";
+            let sql = "SELECT sku, name, description, price_cents FROM products ORDER BY place";
             connection.prepare(sql)?.query_map([], read_product)?.collect()
         })
         .await?;
@@ -123,132 +138,71 @@ async fn products(State(store): State<Store>) -> Result<Json<Products>, Problem>
 }
 
 async fn product(
-    State(store): State<Store>,
+    State(catalog): State<Arc<Catalog>>,
     Path(sku): Path<String>,
 ) -> Result<Json<Product>, Problem> {
     let query = Query { operation: "SELECT", summary: "SELECT products" };
-    let wanted = sku.clone();
-    let product = store
+    let (wanted, price) = (sku.clone(), catalog.build.price());
+    let product = catalog
+        .store
         .run(query, move |connection| {
-            let sql = "SELECT sku, name, description, price_cents, stock FROM products
-                       WHERE sku = ?1";
-            connection.prepare(sql)?.query_row([wanted], read_product).optional()
+            let sql =
+                format!("SELECT sku, name, description, {price} FROM products WHERE sku = ?1");
+            connection.prepare(&sql)?.query_row([wanted], read_product).optional()
         })
         .await?;
-    product.map(Json).ok_or_else(|| Problem::not_found(format!("no product {sku}")))
+    let mut product = product.ok_or_else(|| Problem::not_found(format!("no product {sku}")))?;
+    product.stock = catalog.stock(&sku).await;
+    Ok(Json(product))
 }
 
-async fn reserve(
-    State(store): State<Store>,
-    request: Result<Json<ReservationRequest>, JsonRejection>,
-) -> Result<(StatusCode, Json<Reservation>), Problem> {
+async fn quote(
+    State(catalog): State<Arc<Catalog>>,
+    request: Result<Json<QuoteRequest>, JsonRejection>,
+) -> Result<(StatusCode, Json<Quote>), Problem> {
     let Json(request) = request?;
     check_lines(&request.items)?;
-    let query = Query { operation: "BATCH", summary: "UPDATE products INSERT reservations" };
-    let reservation = store.run(query, move |connection| take(connection, &request)).await??;
-    Ok((StatusCode::CREATED, Json(reservation)))
+    let query = Query { operation: "SELECT", summary: "SELECT products" };
+    let price = catalog.build.price();
+    let work = move |connection: &mut Connection| total(connection, price, &request.items);
+    let total_cents = catalog.store.run(query, work).await??;
+    Ok((StatusCode::CREATED, Json(Quote { total_cents })))
 }
 
-async fn release(
-    State(store): State<Store>,
-    Path(order_id): Path<String>,
-) -> Result<StatusCode, Problem> {
-    let query = Query { operation: "BATCH", summary: "UPDATE products DELETE reservations" };
-    store.run(query, move |connection| put_back(connection, &order_id)).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Refuses orders that make no sense, the same way for catalog and checkout.
-pub fn check_lines(lines: &[Line]) -> Result<(), Problem> {
-    if lines.is_empty() || lines.len() > LINES_MAX {
-        return Err(Problem::invalid(format!("an order has 1 to {LINES_MAX} items")));
-    }
-    for line in lines {
-        if line.quantity == 0 || line.quantity > QUANTITY_MAX {
-            let detail = format!("{}: the quantity is 1 to {QUANTITY_MAX}", line.sku);
-            return Err(Problem::invalid(detail));
-        }
-    }
-    Ok(())
-}
-
-/// Takes the items off the stock, all or none.
-fn take(
+fn total(
     connection: &mut Connection,
-    request: &ReservationRequest,
-) -> Result<Result<Reservation, Problem>, rusqlite::Error> {
-    let transaction = connection.transaction()?;
-    let earlier = transaction
-        .query_row(
-            "SELECT total_cents FROM reservations WHERE order_id = ?1",
-            [&request.order_id],
-            |row| row.get(0),
-        )
-        .optional()?;
-    if let Some(total_cents) = earlier {
-        return Ok(Ok(Reservation { total_cents }));
-    }
+    price: &str,
+    items: &[Line],
+) -> Result<Result<i64, Problem>, rusqlite::Error> {
+    let mut statement =
+        connection.prepare(&format!("SELECT {price} FROM products WHERE sku = ?1"))?;
     let mut total_cents = 0;
-    for Line { sku, quantity } in &request.items {
-        let found: Option<(i64, i64)> = transaction
-            .prepare("SELECT price_cents, stock FROM products WHERE sku = ?1")?
-            .query_row([sku], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let Some((price_cents, stock)) = found else {
+    for Line { sku, quantity } in items {
+        let found: Option<i64> = statement.query_row([sku], |row| row.get(0)).optional()?;
+        let Some(price_cents) = found else {
             return Ok(Err(Problem::not_found(format!("no product {sku}"))));
         };
-        if stock < i64::from(*quantity) {
-            return Ok(Err(Problem::out_of_stock(format!("{stock} of {sku} left"))));
-        }
-        transaction
-            .prepare("UPDATE products SET stock = stock - ?2 WHERE sku = ?1")?
-            .execute(params![sku, quantity])?;
         total_cents += price_cents * i64::from(*quantity);
     }
-    let items = serde_json::to_string(&request.items).unwrap_or_default();
-    transaction.execute(
-        "INSERT INTO reservations (order_id, items, total_cents) VALUES (?1, ?2, ?3)",
-        params![request.order_id, items, total_cents],
-    )?;
-    transaction.commit()?;
-    Ok(Ok(Reservation { total_cents }))
+    Ok(Ok(total_cents))
 }
 
-/// Puts the items of a reservation back; nothing happens where there is none.
-fn put_back(connection: &mut Connection, order_id: &str) -> Result<(), rusqlite::Error> {
-    let transaction = connection.transaction()?;
-    let items: Option<String> = transaction
-        .query_row(
-            "DELETE FROM reservations WHERE order_id = ?1 RETURNING items",
-            [order_id],
-            |r| r.get(0),
-        )
-        .optional()?;
-    let lines: Vec<Line> =
-        items.and_then(|items| serde_json::from_str(&items).ok()).unwrap_or_default();
-    for Line { sku, quantity } in lines {
-        transaction
-            .prepare("UPDATE products SET stock = stock + ?2 WHERE sku = ?1")?
-            .execute(params![sku, quantity])?;
-    }
-    transaction.commit()
-}
-
-async fn housekeep(store: Store) {
-    let delivery = Query { operation: "UPDATE", summary: "UPDATE products" };
-    let delivered = store
-        .run(delivery, |connection| {
-            let sql = "UPDATE products SET stock = stock_full WHERE stock < stock_full / 2";
-            connection.execute(sql, [])
-        })
-        .await;
-    match delivered {
-        Ok(0) => {}
-        Ok(products) => tracing::info!("delivery: {products} products are in full stock again"),
-        Err(error) => tracing::error!("delivery: {}", crate::problem::chain(&error)),
-    }
-    if let Err(error) = store.keep_newest("reservations", RESERVATIONS_MAX).await {
-        tracing::error!("forget old reservations: {}", crate::problem::chain(&error));
+impl Catalog {
+    /// What the inventory says; nothing where it says nothing.
+    async fn stock(&self, sku: &str) -> Option<i64> {
+        let call = Call {
+            name: "inventory",
+            upstream: &self.inventory,
+            method: Method::GET,
+            path: &format!("/stock/{}", segment(sku).ok()?),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout: STOCK_TIMEOUT,
+        };
+        // A failed call has logged itself.
+        let answer = self.caller.call(call).await.ok()?;
+        let stock: Stock = serde_json::from_slice(answer.body()).ok()?;
+        Some(stock.stock)
     }
 }
 
@@ -258,9 +212,48 @@ fn read_product(row: &Row<'_>) -> Result<Product, rusqlite::Error> {
         name: row.get(1)?,
         description: row.get(2)?,
         price_cents: row.get(3)?,
-        stock: row.get(4)?,
+        stock: None,
     })
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    fn catalog(folder: &std::path::Path, version: &str) -> State<Arc<Catalog>> {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        let nobody = format!("http://{}", free.local_addr().expect("address"));
+        let build = Build::named(version).expect("a known version");
+        let (store, caller) = (open(folder, "catalog").expect("open"), Caller::new());
+        let inventory = nobody.parse().expect("good URL");
+        State(Arc::new(Catalog { store, caller, inventory, build }))
+    }
+
+    async fn quoted(catalog: &State<Arc<Catalog>>, sku: &str) -> Result<i64, Problem> {
+        let items = vec![Line { sku: sku.to_owned(), quantity: 2 }];
+        let (_, Json(quote)) = quote(catalog.clone(), Ok(Json(QuoteRequest { items }))).await?;
+        Ok(quote.total_cents)
+    }
+
+    #[tokio::test]
+    async fn a_product_is_shown_without_stock_when_the_inventory_is_silent() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let catalog = catalog(folder.path(), "1.4.0");
+        let Json(mug) = product(catalog.clone(), Path("mug".to_owned())).await.expect("a mug");
+        assert_eq!((mug.price_cents, mug.stock), (1800, None));
+        assert_eq!(quoted(&catalog, "mug").await, Ok(3600));
+        let unknown = quoted(&catalog, "yacht").await.expect_err("no such product");
+        assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn the_build_whose_migration_was_forgotten_lists_products_and_prices_none() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let catalog = catalog(folder.path(), "1.5.0");
+        assert!(products(catalog.clone()).await.is_ok());
+        let failed = quoted(&catalog, "mug").await.expect_err("no such column");
+        assert_eq!(failed.status, StatusCode::INTERNAL_SERVER_ERROR);
+        let failed = product(catalog, Path("mug".to_owned())).await.expect_err("no such column");
+        assert_eq!(failed.status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}

@@ -1,4 +1,5 @@
-//! Checkout: takes an order, reserves its items, charges the card, and says how it ended.
+//! Checkout: takes an order (a cart, or items as they are), asks what it costs, reserves it, charges
+//! the card, and says how it ended.
 //!
 //! An order is written down before anything is asked of others and after every answer
 //! ([`order::OrderState`]), so that a killed process leaves no order in doubt without a trace. A
@@ -8,6 +9,7 @@ mod order;
 mod steps;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -20,8 +22,9 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use self::order::{Order, Orders};
+use crate::balancer::Balancer;
 use crate::card::Card;
-use crate::catalog::{Line, check_lines};
+use crate::lines::{Line, check_lines, segment};
 use crate::problem::Problem;
 use crate::serve::{ServeArgs, every, serve};
 use crate::telemetry::outbound::Caller;
@@ -40,9 +43,15 @@ pub struct CheckoutArgs {
     /// Folder of the database
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Where the catalog is
+    /// An instance of the catalog; repeat for each
+    #[arg(long, value_name = "URL", required = true)]
+    catalog: Vec<Upstream>,
+    /// Where the inventory is
     #[arg(long, value_name = "URL")]
-    catalog: Upstream,
+    inventory: Upstream,
+    /// Where the carts are
+    #[arg(long, value_name = "URL")]
+    cart: Upstream,
     /// Where payments go: one instance, or the gateway's balancer (http://GATEWAY/internal)
     #[arg(long, value_name = "URL")]
     payment: Upstream,
@@ -51,6 +60,10 @@ pub struct CheckoutArgs {
 /// What the storefront sends.
 #[derive(Debug, Deserialize)]
 struct OrderRequest {
+    /// A session whose cart is bought …
+    cart: Option<String>,
+    /// … or the items themselves.
+    #[serde(default)]
     items: Vec<Line>,
     card: String,
 }
@@ -59,7 +72,9 @@ struct OrderRequest {
 struct Checkout {
     orders: Orders,
     caller: Caller,
-    catalog: Upstream,
+    catalog: Arc<Balancer>,
+    inventory: Upstream,
+    cart: Upstream,
     payment: Upstream,
 }
 
@@ -68,8 +83,14 @@ pub async fn run(args: CheckoutArgs) -> anyhow::Result<()> {
     let orders = Orders::open(&args.data).context("start checkout")?;
     let kept = orders.clone();
     every(HOUSEKEEPING_PERIOD, move || housekeep(kept.clone()));
-    let checkout =
-        Checkout { orders, caller: Caller::new(), catalog: args.catalog, payment: args.payment };
+    let checkout = Checkout {
+        orders,
+        caller: Caller::new(),
+        catalog: Arc::new(Balancer::new("catalog", args.catalog)),
+        inventory: args.inventory,
+        cart: args.cart,
+        payment: args.payment,
+    };
     serve(&args.serve, routes(checkout)).await
 }
 
@@ -91,13 +112,17 @@ async fn place(
     request: Result<Json<OrderRequest>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Order>), Problem> {
     let Json(request) = request?;
-    check_lines(&request.items)?;
+    match &request.cart {
+        Some(session) if request.items.is_empty() => drop(segment(session)?),
+        Some(_) => return Err(Problem::invalid("buy a cart or items, not both")),
+        None => check_lines(&request.items)?,
+    }
     if Card::parse(&request.card).is_none() {
         return Err(Problem::invalid("not a card number"));
     }
     // In a task of its own: a user who closes the page must not leave an order half done.
     let context = opentelemetry::Context::current();
-    let placing = async move { checkout.place(request.items, request.card).await };
+    let placing = async move { checkout.order(request).await };
     let placing = opentelemetry::trace::FutureExt::with_context(placing, context);
     let order = tokio::spawn(placing).await.map_err(|_| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unfinished", "the order was cut short")

@@ -1,8 +1,10 @@
 //! The gateway: the storefront page, its API proxied to the parts, payments balanced.
 //!
-//! Whole bodies pass through unchanged with their status. Nothing is retried or cached.
+//! Whole bodies pass through unchanged with their status. Nothing is cached. Reads of the catalog
+//! go to its next instance where one refuses connections; nothing else is repeated. Operators see
+//! and change which payment instances get requests at `/admin/payments`.
 
-mod balancer;
+mod admin;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +18,11 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, Method};
 
-use self::balancer::Balancer;
+use crate::balancer::{BalancedCall, Balancer};
+use crate::lines::segment;
 use crate::payment::IDEMPOTENCY_KEY;
 use crate::problem::Problem;
-use crate::serve::{ServeArgs, serve};
+use crate::serve::{ServeArgs, serve_with};
 use crate::telemetry::outbound::{Call, Caller};
 use crate::transport::Upstream;
 
@@ -40,9 +43,12 @@ const STOREFRONT: &str = include_str!("gateway/storefront.html");
 pub struct GatewayArgs {
     #[command(flatten)]
     pub serve: ServeArgs,
-    /// Where the catalog is
+    /// An instance of the catalog; repeat for each
+    #[arg(long, value_name = "URL", required = true)]
+    catalog: Vec<Upstream>,
+    /// Where the carts are
     #[arg(long, value_name = "URL")]
-    catalog: Upstream,
+    cart: Upstream,
     /// Where checkout is
     #[arg(long, value_name = "URL")]
     checkout: Upstream,
@@ -53,7 +59,8 @@ pub struct GatewayArgs {
 
 struct Gateway {
     caller: Caller,
-    catalog: Upstream,
+    catalog: Balancer,
+    cart: Upstream,
     checkout: Upstream,
     payments: Balancer,
 }
@@ -73,11 +80,13 @@ struct Passing<'a> {
 pub async fn run(args: GatewayArgs) -> anyhow::Result<()> {
     let gateway = Gateway {
         caller: Caller::new(),
-        catalog: args.catalog,
+        catalog: Balancer::new("catalog", args.catalog),
+        cart: args.cart,
         checkout: args.checkout,
-        payments: Balancer::new(args.payment),
+        payments: Balancer::new("payment", args.payment),
     };
-    serve(&args.serve, routes(Arc::new(gateway))).await
+    let gateway = Arc::new(gateway);
+    serve_with(&args.serve, routes(gateway.clone()), admin::routes(gateway)).await
 }
 
 fn routes(gateway: Arc<Gateway>) -> Router {
@@ -86,6 +95,8 @@ fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/healthz", get(healthz))
         .route("/api/products", get(products))
         .route("/api/products/{sku}", get(product))
+        .route("/api/carts/{session}", get(cart))
+        .route("/api/carts/{session}/items", post(add_to_cart))
         .route("/api/checkout", post(checkout))
         .route("/api/orders/{id}", get(order))
         .route("/internal/payments", post(payment))
@@ -101,14 +112,14 @@ async fn healthz() -> &'static str {
 }
 
 async fn products(State(gateway): State<Arc<Gateway>>) -> Result<Response, Problem> {
-    gateway.read("catalog", &gateway.catalog, "/products").await
+    gateway.browse("/products").await
 }
 
 async fn product(
     State(gateway): State<Arc<Gateway>>,
     Path(sku): Path<String>,
 ) -> Result<Response, Problem> {
-    gateway.read("catalog", &gateway.catalog, &format!("/products/{}", segment(&sku)?)).await
+    gateway.browse(&format!("/products/{}", segment(&sku)?)).await
 }
 
 async fn order(
@@ -116,6 +127,31 @@ async fn order(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     gateway.read("checkout", &gateway.checkout, &format!("/orders/{}", segment(&id)?)).await
+}
+
+async fn cart(
+    State(gateway): State<Arc<Gateway>>,
+    Path(session): Path<String>,
+) -> Result<Response, Problem> {
+    gateway.read("cart", &gateway.cart, &format!("/carts/{}", segment(&session)?)).await
+}
+
+async fn add_to_cart(
+    State(gateway): State<Arc<Gateway>>,
+    Path(session): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let passing = Passing {
+        name: "cart",
+        upstream: &gateway.cart,
+        method: Method::POST,
+        path: &format!("/carts/{}/items", segment(&session)?),
+        headers: &headers,
+        body,
+        timeout: USER_TIMEOUT,
+    };
+    gateway.pass(passing).await
 }
 
 async fn checkout(
@@ -153,6 +189,12 @@ async fn payment(
 }
 
 impl Gateway {
+    async fn browse(&self, path: &str) -> Result<Response, Problem> {
+        let (method, headers, body) = (Method::GET, HeaderMap::new(), Bytes::new());
+        let call = BalancedCall { method, path, headers, body, timeout: USER_TIMEOUT };
+        Ok(passed_out(self.catalog.call(&self.caller, call).await?))
+    }
+
     async fn read(&self, name: &str, upstream: &Upstream, path: &str) -> Result<Response, Problem> {
         let (method, body, timeout) = (Method::GET, Bytes::new(), USER_TIMEOUT);
         let headers = &HeaderMap::new();
@@ -163,23 +205,21 @@ impl Gateway {
         let Passing { name, upstream, method, path, headers, body, timeout } = passing;
         let headers = only(headers, &PASSED_IN);
         let call = Call { name, upstream, method, path, headers, body, timeout };
-        let (head, body) = self.caller.call(call).await?.into_parts();
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = head.status;
-        *response.headers_mut() = only(&head.headers, &PASSED_OUT);
-        Ok(response)
+        Ok(passed_out(self.caller.call(call).await?))
     }
+}
+
+fn passed_out(answer: http::Response<Bytes>) -> Response {
+    let (head, body) = answer.into_parts();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = head.status;
+    *response.headers_mut() = only(&head.headers, &PASSED_OUT);
+    response
 }
 
 fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
     let passed = names.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone())));
     passed.collect()
-}
-
-/// A name from the path that may be written into another path.
-fn segment(name: &str) -> Result<&str, Problem> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if name.bytes().all(plain) { Ok(name) } else { Err(Problem::not_found("no such name")) }
 }
 
 #[cfg(test)]
@@ -195,13 +235,5 @@ mod tests {
         let passed = only(&headers, &PASSED_IN);
         assert_eq!(passed.len(), 1);
         assert_eq!(passed[CONTENT_TYPE], "application/json");
-    }
-
-    #[test]
-    fn a_name_cannot_reach_another_path() {
-        assert!(segment("o-12ab").is_ok());
-        for name in ["../reservations", "a/b", "a?b", "a b"] {
-            assert!(segment(name).is_err(), "{name:?} was accepted");
-        }
     }
 }

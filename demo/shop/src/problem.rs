@@ -12,6 +12,9 @@ use serde_json::json;
 use crate::store::StoreError;
 use crate::transport::{Failure, FailureKind};
 
+/// The word for an upstream to which no connection came about.
+const UNREACHABLE: &str = "upstream_unreachable";
+
 /// An answer that is not a success.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
@@ -56,8 +59,14 @@ impl Problem {
             FailureKind::Timeout => {
                 Problem::new(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", detail)
             }
+            FailureKind::Connect => Problem::new(StatusCode::BAD_GATEWAY, UNREACHABLE, detail),
             _ => Problem::new(StatusCode::BAD_GATEWAY, "upstream_failed", detail),
         }
+    }
+
+    /// Whether a call never reached anybody, so that repeating it elsewhere is safe.
+    pub fn is_unreachable(&self) -> bool {
+        self.code == UNREACHABLE
     }
 
     /// `upstream` answered, but with a status that nobody can work with.

@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use crate::problem::{Problem, no_such_path};
+use crate::switches::Switches;
 use crate::telemetry::inbound;
 
 /// Requests in progress beyond this many are answered 503 at once.
@@ -44,6 +45,12 @@ pub struct ServeArgs {
 
 /// Serves `routes` until SIGTERM or SIGINT, then lets requests in progress finish.
 pub async fn serve(args: &ServeArgs, routes: Router) -> anyhow::Result<()> {
+    serve_with(args, routes, Router::new()).await
+}
+
+/// As [`serve`], with more for operators beside `/admin/switches`. Administration is no part of the
+/// shop's traffic: it is not observed.
+pub async fn serve_with(args: &ServeArgs, routes: Router, admin: Router) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let listener = TcpListener::bind(args.listen)
@@ -60,7 +67,7 @@ pub async fn serve(args: &ServeArgs, routes: Router) -> anyhow::Result<()> {
 
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut draining = stopped.clone();
-    let server = axum::serve(listener, with_layers(routes)).with_graceful_shutdown(async move {
+    let server = axum::serve(listener, with_layers(routes, admin)).with_graceful_shutdown(async move {
         let _ = draining.wait_for(|stop| *stop).await;
     });
     let server = tokio::spawn(server.into_future());
@@ -94,14 +101,18 @@ where
     });
 }
 
-fn with_layers(routes: Router) -> Router {
+fn with_layers(routes: Router, admin: Router) -> Router {
     // The limit is inside the observed part: a refused request is a request that users see fail.
     let admission = Arc::new(Semaphore::new(REQUESTS_MAX));
+    let switches = Switches::default();
+    let admin = admin.merge(switches.routes()).layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     routes
         .fallback(no_such_path)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(switches, Switches::act))
         .layer(middleware::from_fn_with_state(admission, admit))
         .layer(middleware::from_fn(inbound::observe))
+        .merge(admin)
 }
 
 async fn admit(State(admission): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
@@ -116,7 +127,7 @@ async fn admit(State(admission): State<Arc<Semaphore>>, request: Request, next: 
 }
 
 /// Writes a value so that a reader sees all of it or no file.
-fn write_whole(path: &Path, value: impl ToString) -> anyhow::Result<()> {
+pub fn write_whole(path: &Path, value: impl ToString) -> anyhow::Result<()> {
     let partial = path.with_extension("partial");
     std::fs::write(&partial, value.to_string())
         .and_then(|()| std::fs::rename(&partial, path))

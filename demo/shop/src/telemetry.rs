@@ -46,6 +46,8 @@ pub struct Service {
     pub name: &'static str,
     /// `service.instance.id`.
     pub instance: String,
+    /// `service.version`.
+    pub version: String,
 }
 
 /// The running pipelines.
@@ -175,7 +177,7 @@ fn resource(service: Service) -> Resource {
         || stated_in_environment("service.name");
     let mut known = vec![
         KeyValue::new("service.instance.id", service.instance),
-        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("service.version", service.version),
         KeyValue::new("process.pid", i64::from(std::process::id())),
         KeyValue::new("process.command", "shop"),
     ];

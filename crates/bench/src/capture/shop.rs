@@ -17,6 +17,8 @@ use crate::programs::Programs;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
+const PARTS: usize = 8;
+
 /// Name, port, and what else it is told.
 type Part = (&'static str, u16, Vec<(&'static str, String)>);
 
@@ -30,40 +32,27 @@ impl Shop {
     pub async fn start(programs: &Programs, folder: &Path, otlp_grpc: u16) -> Result<Shop> {
         let data = folder.join("data");
         std::fs::create_dir_all(&data)?;
-        let [gateway, catalog, checkout, one, other] = free_ports()?;
+        let [gateway, checkout, cart, catalog, inventory, provider, one, other] = free_ports()?;
         let url = |port: u16| format!("http://127.0.0.1:{port}");
-        let data = data.to_string_lossy().into_owned();
-        let lines: [Part; 5] = [
-            (
-                "payment",
-                one,
-                vec![("--instance", "payment-1".to_owned()), ("--data", data.clone())],
-            ),
-            (
-                "payment",
-                other,
-                vec![("--instance", "payment-2".to_owned()), ("--data", data.clone())],
-            ),
-            ("catalog", catalog, vec![("--data", data.clone())]),
-            (
-                "checkout",
-                checkout,
-                vec![
-                    ("--data", data),
-                    ("--catalog", url(catalog)),
-                    ("--payment", format!("{}/internal", url(gateway))),
-                ],
-            ),
-            (
-                "gateway",
-                gateway,
-                vec![
-                    ("--catalog", url(catalog)),
-                    ("--checkout", url(checkout)),
-                    ("--payment", url(one)),
-                    ("--payment", url(other)),
-                ],
-            ),
+        let data = ("--data", data.to_string_lossy().into_owned());
+        let instance = |name: &str| ("--instance", name.to_owned());
+        let at = |option, port| (option, url(port));
+        let network = at("--provider", provider);
+        let balancer = ("--payment", format!("{}/internal", url(gateway)));
+        let (catalogs, stock) = (at("--catalog", catalog), at("--inventory", inventory));
+        let carts = at("--cart", cart);
+        let orders = [data.clone(), catalogs.clone(), stock.clone(), carts.clone(), balancer];
+        let calls = [catalogs.clone(), carts, at("--checkout", checkout)];
+        let payments = [at("--payment", one), at("--payment", other)];
+        let lines: [Part; PARTS] = [
+            ("provider", provider, vec![]),
+            ("payment", one, vec![instance("payment-1"), data.clone(), network.clone()]),
+            ("payment", other, vec![instance("payment-2"), data.clone(), network]),
+            ("inventory", inventory, vec![data.clone()]),
+            ("catalog", catalog, vec![data.clone(), stock]),
+            ("cart", cart, vec![data, catalogs]),
+            ("checkout", checkout, orders.to_vec()),
+            ("gateway", gateway, [&calls[..], &payments].concat()),
         ];
         let mut shop = Shop { parts: Vec::new(), url: url(gateway) };
         for (part, port, more) in lines {
@@ -129,12 +118,12 @@ async fn serves(url: &str) -> Result<()> {
     bail!("{url} does not serve within 30 s");
 }
 
-fn free_ports() -> Result<[u16; 5]> {
+fn free_ports() -> Result<[u16; PARTS]> {
     let mut held = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..PARTS {
         held.push(TcpListener::bind("127.0.0.1:0")?);
     }
-    let mut ports = [0; 5];
+    let mut ports = [0; PARTS];
     for (port, listener) in ports.iter_mut().zip(&held) {
         *port = listener.local_addr()?.port();
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::{OptionalExtension as _, params};
 use serde::Serialize;
 
-use crate::catalog::Line;
+use crate::lines::Line;
 use crate::store::{Query, Store, StoreError};
 
 const SCHEMA: &str = "

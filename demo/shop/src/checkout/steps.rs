@@ -1,4 +1,5 @@
-//! The steps of one order: write down, reserve, charge, write down how it ended.
+//! The steps of one order: fetch the cart, write down, ask the price, reserve, charge, write down
+//! how it ended, empty the cart.
 
 use std::time::Duration;
 
@@ -7,34 +8,55 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use rand::RngExt as _;
 
-use super::Checkout;
 use super::order::{Order, OrderState};
-use crate::catalog::{Line, Reservation, ReservationRequest};
+use super::{Checkout, OrderRequest};
+use crate::balancer::BalancedCall;
+use crate::cart::Cart;
+use crate::catalog::{Quote, QuoteRequest};
+use crate::inventory::ReservationRequest;
+use crate::lines::{Line, check_lines};
 use crate::payment::{ChargeRequest, IDEMPOTENCY_KEY};
 use crate::problem::Problem;
 use crate::telemetry::outbound::Call;
 use crate::transport::Upstream;
 
+/// Time for the carts, and for the catalog's price.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Time for a reservation. Shorter than the gateway's patience with checkout (3 s), so that the
 /// user learns which part was slow.
 const RESERVE_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// Time for a charge; longer than the balancer's patience with an instance.
 const CHARGE_TIMEOUT: Duration = Duration::from_millis(2_500);
-/// Time to give a reservation back.
+/// Time to give a reservation back, or to empty a cart.
 const RELEASE_TIMEOUT: Duration = Duration::from_millis(2_000);
 
 impl Checkout {
     /// Takes one order to its end.
-    pub(super) async fn place(&self, items: Vec<Line>, card: String) -> Result<Order, Problem> {
+    pub(super) async fn order(&self, request: OrderRequest) -> Result<Order, Problem> {
+        let Some(session) = &request.cart else {
+            return self.place(request.items, request.card).await;
+        };
+        let items = self.cart(session).await?;
+        check_lines(&items)?;
+        let order = self.place(items, request.card).await?;
+        self.delete("cart", &self.cart, &format!("/carts/{session}")).await;
+        Ok(order)
+    }
+
+    async fn place(&self, items: Vec<Line>, card: String) -> Result<Order, Problem> {
         let id = format!("o-{:016x}", rand::rng().random::<u64>());
         self.orders.create(&id, &items).await?;
-        let total_cents = match self.reserve(&id, items).await {
-            Ok(reservation) => reservation.total_cents,
+        let total_cents = match self.quote(&items).await {
+            Ok(quote) => quote.total_cents,
             Err(problem) => return self.end(&id, 0, after_reserve(&problem), problem).await,
         };
+        if let Err(problem) = self.reserve(&id, items).await {
+            return self.end(&id, 0, after_reserve(&problem), problem).await;
+        }
         self.orders.advance(&id, OrderState::Reserved, total_cents).await?;
         if let Err((state, problem)) = self.charge(&id, total_cents, card).await {
-            self.release(&id).await;
+            // Where that fails, the next delivery makes up for it.
+            self.delete("inventory", &self.inventory, &format!("/reservations/{id}")).await;
             return self.end(&id, total_cents, state, problem).await;
         }
         self.orders.advance(&id, OrderState::Paid, total_cents).await?;
@@ -59,18 +81,42 @@ impl Checkout {
         Err(problem)
     }
 
-    async fn reserve(&self, id: &str, items: Vec<Line>) -> Result<Reservation, Problem> {
+    async fn cart(&self, session: &str) -> Result<Vec<Line>, Problem> {
+        let call = Call {
+            name: "cart",
+            upstream: &self.cart,
+            method: Method::GET,
+            path: &format!("/carts/{session}"),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout: LOOK_UP_TIMEOUT,
+        };
+        let response = self.caller.call(call).await?;
+        let cart: Cart = read("cart", StatusCode::OK, &response)?;
+        Ok(cart.items)
+    }
+
+    async fn quote(&self, items: &[Line]) -> Result<Quote, Problem> {
+        let request = QuoteRequest { items: items.to_vec() };
+        let call = BalancedCall {
+            method: Method::POST,
+            path: "/quotes",
+            headers: json(),
+            body: serde_json::to_vec(&request).unwrap_or_default().into(),
+            timeout: LOOK_UP_TIMEOUT,
+        };
+        let response = self.catalog.call(&self.caller, call).await?;
+        read("catalog", StatusCode::CREATED, &response)
+    }
+
+    async fn reserve(&self, id: &str, items: Vec<Line>) -> Result<(), Problem> {
         let request = ReservationRequest { order_id: id.to_owned(), items };
         let body = serde_json::to_vec(&request).unwrap_or_default();
-        let call = post("catalog", &self.catalog, "/reservations", body, RESERVE_TIMEOUT);
+        let call = post("inventory", &self.inventory, "/reservations", body, RESERVE_TIMEOUT);
         let response = self.caller.call(call).await?;
         match response.status() {
-            StatusCode::CREATED => serde_json::from_slice(response.body())
-                .map_err(|_| Problem::upstream_answered("catalog", response.status())),
-            StatusCode::CONFLICT => Err(Problem::out_of_stock(detail_of(&response))),
-            StatusCode::NOT_FOUND => Err(Problem::not_found(detail_of(&response))),
-            StatusCode::UNPROCESSABLE_ENTITY => Err(Problem::invalid(detail_of(&response))),
-            status => Err(Problem::upstream_answered("catalog", status)),
+            StatusCode::CREATED => Ok(()),
+            status => Err(refusal("inventory", status, &response)),
         }
     }
 
@@ -97,13 +143,13 @@ impl Checkout {
         Err((after_charge(response.status()), problem))
     }
 
-    /// Gives the reservation back; where that fails, the next delivery makes up for it.
-    async fn release(&self, id: &str) {
+    /// Deletes something that is no longer needed; where that fails nobody has to know.
+    async fn delete(&self, name: &str, upstream: &Upstream, path: &str) {
         let call = Call {
-            name: "catalog",
-            upstream: &self.catalog,
+            name,
+            upstream,
             method: Method::DELETE,
-            path: &format!("/reservations/{id}"),
+            path,
             headers: HeaderMap::new(),
             body: Bytes::new(),
             timeout: RELEASE_TIMEOUT,
@@ -113,6 +159,33 @@ impl Checkout {
     }
 }
 
+/// What another part answered, if it answered with `status`.
+fn read<T: serde::de::DeserializeOwned>(
+    name: &str,
+    status: StatusCode,
+    response: &Response<Bytes>,
+) -> Result<T, Problem> {
+    if response.status() != status {
+        return Err(refusal(name, response.status(), response));
+    }
+    let read = serde_json::from_slice(response.body());
+    read.map_err(|_| Problem::upstream_answered(name, response.status()))
+}
+
+/// What a refusal by another part means for the user.
+fn refusal(name: &str, status: StatusCode, response: &Response<Bytes>) -> Problem {
+    match status {
+        StatusCode::CONFLICT => Problem::out_of_stock(detail_of(response)),
+        StatusCode::NOT_FOUND => Problem::not_found(detail_of(response)),
+        StatusCode::UNPROCESSABLE_ENTITY => Problem::invalid(detail_of(response)),
+        status => Problem::upstream_answered(name, status),
+    }
+}
+
+fn json() -> HeaderMap {
+    HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
+}
+
 fn post<'a>(
     name: &'a str,
     upstream: &'a Upstream,
@@ -120,9 +193,7 @@ fn post<'a>(
     body: Vec<u8>,
     timeout: Duration,
 ) -> Call<'a> {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Call { name, upstream, method: Method::POST, path, headers, body: body.into(), timeout }
+    Call { name, upstream, method: Method::POST, path, headers: json(), body: body.into(), timeout }
 }
 
 /// The sentence for people in another part's problem.

@@ -13,6 +13,9 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
+/// Parts that an order passes through and that send telemetry.
+const PARTS: usize = 6;
+
 type Attributes = BTreeMap<String, String>;
 
 /// A running receiver.
@@ -86,7 +89,7 @@ impl Collector {
                 let services: BTreeSet<&str> =
                     trace.spans.iter().map(|span| span.service.as_str()).collect();
                 let has_root = trace.spans.iter().any(|span| span.parent_id.is_empty());
-                services.len() == 4 && has_root
+                services.len() == PARTS && has_root
             })
     }
 

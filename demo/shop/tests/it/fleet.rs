@@ -30,26 +30,33 @@ impl Fleet {
         let mut fleet = Fleet { folder, endpoint, parts, ports };
         // Gateway and checkout call each other, so one port must be known beforehand.
         fleet.ports.insert("gateway".to_owned(), free_port());
-        fleet.start_part("payment-1", &["payment"]).await;
-        fleet.start_part("payment-2", &["payment"]).await;
-        fleet.start_part("catalog", &["catalog"]).await;
+        fleet.start_part("provider", &["provider"]).await;
+        for payment in ["payment-1", "payment-2"] {
+            fleet.start_payment(payment).await;
+        }
+        fleet.start_part("inventory", &["inventory"]).await;
+        std::fs::write(fleet.path("release"), "1.4.0").expect("write the release");
+        for catalog in ["catalog-1", "catalog-2"] {
+            let command = fleet.catalog();
+            fleet.start_part(catalog, &words(&command)).await;
+        }
+        let catalogs = |fleet: &Fleet| {
+            let url = |name| ["--catalog".to_owned(), fleet.url(name)];
+            ["catalog-1", "catalog-2"].map(url).concat()
+        };
+        let cart = [vec!["cart".to_owned()], catalogs(&fleet)].concat();
+        fleet.start_part("cart", &words(&cart)).await;
         let balancer = format!("{}/internal", fleet.url("gateway"));
-        let catalog = fleet.url("catalog");
-        let checkout = ["checkout", "--catalog", &catalog, "--payment", &balancer];
-        fleet.start_part("checkout", &checkout).await;
-        let (checkout, first, second) =
-            (fleet.url("checkout"), fleet.url("payment-1"), fleet.url("payment-2"));
-        let gateway = [
-            "gateway",
-            "--catalog",
-            &catalog,
-            "--checkout",
-            &checkout,
-            "--payment",
-            &first,
-            "--payment",
-            &second,
-        ];
+        let (inventory, cart) = (fleet.url("inventory"), fleet.url("cart"));
+        let own = ["checkout", "--inventory", &inventory, "--cart", &cart, "--payment", &balancer];
+        let checkout = [own.map(str::to_owned).to_vec(), catalogs(&fleet)].concat();
+        fleet.start_part("checkout", &words(&checkout)).await;
+        let checkout = fleet.url("checkout");
+        let (first, second) = (fleet.url("payment-1"), fleet.url("payment-2"));
+        let own = ["gateway", "--checkout", &checkout, "--cart", &cart];
+        let payments = ["--payment", &first, "--payment", &second];
+        let gateway = [own.map(str::to_owned).to_vec(), catalogs(&fleet)].concat();
+        let gateway = [words(&gateway), payments.to_vec()].concat();
         fleet.start_part("gateway", &gateway).await;
         fleet
     }
@@ -66,15 +73,67 @@ impl Fleet {
     }
 
     /// SIGKILL.
-    pub fn kill_payment_1(&mut self) {
-        let mut payment = self.parts.remove("payment-1").expect("payment-1 runs");
-        payment.kill().expect("kill");
-        payment.wait().expect("reap");
+    pub fn kill(&mut self, name: &str) {
+        let mut part = self.parts.remove(name).expect("it runs");
+        part.kill().expect("kill");
+        part.wait().expect("reap");
     }
 
-    /// Starts it again, on its former port and data.
-    pub async fn start_payment_1(&mut self) {
-        self.start_part("payment-1", &["payment"]).await;
+    /// Starts a payment instance, after a kill on its former port and data.
+    pub async fn start_payment(&mut self, name: &str) {
+        let provider = self.url("provider");
+        self.start_part(name, &["payment", "--provider", &provider]).await;
+    }
+
+    /// Deploys with `shop release`; returns what it printed.
+    pub fn release(&mut self, name: &str, to: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+        command.arg("release").args(to).args(["--url", &self.url(name)]);
+        command.arg("--file").arg(self.path("release"));
+        command.arg("--pid-file").arg(self.path(&format!("{name}.pid")));
+        command.arg("--log").arg(self.path(&format!("{name}.log"))).arg("--");
+        command.arg(env!("CARGO_BIN_EXE_shop")).args(self.catalog());
+        command.args(["--listen", &self.ports[name].to_string(), "--instance", name]);
+        command.arg("--pid-file").arg(self.path(&format!("{name}.pid")));
+        command.arg("--data").arg(self.folder.path()).env("OTEL_SDK_DISABLED", "true");
+        let output = command.output().expect("run shop release");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        if let Some(mut ended) = self.parts.remove(name) {
+            ended.wait().expect("reap");
+        }
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Ends what `shop release` has started, which is no child of this process.
+    pub fn end_released(&self, name: &str) {
+        let text = std::fs::read_to_string(self.path(&format!("{name}.pid"))).expect("a pid file");
+        let pid = Pid::from_raw(text.parse().expect("a pid")).expect("a pid");
+        kill_process(pid, Signal::KILL).expect("signal");
+    }
+
+    /// An operator's request; the answer's status line and body.
+    pub fn ask(&self, name: &str, method: &str, path: &str, body: &str) -> String {
+        let ask = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.ports[name]))?;
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            let length = body.len();
+            let head = "host: t\r\nconnection: close\r\ncontent-type: application/json";
+            write!(
+                stream,
+                "{method} {path} HTTP/1.1\r\n{head}\r\ncontent-length: {length}\r\n\r\n{body}"
+            )?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        ask().expect("an answer")
+    }
+
+    fn catalog(&self) -> Vec<String> {
+        let file = self.path("release").display().to_string();
+        let inventory = self.url("inventory");
+        ["catalog", "--inventory", &inventory, "--release-file", &file].map(str::to_owned).to_vec()
     }
 
     /// SIGTERM to the users, then to all others at once; each must end well.
@@ -83,7 +142,7 @@ impl Fleet {
         stop(std::mem::take(&mut self.parts));
     }
 
-    async fn start_part(&mut self, name: &str, args: &[&str]) {
+    pub async fn start_part(&mut self, name: &str, args: &[&str]) {
         let port_file = self.path(&format!("{name}.port"));
         let pid_file = self.path(&format!("{name}.pid"));
         let _ = std::fs::remove_file(&port_file);
@@ -91,10 +150,10 @@ impl Fleet {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
         command.args(args).args(["--listen", &port]);
         command.arg("--port-file").arg(&port_file).arg("--pid-file").arg(&pid_file);
-        if args[0] != "gateway" {
+        if !["gateway", "provider"].contains(&args[0]) {
             command.arg("--data").arg(self.folder.path());
         }
-        if args[0] == "payment" {
+        if ["payment", "catalog"].contains(&args[0]) {
             command.args(["--instance", name]);
         }
         match &self.endpoint {
@@ -133,6 +192,10 @@ impl Drop for Fleet {
             let _ = part.wait();
         }
     }
+}
+
+fn words(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
 }
 
 fn stop(mut parts: BTreeMap<String, Child>) {

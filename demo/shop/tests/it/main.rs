@@ -16,9 +16,13 @@ journeys:
   - name: buy
     choose: { sku: [teapot, mug, kettle] }
     steps:
+      - name: cart
+        request: POST /api/carts/${session}/items
+        body: { sku: "${sku}", quantity: 1 }
+        expect: [201]
       - name: checkout
         request: POST /api/checkout
-        body: { items: [{ sku: "${sku}", quantity: 1 }], card: "4242424242424242" }
+        body: { cart: "${session}", card: "4242424242424242" }
         expect: [201]
         capture: { order: $.id }
       - name: order
@@ -53,7 +57,7 @@ async fn a_dead_payment_instance_fails_half_of_the_checkouts_until_it_is_back() 
     let healthy = checkouts(&read(), 0);
     assert_eq!(failed(&healthy), Vec::<&Value>::new(), "a healthy shop takes every order");
 
-    fleet.kill_payment_1();
+    fleet.kill("payment-1");
     let killed = newest_start(&read());
     eventually("checkouts in the outage", || checkouts(&read(), killed).len() >= CHECKOUTS).await;
     let hurt = checkouts(&read(), killed);
@@ -61,7 +65,7 @@ async fn a_dead_payment_instance_fails_half_of_the_checkouts_until_it_is_back() 
     assert!((0.35..=0.65).contains(&share), "{share} of the checkouts failed");
     assert!(failed(&hurt).iter().all(|line| line["status"] == 502), "{:?}", failed(&hurt));
 
-    fleet.start_payment_1().await;
+    fleet.start_payment("payment-1").await;
     let healed = newest_start(&read());
     // A request under way when the instance came back may still have met the dead one.
     let settled = || {
@@ -127,7 +131,7 @@ async fn one_order_is_one_trace_through_every_part() {
     .await;
     eventually("a log line of an order's trace", || collector.has_log_in_a_trace("checkout")).await;
 
-    fleet.kill_payment_1();
+    fleet.kill("payment-1");
     eventually("an erroneous client span", || collector.has_refused_call("gateway")).await;
     fleet.stop_all();
 }
@@ -141,5 +145,51 @@ async fn the_shop_works_when_nobody_takes_its_telemetry() {
     let read = || std::fs::read_to_string(&log).unwrap_or_default();
     eventually("checkouts", || checkouts(&read(), 0).len() >= 20).await;
     assert_eq!(failed(&checkouts(&read(), 0)), Vec::<&Value>::new());
+    fleet.stop_all();
+}
+
+#[tokio::test]
+async fn a_dead_catalog_instance_hurts_nobody_and_a_dead_card_network_every_payment() {
+    let mut fleet = Fleet::start(None).await;
+    let log = fleet.start_users(BUYERS, "20");
+    let read = || std::fs::read_to_string(&log).unwrap_or_default();
+    eventually("healthy checkouts", || checkouts(&read(), 0).len() >= 20).await;
+
+    fleet.kill("provider");
+    let killed = newest_start(&read());
+    eventually("checkouts without the network", || {
+        checkouts(&read(), killed).iter().filter(|line| line["status"] == 502).count() >= 20
+    })
+    .await;
+    fleet.start_part("provider", &["provider"]).await;
+
+    let lists = |fleet: &Fleet| fleet.ask("gateway", "GET", "/api/products/mug", "");
+    fleet.kill("catalog-1");
+    for _ in 0..10 {
+        let answer = lists(&fleet);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    fleet.stop_all();
+}
+
+#[tokio::test]
+async fn operators_deploy_go_back_eject_and_slow_down() {
+    let mut fleet = Fleet::start(None).await;
+    assert!(fleet.release("catalog-1", &["--to", "1.5.0"]).starts_with("1.5.0 is deployed"));
+    let show = |fleet: &Fleet| fleet.ask("catalog-1", "GET", "/products/mug", "");
+    assert!(show(&fleet).starts_with("HTTP/1.1 500"), "{}", show(&fleet));
+    assert!(fleet.release("catalog-1", &["--back"]).starts_with("1.4.0 is deployed"));
+    assert!(show(&fleet).starts_with("HTTP/1.1 200"), "{}", show(&fleet));
+    fleet.end_released("catalog-1");
+
+    let put = |path, body| fleet.ask("gateway", "PUT", path, body);
+    let ejected = put("/admin/payments/payment-1", r#"{"state": "ejected"}"#);
+    assert!(ejected.contains(r#""state":"ejected""#), "{ejected}");
+    assert!(put("/admin/payments/payment-9", r#"{"state": "active"}"#).contains(" 404 "));
+    assert!(put("/admin/switches", r#"{"slow_ms": 70000}"#).contains(" 422 "));
+    assert!(put("/admin/switches", r#"{"slow_ms": 300}"#).contains(" 200 "));
+    let begun = std::time::Instant::now();
+    assert!(fleet.ask("gateway", "GET", "/api/products", "").starts_with("HTTP/1.1 200"));
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(300));
     fleet.stop_all();
 }

@@ -1,18 +1,21 @@
-//! Writes the two files that people may read and copy: the server's configuration and the
-//! experiment.
+//! Writes the two files that people may read and copy, the server's configuration and the
+//! experiment, and the name of the version that the shop's catalog begins with.
 
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::layout::{ENVIRONMENT, Layout, Part};
+use super::layout::{CATALOG_VERSION, ENVIRONMENT, Layout, Part};
 
-/// Writes both, for a drill that kills `victim`, once they are known to be good.
+/// Writes all, for a drill that kills `victim`, once they are known to be good.
 pub(super) fn write(layout: &Layout, victim: &str) -> Result<()> {
     let (file, content) = (layout.config_file(), configuration(layout)?);
     crate::config::parse(&file, &content, |_| None)
         .context("the demo's own configuration is not good; this is a bug, or --dir is unusual")?;
-    std::fs::write(&file, content).with_context(|| format!("cannot write {}", file.display()))?;
+    for (file, content) in [(file, content), (layout.release_file(), CATALOG_VERSION.to_owned())] {
+        std::fs::write(&file, content)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
     write_experiment(layout, victim)
 }
 
@@ -162,7 +165,7 @@ mod tests {
 
     fn layout(dir: &str) -> Layout {
         let (immune, shop) = (Path::new("/opt/bin/immune"), Path::new("/opt/bin/shop"));
-        Layout::new(Path::new(dir), immune, shop, [1, 2, 3, 4, 5, 6, 7, 8])
+        Layout::new(Path::new(dir), immune, shop, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
     }
 
     #[test]
@@ -173,7 +176,8 @@ mod tests {
             let config = config::parse(Path::new("immune.yaml"), &text, |_| None).unwrap();
             assert_eq!(config.storage.path, Path::new(dir).join("immune"));
             let names: Vec<&str> = config.targets.iter().map(|t| t.name.as_str()).collect();
-            assert_eq!(names, ["payment-1", "payment-2", "catalog", "checkout"]);
+            let parts = ["catalog-1", "catalog-2", "cart", "checkout"];
+            assert_eq!(names, [&["payment-1", "payment-2", "inventory"][..], &parts].concat());
             assert_eq!(config.healing.mode, model::Mode::Auto);
             assert!(names.iter().all(|name| {
                 config.healing.policies.iter().any(|policy| policy.target == *name)

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 const MARKER: &str = ".immune-demo";
 /// All that a demo makes in its folder.
 const MADE: &[&str] =
-    &["data", "immune", "immune.yaml", "kill-payment.yaml", "logs", "pids", "rate", "users.jsonl"];
+    &["data", "immune", "immune.yaml", "kill-payment.yaml", "logs", "pids", "rate", "release", "users.jsonl"];
 /// Longest path of a Unix socket, less what the agent's adds to the folder.
 const PATH_BYTES_MAX: usize = 107 - "/immune/agent/agent.sock".len();
 

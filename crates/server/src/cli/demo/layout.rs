@@ -14,7 +14,13 @@ pub(super) const ENVIRONMENT: &str = "demo";
 /// of a killed part before it is back.
 const PORT_FIRST: u16 = 20_000;
 const PORT_LAST: u16 = 32_000;
-const PORTS: usize = 8;
+const PORTS: usize = 12;
+/// The version of the catalog that a demo begins with.
+pub(super) const CATALOG_VERSION: &str = "1.4.0";
+
+/// Parts without data of their own, which Immune may not touch: the gateway is the users' way in, and
+/// the card network is somebody else's.
+const STATELESS: [&str; 2] = ["gateway", "provider"];
 
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
@@ -26,8 +32,11 @@ pub(super) struct Layout {
     pub otlp_grpc: u16,
     pub otlp_http: u16,
     pub gateway: u16,
-    catalog: u16,
+    provider: u16,
+    inventory: u16,
+    cart: u16,
     checkout: u16,
+    catalogs: [u16; 2],
     payments: [u16; 2],
 }
 
@@ -49,7 +58,9 @@ pub(super) struct Part {
 impl Layout {
     /// `dir` is a full path; `ports` are all different.
     pub(super) fn new(dir: &Path, immune: &Path, shop: &Path, ports: [u16; PORTS]) -> Layout {
-        let [api, otlp_grpc, otlp_http, gateway, catalog, checkout, first, second] = ports;
+        let [api, otlp_grpc, otlp_http, gateway, parts @ ..] = ports;
+        let [provider, inventory, cart, checkout, balanced @ ..] = parts;
+        let [catalog_1, catalog_2, payment_1, payment_2] = balanced;
         Layout {
             dir: dir.to_owned(),
             immune: immune.to_owned(),
@@ -58,9 +69,12 @@ impl Layout {
             otlp_grpc,
             otlp_http,
             gateway,
-            catalog,
+            provider,
+            inventory,
+            cart,
             checkout,
-            payments: [first, second],
+            catalogs: [catalog_1, catalog_2],
+            payments: [payment_1, payment_2],
         }
     }
 
@@ -102,23 +116,35 @@ impl Layout {
         url(self.gateway)
     }
 
+    /// Names the version of the catalog that runs.
+    pub(super) fn release_file(&self) -> PathBuf {
+        self.dir.join("release")
+    }
+
     /// The serving processes, callees first.
     pub(super) fn parts(&self) -> Vec<Part> {
-        let catalog = ("--catalog", url(self.catalog));
+        let option = |name, port| (name, url(port));
+        let catalogs = self.catalogs.map(|port| option("--catalog", port));
+        let payments = self.payments.map(|port| option("--payment", port));
         let balancer = ("--payment", format!("{}/internal", url(self.gateway)));
-        let payments = self.payments.map(|port| ("--payment", url(port)));
-        let [first, second] = payments.clone();
+        let provider = [option("--provider", self.provider)];
+        let inventory = option("--inventory", self.inventory);
+        let release = ("--release-file", text(&self.release_file()));
+        let catalog = [inventory.clone(), release];
+        let cart = option("--cart", self.cart);
+        let checkout = [&catalogs[..], &[inventory, cart.clone(), balancer]].concat();
+        let own = [cart, option("--checkout", self.checkout)];
+        let gateway = [&catalogs[..], &own, &payments].concat();
         vec![
-            self.part("payment-1", "payment", self.payments[0], &[]),
-            self.part("payment-2", "payment", self.payments[1], &[]),
-            self.part("catalog", "catalog", self.catalog, &[]),
-            self.part("checkout", "checkout", self.checkout, &[catalog.clone(), balancer]),
-            self.part(
-                "gateway",
-                "gateway",
-                self.gateway,
-                &[catalog, ("--checkout", url(self.checkout)), first, second],
-            ),
+            self.part("provider", "provider", self.provider, &[]),
+            self.part("payment-1", "payment", self.payments[0], &provider),
+            self.part("payment-2", "payment", self.payments[1], &provider),
+            self.part("inventory", "inventory", self.inventory, &[]),
+            self.part("catalog-1", "catalog", self.catalogs[0], &catalog),
+            self.part("catalog-2", "catalog", self.catalogs[1], &catalog),
+            self.part("cart", "cart", self.cart, &catalogs),
+            self.part("checkout", "checkout", self.checkout, &checkout),
+            self.part("gateway", "gateway", self.gateway, &gateway),
         ]
     }
 
@@ -151,7 +177,7 @@ impl Layout {
         if let Some(instance) = instance {
             add("--instance", instance.to_owned());
         }
-        if service != "gateway" {
+        if !STATELESS.contains(&service) {
             add("--data", text(&self.dir.join("data")));
         }
         for (option, value) in upstreams {
@@ -163,7 +189,7 @@ impl Layout {
             service,
             instance,
             port,
-            target: service != "gateway",
+            target: !STATELESS.contains(&service),
             command,
             environment: self.telemetry(),
             log: self.log(name),

@@ -147,12 +147,14 @@ impl Show {
             }
         }
         let text = format!(
-            "The shop runs, five processes that know nothing of Immune but where to send \
-             OpenTelemetry: gateway (storefront: {}), catalog, checkout, payment-1, payment-2.",
+            "The shop runs, {} processes that know nothing of Immune but where to send OpenTelemetry: \
+             {} (the storefront is {}).",
+            parts.len(),
+            parts.iter().map(|part| part.name).collect::<Vec<_>>().join(", "),
             self.layout.storefront_url()
         );
         self.teller.now(Voice::Demo, &text)?;
-        self.teller.point("·", "gateway calls catalog and checkout")?;
+        self.teller.point("·", "gateway calls catalog, cart and checkout; checkout calls cart, catalog and inventory")?;
         self.teller.point("·", CHARGES)
     }
 
