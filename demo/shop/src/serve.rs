@@ -67,9 +67,10 @@ pub async fn serve_with(args: &ServeArgs, routes: Router, admin: Router) -> anyh
 
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut draining = stopped.clone();
-    let server = axum::serve(listener, with_layers(routes, admin)).with_graceful_shutdown(async move {
-        let _ = draining.wait_for(|stop| *stop).await;
-    });
+    let server =
+        axum::serve(listener, with_layers(routes, admin)).with_graceful_shutdown(async move {
+            let _ = draining.wait_for(|stop| *stop).await;
+        });
     let server = tokio::spawn(server.into_future());
     tokio::select! {
         _ = terminate.recv() => {}

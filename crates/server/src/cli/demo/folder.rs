@@ -10,8 +10,17 @@ use anyhow::{Context, Result, bail};
 /// Marks a folder as the demo's own, and is locked while a demo runs in it.
 const MARKER: &str = ".immune-demo";
 /// All that a demo makes in its folder.
-const MADE: &[&str] =
-    &["data", "immune", "immune.yaml", "kill-payment.yaml", "logs", "pids", "rate", "release", "users.jsonl"];
+const MADE: &[&str] = &[
+    "data",
+    "immune",
+    "immune.yaml",
+    "kill-payment.yaml",
+    "logs",
+    "pids",
+    "rate",
+    "release",
+    "users.jsonl",
+];
 /// Longest path of a Unix socket, less what the agent's adds to the folder.
 const PATH_BYTES_MAX: usize = 107 - "/immune/agent/agent.sock".len();
 

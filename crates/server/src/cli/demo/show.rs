@@ -154,7 +154,10 @@ impl Show {
             self.layout.storefront_url()
         );
         self.teller.now(Voice::Demo, &text)?;
-        self.teller.point("·", "gateway calls catalog, cart and checkout; checkout calls cart, catalog and inventory")?;
+        self.teller.point(
+            "·",
+            "gateway calls catalog, cart and checkout; checkout calls cart, catalog and inventory",
+        )?;
         self.teller.point("·", CHARGES)
     }
 
