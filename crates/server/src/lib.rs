@@ -7,6 +7,8 @@
 //! Invariants: nothing is acknowledged before it is durable; effects are journalled before they are
 //! done; only `clock` reads the time; only `driver` touches the loop.
 
+pub mod allocator;
+
 pub mod clock;
 
 pub mod config;

@@ -1,10 +1,14 @@
 //! `shop release`: deploys a version of a part the way operators do, or goes back.
 //!
-//! The version before is kept beside the release file. Writes the version, stops what runs with
-//! SIGTERM, starts the part anew in a process group of its own, and waits until it is healthy. One
-//! that does not become healthy is left for its operators to look at.
+//! A deployment file tells of the part's instances. One after the other is stopped with SIGTERM,
+//! started anew in a process group of its own, and waited for until it is healthy. The version
+//! before is kept beside the release file. An instance that does not become healthy ends the
+//! deployment there, for its operators to look at.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -14,7 +18,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use std::os::unix::process::CommandExt as _;
+use serde::Deserialize;
 
 use crate::transport::{Transport, Upstream};
 
@@ -25,36 +29,52 @@ const HEALTHY_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// Largest deployment file.
+const DEPLOYMENT_BYTES_MAX: u64 = 256 << 10;
+
 /// `shop release`
 #[derive(Debug, clap::Args)]
 pub struct ReleaseArgs {
-    /// File that names the version to run
-    #[arg(long, value_name = "FILE")]
-    file: PathBuf,
+    /// What is deployed, a JSON file
+    #[arg(value_name = "DEPLOYMENT")]
+    deployment: PathBuf,
     /// Version to deploy
     #[arg(long, value_name = "VERSION", required_unless_present = "back")]
     to: Option<String>,
     /// Go back to the version before
     #[arg(long, conflicts_with = "to")]
     back: bool,
-    /// The part's pid file
-    #[arg(long, value_name = "FILE")]
+}
+
+/// A part, as its operators deploy it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deployment {
+    /// File that names the version to run.
+    release_file: PathBuf,
+    instances: Vec<Instance>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Instance {
+    /// Where it is, to ask for its health.
+    url: String,
     pid_file: PathBuf,
-    /// Where its output goes
-    #[arg(long, value_name = "FILE")]
+    /// Where its output goes.
     log: PathBuf,
-    /// Where the part is, to ask for its health
-    #[arg(long, value_name = "URL")]
-    url: Upstream,
-    /// The part's command line, after --
-    #[arg(last = true, required = true)]
     command: Vec<String>,
+    /// Beside what `shop release` has itself.
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
 }
 
 /// Deploys.
 pub async fn run(args: ReleaseArgs) -> anyhow::Result<()> {
-    let before = version(&args.file)?;
-    let kept = args.file.with_extension("before");
+    let deployment = Deployment::read(&args.deployment)?;
+    let file = &deployment.release_file;
+    let before = version(file)?;
+    let kept = file.with_extension("before");
     let to = match &args.to {
         Some(to) => to.clone(),
         None => version(&kept).context("there is no version before to go back to")?,
@@ -64,12 +84,45 @@ pub async fn run(args: ReleaseArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     crate::serve::write_whole(&kept, &before)?;
-    crate::serve::write_whole(&args.file, &to)?;
-    stop(&args.pid_file).await?;
-    start(&args)?;
-    healthy(&args.url).await?;
+    crate::serve::write_whole(file, &to)?;
+    for instance in &deployment.instances {
+        let replaced = instance.replace().await;
+        replaced.with_context(|| format!("deploy {to} at {}", instance.url))?;
+    }
     println!("{to} is deployed, {before} was before");
     Ok(())
+}
+
+impl Deployment {
+    fn read(path: &Path) -> anyhow::Result<Deployment> {
+        let open = std::fs::File::open(path);
+        let file = open.with_context(|| format!("open {}", path.display()))?;
+        let deployment = serde_json::from_reader(file.take(DEPLOYMENT_BYTES_MAX));
+        deployment.with_context(|| format!("read {}", path.display()))
+    }
+}
+
+impl Instance {
+    async fn replace(&self) -> anyhow::Result<()> {
+        let url: Upstream = self.url.parse().context("read its url")?;
+        stop(&self.pid_file).await?;
+        self.start()?;
+        healthy(&url).await
+    }
+
+    fn start(&self) -> anyhow::Result<()> {
+        let Some((program, arguments)) = self.command.split_first() else {
+            bail!("its command is empty")
+        };
+        let open = OpenOptions::new().create(true).append(true).open(&self.log);
+        let log = open.with_context(|| format!("open {}", self.log.display()))?;
+        let errors = log.try_clone().context("open the log twice")?;
+        let mut command = Command::new(program);
+        command.args(arguments).envs(&self.environment).process_group(0);
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        command.spawn().with_context(|| format!("start {program}"))?;
+        Ok(())
+    }
 }
 
 fn version(file: &Path) -> anyhow::Result<String> {
@@ -101,20 +154,6 @@ async fn stop(pid_file: &Path) -> anyhow::Result<()> {
 fn is_zombie(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
     stat.is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
-}
-
-fn start(args: &ReleaseArgs) -> anyhow::Result<()> {
-    let Some((program, arguments)) = args.command.split_first() else {
-        bail!("give the part's command line after --")
-    };
-    let open = OpenOptions::new().create(true).append(true).open(&args.log);
-    let log = open.with_context(|| format!("open {}", args.log.display()))?;
-    let errors = log.try_clone().context("open the log twice")?;
-    let mut command = Command::new(program);
-    command.args(arguments).process_group(0);
-    command.stdin(Stdio::null()).stdout(log).stderr(errors);
-    command.spawn().with_context(|| format!("start {program}"))?;
-    Ok(())
 }
 
 async fn healthy(url: &Upstream) -> anyhow::Result<()> {

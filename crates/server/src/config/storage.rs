@@ -142,6 +142,7 @@ impl Storage {
                 store: objects.s3.clone(),
                 local_size_max: objects.local_size_max.0,
             }),
+            after_work: crate::allocator::give_back,
             ..store::Config::default()
         }
     }

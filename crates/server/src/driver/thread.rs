@@ -187,6 +187,8 @@ impl Thread {
     /// Saves the state beside the loop: the disk's time is not the loop's.
     fn save(&mut self) {
         self.saved_at = self.driver.core.engine.now();
+        // Of the last snapshot, whose bytes another thread has let go of.
+        crate::allocator::give_back();
         if self.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
             return tracing::warn!(
                 "the last snapshot is still being written; this one is left out"

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::objects;
 use crate::schema::Table;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     pub traces: Retention,
     pub logs: Retention,
@@ -22,6 +22,9 @@ pub struct Config {
     /// On a disk that is low the oldest telemetry is deleted, rather than ingest refused for long.
     pub delete_when_low: bool,
     pub objects: Option<Objects>,
+    /// Called by a thread of the store after a large piece of work. What it has let go of it would
+    /// else keep for the next one, where the allocator keeps memory by thread.
+    pub after_work: fn(),
 }
 
 /// How long a table is kept; whichever is reached first.
@@ -60,6 +63,7 @@ impl Default for Config {
             file_bytes: 128 << 20,
             delete_when_low: false,
             objects: None,
+            after_work: || {},
         }
     }
 }

@@ -57,6 +57,8 @@ pub(super) fn run(shared: &Shared) {
                 count(&shared.counters.flushes, 1);
                 shared.set_trouble(|trouble| &mut trouble.flush, None);
                 retry = RETRY_FIRST;
+                drop(batch);
+                (shared.config.after_work)();
             }
             Err(error) => {
                 prepared = Some((batch, edit));

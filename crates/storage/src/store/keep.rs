@@ -169,7 +169,9 @@ impl Keeper {
             return;
         }
         self.planned_at = Some(commits());
-        while !self.shared.is_stopping() && self.merge_next(now) {}
+        while !self.shared.is_stopping() && self.merge_next(now) {
+            (self.shared.config.after_work)();
+        }
     }
 
     /// Whether there was something to merge.

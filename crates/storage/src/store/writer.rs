@@ -100,6 +100,7 @@ impl Writer {
         self.generation = generation + 1;
         self.shared.deliver(self.number, generation, sealed);
         self.tell();
+        (self.shared.config.after_work)();
         Ok(())
     }
 

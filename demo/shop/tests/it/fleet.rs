@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a state is looked at.
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// The instances of the catalog.
+pub const CATALOGS: [&str; 2] = ["catalog-1", "catalog-2"];
+
 /// A running shop. Dropping it kills what still runs.
 pub struct Fleet {
     folder: tempfile::TempDir,
@@ -36,13 +39,13 @@ impl Fleet {
         }
         fleet.start_part("inventory", &["inventory"]).await;
         std::fs::write(fleet.path("release"), "1.4.0").expect("write the release");
-        for catalog in ["catalog-1", "catalog-2"] {
+        for catalog in CATALOGS {
             let command = fleet.catalog();
             fleet.start_part(catalog, &words(&command)).await;
         }
         let catalogs = |fleet: &Fleet| {
             let url = |name| ["--catalog".to_owned(), fleet.url(name)];
-            ["catalog-1", "catalog-2"].map(url).concat()
+            CATALOGS.map(url).concat()
         };
         let cart = [vec!["cart".to_owned()], catalogs(&fleet)].concat();
         fleet.start_part("cart", &words(&cart)).await;
@@ -85,24 +88,40 @@ impl Fleet {
         self.start_part(name, &["payment", "--provider", &provider]).await;
     }
 
-    /// Deploys with `shop release`; returns what it printed.
-    pub fn release(&mut self, name: &str, to: &[&str]) -> String {
+    /// Deploys the catalog with `shop release`; returns what it printed.
+    pub fn release(&mut self, to: &[&str]) -> String {
+        let instances: Vec<_> = CATALOGS.map(|name| self.deployed(name)).to_vec();
+        let file = self.path("release");
+        let deployment = serde_json::json!({ "release_file": file, "instances": instances });
+        std::fs::write(self.path("catalog.json"), deployment.to_string()).expect("write");
         let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
-        command.arg("release").args(to).args(["--url", &self.url(name)]);
-        command.arg("--file").arg(self.path("release"));
-        command.arg("--pid-file").arg(self.path(&format!("{name}.pid")));
-        command.arg("--log").arg(self.path(&format!("{name}.log"))).arg("--");
-        command.arg(env!("CARGO_BIN_EXE_shop")).args(self.catalog());
-        command.args(["--listen", &self.ports[name].to_string(), "--instance", name]);
-        command.arg("--pid-file").arg(self.path(&format!("{name}.pid")));
-        command.arg("--data").arg(self.folder.path()).env("OTEL_SDK_DISABLED", "true");
+        command.arg("release").arg(self.path("catalog.json")).args(to);
         let output = command.output().expect("run shop release");
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{told}");
-        if let Some(mut ended) = self.parts.remove(name) {
-            ended.wait().expect("reap");
+        for name in CATALOGS {
+            if let Some(mut ended) = self.parts.remove(name) {
+                ended.wait().expect("reap");
+            }
         }
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn deployed(&self, name: &str) -> serde_json::Value {
+        let port = self.ports[name].to_string();
+        let pid_file = self.path(&format!("{name}.pid"));
+        let (pid, data) = (pid_file.display().to_string(), self.folder.path().display());
+        let data = data.to_string();
+        let listen = ["--listen", &port, "--instance", name, "--pid-file", &pid, "--data", &data];
+        let own = [vec![env!("CARGO_BIN_EXE_shop").to_owned()], self.catalog()].concat();
+        let command = [own, listen.map(str::to_owned).to_vec()].concat();
+        serde_json::json!({
+            "url": self.url(name),
+            "pid_file": pid_file,
+            "log": self.path(&format!("{name}.log")),
+            "command": command,
+            "environment": { "OTEL_SDK_DISABLED": "true" },
+        })
     }
 
     /// Ends what `shop release` has started, which is no child of this process.

@@ -12,7 +12,9 @@ pub(super) fn write(layout: &Layout, victim: &str) -> Result<()> {
     let (file, content) = (layout.config_file(), configuration(layout)?);
     crate::config::parse(&file, &content, |_| None)
         .context("the demo's own configuration is not good; this is a bug, or --dir is unusual")?;
-    for (file, content) in [(file, content), (layout.release_file(), CATALOG_VERSION.to_owned())] {
+    let deployment = (layout.deployment_file(), deployment(layout)?);
+    let release = (layout.release_file(), CATALOG_VERSION.to_owned());
+    for (file, content) in [(file, content), deployment, release] {
         std::fs::write(&file, content)
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
@@ -85,6 +87,27 @@ healing:
         );
     }
     Ok(text)
+}
+
+/// What `shop release` needs to know of the catalog.
+fn deployment(layout: &Layout) -> Result<String> {
+    let instances: Vec<_> = layout
+        .parts()
+        .into_iter()
+        .filter(|part| part.service == "catalog")
+        .map(|part| {
+            serde_json::json!({
+                "url": format!("http://127.0.0.1:{}", part.port),
+                "pid_file": layout.pid_file(part.name),
+                "log": part.log,
+                "command": part.command,
+                "environment": part.environment,
+            })
+        })
+        .collect();
+    let release_file = layout.release_file();
+    let file = serde_json::json!({ "release_file": release_file, "instances": instances });
+    Ok(format!("{file:#}\n"))
 }
 
 fn target(text: &mut String, part: &Part, explain: bool) -> Result<()> {

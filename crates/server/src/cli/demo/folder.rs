@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 const MARKER: &str = ".immune-demo";
 /// All that a demo makes in its folder.
 const MADE: &[&str] = &[
+    "catalog.json",
     "data",
     "immune",
     "immune.yaml",
@@ -19,6 +20,7 @@ const MADE: &[&str] = &[
     "pids",
     "rate",
     "release",
+    "release.before",
     "users.jsonl",
 ];
 /// Longest path of a Unix socket, less what the agent's adds to the folder.
@@ -69,7 +71,7 @@ impl Folder {
             };
             removed.with_context(|| format!("cannot remove {}", path.display()))?;
         }
-        for name in ["data", "logs", "pids"] {
+        for name in ["catalog.json", "data", "logs", "pids"] {
             let path = self.dir.join(name);
             fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         }

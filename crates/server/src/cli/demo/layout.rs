@@ -121,6 +121,11 @@ impl Layout {
         self.dir.join("release")
     }
 
+    /// What `shop release` deploys.
+    pub(super) fn deployment_file(&self) -> PathBuf {
+        self.dir.join("catalog.json")
+    }
+
     /// The serving processes, callees first.
     pub(super) fn parts(&self) -> Vec<Part> {
         let option = |name, port| (name, url(port));
