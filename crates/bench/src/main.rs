@@ -20,6 +20,8 @@ mod lost;
 
 mod polyglot;
 
+mod proxy;
+
 mod query;
 
 mod restart;
@@ -35,6 +37,8 @@ mod gauges;
 mod process;
 
 mod programs;
+
+mod pypi;
 
 mod serving;
 
@@ -79,6 +83,11 @@ enum Bench {
     Idle(idle::Idle),
     /// A start on much telemetry, in order and after a kill
     Restart(restart::Restart),
+    /// What a proxy costs, beside nginx, HAProxy, Envoy and a plain copy
+    Proxy(proxy::Proxy),
+    /// The plain copy that proxies are held against
+    #[command(hide = true)]
+    PlainCopy(proxy::PlainCopy),
 }
 
 impl Bench {
@@ -92,6 +101,8 @@ impl Bench {
             Bench::Query(query) => query.run().await,
             Bench::Idle(idle) => idle.run().await,
             Bench::Restart(restart) => restart.run().await,
+            Bench::Proxy(proxy) => proxy.run().await,
+            Bench::PlainCopy(plain_copy) => plain_copy.run().await,
         }
     }
 }

@@ -19,6 +19,8 @@ mod narrate;
 
 mod plans;
 
+mod proxy;
+
 mod scenarios;
 
 mod series;
@@ -83,6 +85,8 @@ enum Command {
     /// Run chaos experiments and drills
     #[command(subcommand)]
     Drill(drill::Drill),
+    /// Run proxies that inject network faults, with Toxiproxy's HTTP API
+    Proxy(proxy::Proxy),
     /// Run scenarios
     Test(scenarios::Test),
     /// Replay a data folder and compare it with its journal
@@ -152,6 +156,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Logs(logs) => logs.run(),
         Command::Series(series) => series.run(),
         Command::Drill(drill) => drill.run(),
+        Command::Proxy(proxy) => proxy.run(),
         Command::Test(test) => test.run(),
         Command::Replay(replay) => replay.run(),
         Command::CheckConfig(check) => check.check(),

@@ -18,6 +18,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("engine", &["model", "observe", "detect", "diagnose", "remediate"]),
     ("storage", &["model"]),
     ("receivers", &["model"]),
+    ("proxy", &[]),
     ("agent", &["model"]),
     ("server", ALL_LIBRARIES),
     ("bench", ALL_LIBRARIES),
@@ -36,6 +37,7 @@ const ALL_LIBRARIES: &[&str] = &[
     "engine",
     "storage",
     "receivers",
+    "proxy",
     "agent",
 ];
 

@@ -2,21 +2,21 @@
 //! in what it does, since it stores nothing; it says what taking OTLP costs on this machine.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use model::signal::Signal;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use crate::capture;
 use crate::figures::rounded;
 use crate::process::{cpu_s, rss_peak_mb};
+use crate::pypi;
 use crate::serving::Listening;
 use crate::telemetry::line::Prepared;
 use crate::telemetry::sending::{Pace, Width, send};
@@ -27,7 +27,7 @@ const SETTLED_AFTER: Duration = Duration::from_secs(3);
 
 /// Sends it the requests in a closed loop.
 pub async fn rotel(stream: Arc<Vec<Prepared>>, connections: usize, seconds: u64) -> Result<Value> {
-    let program = installed().await?;
+    let program = pypi::program("rotel", "rotel/rotel-agent").await?;
     let (child, listening) = start(&program).await?;
     let pid = child.id().context("rotel has ended")?;
     let before_s = cpu_s(pid)?;
@@ -51,35 +51,6 @@ pub async fn rotel(stream: Arc<Vec<Prepared>>, connections: usize, seconds: u64)
         "rss_peak_mb": rss_peak_mb(pid)?,
         "note": "batches and drops (exporter blackhole); stores nothing",
     }))
-}
-
-/// The program in a virtual environment of its own, installed when it is not there.
-async fn installed() -> Result<PathBuf> {
-    let folder = capture::cache()?.join("rotel");
-    if let Some(program) = find(&folder) {
-        return Ok(program);
-    }
-    eprintln!("installing rotel from PyPI");
-    run("python3", &["-m".as_ref(), "venv".as_ref(), folder.as_os_str()]).await?;
-    let pip = folder.join("bin/pip");
-    let pip = pip.to_string_lossy();
-    run(&pip, &["install".as_ref(), "--quiet".as_ref(), "rotel".as_ref()]).await?;
-    find(&folder).context("the package rotel holds no rotel-agent")
-}
-
-fn find(folder: &Path) -> Option<PathBuf> {
-    let libraries = std::fs::read_dir(folder.join("lib")).ok()?;
-    let program = "site-packages/rotel/rotel-agent";
-    libraries.flatten().map(|library| library.path().join(program)).find(|path| path.is_file())
-}
-
-async fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> Result<()> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.with_context(|| format!("cannot start {program}"))?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program}: {}", complaint.trim());
-    Ok(())
 }
 
 async fn start(program: &Path) -> Result<(Child, Listening)> {
