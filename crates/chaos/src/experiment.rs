@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use model::experiment::{Decision, Experiment};
 
+use crate::faults;
+
 /// A fault may not be asked for longer than this.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(3600);
 const FILE_BYTES_MAX: usize = 256 << 10;
@@ -48,6 +50,9 @@ fn check(experiment: &Experiment) -> Result<(), Problem> {
     if experiment.observe.0.is_zero() || experiment.observe.0 > DEADLINE_MAX * 2 {
         return wrong("observe", "must be above 0s and at most 2h");
     }
+    if let Some(Err(why)) = experiment.fault.as_ref().map(faults::check) {
+        return wrong("fault", &why);
+    }
     match (&experiment.fault, experiment.expect.decision, &experiment.expect.cause) {
         (None, Decision::Heal | Decision::Escalate, _) => {
             wrong("expect.decision", "a placebo (no fault) must expect leave_alone")
@@ -89,6 +94,7 @@ expect: {decision: heal, cause: {kind: crash, entity: orders}}
             ("deadline: 2m", "deadline: 2h", "deadline"),
             ("[storefront]}\ntarget", "[]}\ntarget", "steady_state.slos"),
             ("fault: kill_process", "", "expect.decision"),
+            ("fault: kill_process", "fault: {partition: {}}", "fault"),
             ("decision: heal", "decision: leave_alone", "expect.cause"),
             ("[storefront, orders]", "[]", "blast_radius.services"),
         ] {

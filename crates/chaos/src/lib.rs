@@ -1,6 +1,6 @@
 //! Chaos experiments and drills: the file, the steps of a run, and what it proved.
 //!
-//! `experiment` reads and checks a file, `drill` is the run as a state machine without I/O,
+//! `experiment` reads and checks a file, `faults` its fault, `drill` is the run as a state machine without I/O,
 //! `client` reads what users felt from a load generator's own log, `scorecard` compares what
 //! happened with what should have.
 //!
@@ -12,6 +12,8 @@ pub mod client;
 pub mod drill;
 
 pub mod experiment;
+
+pub mod faults;
 
 pub mod scorecard;
 

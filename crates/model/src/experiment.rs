@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::fault::Fault;
 use crate::human::HumanDuration;
 use crate::incident::{CauseKind, IncidentId};
 use crate::time::Timestamp;
@@ -46,21 +47,6 @@ pub struct SteadyState {
 
 fn default_steady_for() -> HumanDuration {
     HumanDuration::from_secs(10)
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// SIGKILL to the target's process. Undone by starting the target as configured.
-    KillProcess,
-}
-
-impl Fault {
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Fault::KillProcess => "kill_process",
-        }
-    }
 }
 
 /// What the experiment may touch; it is refused when it would touch more.
