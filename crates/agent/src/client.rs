@@ -112,6 +112,11 @@ impl Client {
         self.order(ToAgent::Inject(injection))
     }
 
+    /// What would this injection do? Nothing is done.
+    pub fn aim(&self, injection: Injection) -> Result<(), ClientError> {
+        self.order(ToAgent::Aim(injection))
+    }
+
     pub fn undo(&self, id: FaultId) -> Result<(), ClientError> {
         self.order(ToAgent::Undo(id))
     }
