@@ -121,6 +121,11 @@ impl Client {
         self.order(ToAgent::Undo(id))
     }
 
+    /// End every fault now.
+    pub fn undo_all(&self) -> Result<(), ClientError> {
+        self.order(ToAgent::UndoAll)
+    }
+
     pub fn query_fault(&self, id: FaultId) -> Result<(), ClientError> {
         self.order(ToAgent::QueryFault(id))
     }

@@ -202,11 +202,7 @@ impl Hands {
             };
             self.end_action(outcome, fingerprint(&action));
         }
-        let unfinished: Vec<FaultId> =
-            self.ledger.book().unfinished_faults().map(|fault| fault.record.id.clone()).collect();
-        for id in unfinished {
-            self.undo(id, "the agent was restarted");
-        }
+        self.undo_all("the agent was restarted");
     }
 
     fn frame(&mut self, connection: &Connection, message: ToAgent) {
@@ -226,6 +222,7 @@ impl Hands {
             ToAgent::Inject(injection) => self.inject(injection),
             ToAgent::Aim(injection) => self.aim(injection),
             ToAgent::Undo(id) => self.undo_ordered(id),
+            ToAgent::UndoAll => self.undo_all("everything was asked to be undone"),
             ToAgent::QueryFault(id) => {
                 let answer = self.ledger.book().fault_report(&id);
                 self.tell(answer.map_or(FromAgent::UnknownFault(id), FromAgent::Fault));

@@ -47,6 +47,8 @@ pub enum ToAgent {
     Aim(Injection),
     /// End a fault now.
     Undo(FaultId),
+    /// End every fault now, whoever ordered it.
+    UndoAll,
     /// What became of a fault? Answered by `Fault` or `UnknownFault`.
     QueryFault(FaultId),
     /// Refuse actions and faults from now on. What is under way is finished, undo still works.

@@ -24,6 +24,8 @@ mod query;
 
 mod restart;
 
+mod undo;
+
 mod api;
 
 mod figures;
@@ -46,6 +48,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use figures::Outcome;
@@ -79,6 +82,11 @@ enum Bench {
     Idle(idle::Idle),
     /// A start on much telemetry, in order and after a kill
     Restart(restart::Restart),
+    /// Kill agent, server or both at random moments of a fault, and see whether it is undone
+    Undo(undo::Undo),
+    /// A process of `undo`
+    #[command(hide = true)]
+    UndoPart(undo::UndoPart),
 }
 
 impl Bench {
@@ -92,6 +100,8 @@ impl Bench {
             Bench::Query(query) => query.run().await,
             Bench::Idle(idle) => idle.run().await,
             Bench::Restart(restart) => restart.run().await,
+            Bench::Undo(undo) => undo.run().await,
+            Bench::UndoPart(part) => part.run().await.map(|()| Outcome::new(Value::Null)),
         }
     }
 }

@@ -43,6 +43,12 @@ fn check(experiment: &Experiment) -> Result<(), Problem> {
     if experiment.blast_radius.services.is_empty() {
         return wrong("blast_radius.services", "name the services that may be hurt");
     }
+    if experiment.blast_radius.share_max.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
+        return wrong("blast_radius.share_max", "must be above 0 and at most 1");
+    }
+    if experiment.abort.not_well_for.is_some_and(|limit| limit.0.is_zero()) {
+        return wrong("abort.not_well_for", "must be above 0s");
+    }
     let deadline = experiment.deadline.0;
     if deadline.is_zero() || deadline > DEADLINE_MAX {
         return wrong("deadline", "must be above 0s and at most 1h");

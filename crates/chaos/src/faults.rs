@@ -70,8 +70,10 @@ fn disk_fill(fill: &DiskFill) -> Result<(), String> {
         return Err(format!("path: `{path}` leads upwards; write where it ends"));
     }
     if is_of_the_system(&fill.path) {
-        return Err(format!("path: filling `{path}` would hurt the whole host; name a folder of \
-                            the target's own file system"));
+        return Err(format!(
+            "path: filling `{path}` would hurt the whole host; name a folder of \
+                            the target's own file system"
+        ));
     }
     if fill.leave_free.0 < LEAVE_FREE_MIN {
         return Err(format!("leave_free: {} is less than 1MiB", fill.leave_free));

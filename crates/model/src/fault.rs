@@ -115,13 +115,13 @@ impl Fault {
     }
 }
 
-/// The kind and its parameters, for people: `cpu, 2 cores`.
+/// The kind and its parameters, for people: `cpu, cores 2`.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())?;
         match self {
             Fault::KillProcess | Fault::PauseProcess => Ok(()),
-            Fault::Cpu(cpu) => write!(f, ", {} cores", cpu.cores),
+            Fault::Cpu(cpu) => write!(f, ", cores {}", cpu.cores),
             Fault::Memory(memory) => write!(f, ", {}", memory.bytes),
             Fault::DiskFill(fill) => {
                 write!(f, ", {} to {} free", fill.path.display(), fill.leave_free)

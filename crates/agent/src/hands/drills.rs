@@ -226,6 +226,14 @@ impl Hands {
         }
     }
 
+    pub(super) fn undo_all(&mut self, reason: &str) {
+        let unfinished: Vec<FaultId> =
+            self.ledger.book().unfinished_faults().map(|fault| fault.record.id.clone()).collect();
+        for id in unfinished {
+            self.undo(id, reason);
+        }
+    }
+
     /// Wants a fault undone; it begins at once, or when the target is free.
     pub(super) fn undo(&mut self, id: FaultId, reason: &str) {
         let next = clock::monotonic();
