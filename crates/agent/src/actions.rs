@@ -6,7 +6,7 @@
 
 mod restart;
 
-mod run_command;
+pub(crate) mod run_command;
 
 use model::plan::{Expectation, OutcomeResult};
 use model::{Action, ActionKind, Entity, Outcome};

@@ -1,10 +1,12 @@
 //! The workbench: what every action and fault works with.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::config::Target;
+use crate::keepers::Keepers;
 use crate::launch::Children;
 use crate::process::Host;
 use crate::watch::Watch;
@@ -16,6 +18,7 @@ pub enum Step {
     TargetStopped,
     TargetStarted,
     FaultRecorded,
+    KeeperStarted,
     FaultInjected,
     UndoBegun,
 }
@@ -27,17 +30,29 @@ pub struct Bench {
     pub host: Host,
     pub watch: Watch,
     pub children: Children,
+    /// The agent's folder.
+    pub dir: PathBuf,
+    /// A keeper has none of its own.
+    pub keepers: Option<Keepers>,
     targets: RwLock<Arc<Targets>>,
     frozen: AtomicBool,
     on_step: Option<fn(Step)>,
 }
 
 impl Bench {
-    pub fn new(host: Host, watch: Watch, on_step: Option<fn(Step)>) -> Self {
+    pub fn new(
+        host: Host,
+        watch: Watch,
+        dir: PathBuf,
+        keepers: Option<Keepers>,
+        on_step: Option<fn(Step)>,
+    ) -> Self {
         Bench {
             host,
             watch,
             children: Children::default(),
+            dir,
+            keepers,
             targets: RwLock::default(),
             frozen: AtomicBool::new(false),
             on_step,

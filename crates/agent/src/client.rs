@@ -112,8 +112,18 @@ impl Client {
         self.order(ToAgent::Inject(injection))
     }
 
+    /// What would this injection do? Nothing is done.
+    pub fn aim(&self, injection: Injection) -> Result<(), ClientError> {
+        self.order(ToAgent::Aim(injection))
+    }
+
     pub fn undo(&self, id: FaultId) -> Result<(), ClientError> {
         self.order(ToAgent::Undo(id))
+    }
+
+    /// End every fault now.
+    pub fn undo_all(&self) -> Result<(), ClientError> {
+        self.order(ToAgent::UndoAll)
     }
 
     pub fn query_fault(&self, id: FaultId) -> Result<(), ClientError> {

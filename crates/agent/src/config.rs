@@ -1,4 +1,4 @@
-//! Targets: what the agent may watch, restart, command and, in a drill, kill.
+//! Targets: what the agent may watch, restart, command and, in a drill, hurt.
 //!
 //! Command lines come only from here, as argument lists that no shell ever reads; an order names a
 //! target and a command by name. Invariant: what `validate` passes can be acted on without further
@@ -47,6 +47,13 @@ pub struct Target {
     /// Commands that a plan may run, by name.
     #[serde(default)]
     pub commands: BTreeMap<String, Command>,
+    /// Faults of its own that a drill may inject, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub faults: BTreeMap<String, FaultCommand>,
+    /// Folders whose file systems a drill may fill though they are those of `/` or of Immune's own
+    /// data; full paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disks: Vec<PathBuf>,
 }
 
 fn default_environment() -> String {
@@ -120,6 +127,17 @@ pub struct Command {
     pub directory: Option<PathBuf>,
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+}
+
+/// A fault that the target knows how to bring about, and to take back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FaultCommand {
+    pub inject: Command,
+    /// May run at any time, more than once, and though `inject` did not run to its end.
+    pub undo: Command,
+    /// Ends with 0 while the fault is there, with anything else when it is not.
+    pub check: Command,
 }
 
 fn default_command_timeout() -> HumanDuration {
@@ -226,10 +244,32 @@ impl Check {
         for (name, command) in &target.commands {
             let path = format!("{path}.commands.{name}");
             self.name(&path, name);
-            self.command(&path, &command.command, &command.directory);
-            self.variables(&format!("{path}.environment"), &command.environment);
-            self.wait(&format!("{path}.timeout"), command.timeout);
+            self.whole_command(&path, command);
         }
+        self.faults(path, target);
+    }
+
+    fn faults(&mut self, path: &str, target: &Target) {
+        if target.faults.len() > COMMANDS_MAX || target.disks.len() > COMMANDS_MAX {
+            self.add(&format!("{path}.faults"), format!("more than {COMMANDS_MAX}"));
+        }
+        for (name, fault) in &target.faults {
+            let path = format!("{path}.faults.{name}");
+            self.name(&path, name);
+            let FaultCommand { inject, undo, check } = fault;
+            for (part, command) in [("inject", inject), ("undo", undo), ("check", check)] {
+                self.whole_command(&format!("{path}.{part}"), command);
+            }
+        }
+        for (index, disk) in target.disks.iter().enumerate() {
+            self.full(&format!("{path}.disks[{index}]"), disk);
+        }
+    }
+
+    fn whole_command(&mut self, path: &str, command: &Command) {
+        self.command(path, &command.command, &command.directory);
+        self.variables(&format!("{path}.environment"), &command.environment);
+        self.wait(&format!("{path}.timeout"), command.timeout);
     }
 
     fn name(&mut self, path: &str, name: &str) {

@@ -24,10 +24,12 @@ use tokio::sync::mpsc;
 use crate::bench::Bench;
 use crate::clock;
 use crate::config;
-use crate::faults::Effect;
+use crate::faults::{Aim, Effect};
 use crate::ledger::{Entry, FaultRecord, Ledger, LedgerError, fingerprint};
 use crate::outbox::{Connection, Outbox};
-use crate::protocol::{FaultId, Freeze, FromAgent, Hello, Level, NAME_MAX, ToAgent, Welcome};
+use crate::protocol::{
+    FaultId, Freeze, FromAgent, Hello, Injection, Level, NAME_MAX, ToAgent, Welcome,
+};
 use crate::store;
 
 /// Events that wait for this thread; beyond it connections are read no further.
@@ -56,6 +58,19 @@ pub enum Event {
         target: String,
         outcome: Outcome,
         fingerprint: u32,
+    },
+    DryAimed {
+        id: FaultId,
+        aim: Result<String, String>,
+    },
+    FaultAimed {
+        order: Box<Injection>,
+        aim: Result<Aim, String>,
+    },
+    Injected {
+        id: FaultId,
+        target: String,
+        result: Result<Timestamp, String>,
     },
     EffectSeen {
         id: FaultId,
@@ -93,6 +108,8 @@ pub struct Hands {
     heard: Instant,
     /// What is done to which target.
     busy: BTreeMap<String, Work>,
+    /// Looks at the host for dry runs that are under way.
+    dry_aims: usize,
     undoing: BTreeMap<FaultId, drills::Undoing>,
     /// Deadlines by the monotonic clock, which nobody sets.
     deadlines: BTreeMap<FaultId, Instant>,
@@ -103,6 +120,7 @@ pub struct Hands {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Work {
     Action(ActionId),
+    Inject(FaultId),
     Undo(FaultId),
 }
 
@@ -126,6 +144,7 @@ impl Hands {
             lease: LEASE_DEFAULT,
             heard,
             busy: BTreeMap::new(),
+            dry_aims: 0,
             undoing: BTreeMap::new(),
             deadlines: BTreeMap::new(),
             untold: VecDeque::new(),
@@ -148,6 +167,12 @@ impl Hands {
                     self.busy.remove(&target);
                     self.end_action(outcome, fingerprint);
                 }
+                Event::DryAimed { id, aim } => {
+                    self.dry_aims -= 1;
+                    self.tell(FromAgent::Aimed { id, aim });
+                }
+                Event::FaultAimed { order, aim } => self.aimed(*order, aim),
+                Event::Injected { id, target, result } => self.injected(id, &target, result),
                 Event::EffectSeen { id, effect } => self.effect_seen(id, effect),
                 Event::UndoEnded { id, target, result } => self.undo_ended(id, target, result),
                 Event::Message { level, text } => self.log(level, text),
@@ -177,11 +202,7 @@ impl Hands {
             };
             self.end_action(outcome, fingerprint(&action));
         }
-        let unfinished: Vec<FaultId> =
-            self.ledger.book().unfinished_faults().map(|fault| fault.record.id.clone()).collect();
-        for id in unfinished {
-            self.undo(id, "the agent was restarted");
-        }
+        self.undo_all("the agent was restarted");
     }
 
     fn frame(&mut self, connection: &Connection, message: ToAgent) {
@@ -199,7 +220,9 @@ impl Hands {
             ToAgent::Perform(action) => self.perform(action),
             ToAgent::Query(id) => self.query(id),
             ToAgent::Inject(injection) => self.inject(injection),
+            ToAgent::Aim(injection) => self.aim(injection),
             ToAgent::Undo(id) => self.undo_ordered(id),
+            ToAgent::UndoAll => self.undo_all("everything was asked to be undone"),
             ToAgent::QueryFault(id) => {
                 let answer = self.ledger.book().fault_report(&id);
                 self.tell(answer.map_or(FromAgent::UnknownFault(id), FromAgent::Fault));
@@ -293,6 +316,9 @@ impl Hands {
 
     fn tick(&mut self) {
         self.bench.children.reap();
+        if let Some(keepers) = &self.bench.keepers {
+            keepers.reap();
+        }
         self.watch_faults();
         self.begin_undos();
         self.tell_untold();
@@ -392,7 +418,7 @@ fn undo_thread(bench: &Arc<Bench>, events: &mpsc::Sender<Event>, record: FaultRe
     in_thread(
         "undo",
         events,
-        move || (crate::faults::spec(&record.fault).undo)(&bench, &record),
+        move || crate::faults::undo(&bench, &record),
         |result| Event::UndoEnded { id, target, result: result.and_then(|result| result) },
     );
 }

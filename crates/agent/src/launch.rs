@@ -87,6 +87,20 @@ pub fn with_huge_pages(command: &mut Command) {
     }
 }
 
+/// The kernel kills the child when the thread that starts it ends, with the process or before it.
+#[allow(unsafe_code, reason = "the wish to die with the parent needs code between fork and exec")]
+pub fn ends_with_parent(command: &mut Command) {
+    // SAFETY: after fork the closure makes one system call, prctl, which is async-signal-safe; it
+    // allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(|| {
+            let kill = Some(rustix::process::Signal::KILL);
+            rustix::process::set_parent_process_death_signal(kill)?;
+            Ok(())
+        });
+    }
+}
+
 /// Children that were started and left running. They are looked at often, so that none stays a
 /// zombie; a zombie counts as gone in any case.
 #[derive(Debug, Default)]

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::config::Target;
+use crate::faults::Prior;
 use crate::protocol::{FaultId, Freeze};
 
 const FORMAT: &str = "immune-agent-ledger";
@@ -97,8 +98,11 @@ pub struct FaultRecord {
     pub id: FaultId,
     pub fault: Fault,
     pub target: Target,
-    /// The process that the fault hits.
-    pub identity: ProcessIdentity,
+    /// The process that the fault hits, where it is one.
+    pub identity: Option<ProcessIdentity>,
+    /// What was there before, or what the undo is; of faults that have such.
+    #[serde(default)]
+    pub prior: Option<Prior>,
     pub accepted: Timestamp,
     pub deadline: Timestamp,
 }

@@ -13,8 +13,9 @@
 //! - command lines come from configuration alone, never from an order or from telemetry.
 //!
 //! Reading order: `config` (targets), `protocol`, `process` (who runs), `watch` (reports),
-//! `ledger`, `bench`, `lifecycle` (stop and start), `actions`, `faults`, `hands` (the thread of
-//! decisions), `socket`, `link` (its connections), `run`, `client`.
+//! `ledger`, `bench`, `lifecycle` (stop and start), `actions`, `faults`, `keeper` (a process beside
+//! each fault), `keepers` (the agent's side of it), `hands` (the thread of decisions), `socket`,
+//! `link` (its connections), `run`, `client`.
 
 pub mod actions;
 pub mod bench;
@@ -24,6 +25,8 @@ pub mod config;
 pub mod faults;
 mod frames;
 mod hands;
+mod keeper;
+mod keepers;
 mod launch;
 pub mod ledger;
 mod lifecycle;
@@ -39,5 +42,7 @@ mod watch;
 pub use bench::Step;
 pub use client::{Client, ClientConfig, ClientError, ClientEvent, spawn};
 pub use config::{Problem, Target, validate};
+pub use keeper::keep;
+pub use keepers::KeeperCommand;
 pub use protocol::{FaultId, FaultReport, FaultState, Freeze, FromAgent, Injection, ToAgent};
 pub use run::{AgentConfig, AgentError, run};

@@ -12,6 +12,8 @@ pub mod handle;
 
 pub mod find;
 
+pub mod usage;
+
 mod pid_file;
 
 pub use find::{Found, Holder, find, find_among, holders};

@@ -43,8 +43,12 @@ pub enum ToAgent {
     /// What became of an action? Answered by `Outcome`, `InProgress` or `Unknown`.
     Query(ActionId),
     Inject(Injection),
+    /// What would this do? Answered by `Aimed`; nothing is done.
+    Aim(Injection),
     /// End a fault now.
     Undo(FaultId),
+    /// End every fault now, whoever ordered it.
+    UndoAll,
     /// What became of a fault? Answered by `Fault` or `UnknownFault`.
     QueryFault(FaultId),
     /// Refuse actions and faults from now on. What is under way is finished, undo still works.
@@ -101,6 +105,11 @@ pub enum FromAgent {
     Unknown(ActionId),
     Fault(FaultReport),
     UnknownFault(FaultId),
+    /// What exactly an injection would hit, or why it would be refused.
+    Aimed {
+        id: FaultId,
+        aim: Result<String, String>,
+    },
     /// The freeze in force, after each change.
     Frozen(Option<Freeze>),
     /// What was said makes no sense to the agent; nothing was done.
@@ -150,7 +159,7 @@ pub enum FaultState {
     Effective,
     /// Injected, and no effect was seen.
     NotEffective,
-    /// The target was seen running after the fault's end.
+    /// The fault was seen gone: what was killed runs again, what was taken is free.
     Undone,
     /// An attempt to undo failed. The agent tries again until it succeeds; a person should look.
     UndoFailed,

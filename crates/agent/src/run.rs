@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::bench::{Bench, Step};
 use crate::hands::{EVENTS_MAX, Event, Hands, Settings};
+use crate::keepers::{KeeperCommand, Keepers};
 use crate::ledger::{Ledger, LedgerError};
 use crate::outbox::Outbox;
 use crate::process::Host;
@@ -36,6 +37,8 @@ pub struct AgentConfig {
     pub socket: PathBuf,
     /// Without a server and with nothing to do, it exits after this.
     pub alone_for: Duration,
+    /// How this program is started as a keeper of a fault.
+    pub keeper: KeeperCommand,
     /// Called at each point at which a crash would matter; for crash tests.
     pub on_step: Option<fn(Step)>,
 }
@@ -46,6 +49,7 @@ impl AgentConfig {
             dir: dir.into(),
             socket: socket.into(),
             alone_for: ALONE_FOR_DEFAULT,
+            keeper: KeeperCommand::default(),
             on_step: None,
         }
     }
@@ -85,7 +89,9 @@ pub async fn run(
     let ledger = Ledger::open(&config.dir.join("ledger.jsonl"))?;
     let (watch, mut message) = Watch::open(host.clone(), &config.dir.join("processes.json"));
     let targets_path = config.dir.join("targets.json");
-    let bench = Arc::new(Bench::new(host, watch, config.on_step));
+    let keepers = Some(Keepers::new(config.keeper).map_err(AgentError::Thread)?);
+    let dir = std::path::absolute(&config.dir).unwrap_or_else(|_| config.dir.clone());
+    let bench = Arc::new(Bench::new(host, watch, dir, keepers, config.on_step));
     match store::load_targets(&targets_path) {
         Ok(targets) => bench.set_targets(targets),
         // The server brings them again; faults carry their own.

@@ -246,6 +246,8 @@ mod tests {
             process,
             restart: None,
             commands: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            disks: Vec::new(),
         }
     }
 

@@ -26,6 +26,8 @@ mod query;
 
 mod restart;
 
+mod undo;
+
 mod api;
 
 mod figures;
@@ -50,6 +52,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use figures::Outcome;
@@ -88,6 +91,11 @@ enum Bench {
     /// The plain copy that proxies are held against
     #[command(hide = true)]
     PlainCopy(proxy::PlainCopy),
+    /// Kill agent, server or both at random moments of a fault, and see whether it is undone
+    Undo(undo::Undo),
+    /// A process of `undo`
+    #[command(hide = true)]
+    UndoPart(undo::UndoPart),
 }
 
 impl Bench {
@@ -103,6 +111,8 @@ impl Bench {
             Bench::Restart(restart) => restart.run().await,
             Bench::Proxy(proxy) => proxy.run().await,
             Bench::PlainCopy(plain_copy) => plain_copy.run().await,
+            Bench::Undo(undo) => undo.run().await,
+            Bench::UndoPart(part) => part.run().await.map(|()| Outcome::new(Value::Null)),
         }
     }
 }

@@ -33,6 +33,9 @@ pub struct Drill {
     /// When the steady state was reached: no incident was open then.
     #[serde(default)]
     struck: Option<Timestamp>,
+    /// Since when an objective of the steady state has not been well.
+    #[serde(default)]
+    unwell_since: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +58,9 @@ pub struct FaultView {
     /// The target ran again before the drill undid anything.
     pub found_healed: bool,
     pub refused: Option<String>,
+    /// It was injected and no effect was seen: what was seen instead.
+    #[serde(default)]
+    pub ineffective: Option<String>,
 }
 
 /// What the drill may look at.
@@ -87,6 +93,7 @@ impl Drill {
             progress: Vec::new(),
             before: last_incident,
             struck: None,
+            unwell_since: None,
         };
         drill.say(now, format!("drill: {}", drill.experiment.title));
         drill
@@ -132,10 +139,7 @@ impl Drill {
     }
 
     fn steady(&mut self, view: &View<'_>) -> Option<Order> {
-        let well = self.experiment.steady_state.slos.iter().all(|name| {
-            let mut states = named(view.objectives, name).peekable();
-            states.peek().is_some() && states.all(is_well)
-        });
+        let well = self.unwell(view).is_none();
         let quiet = !view.incidents.iter().any(|i| i.state != IncidentState::Resolved);
         if !(well && quiet) {
             self.steady_since = None;
@@ -166,6 +170,10 @@ impl Drill {
         }
     }
 
+    fn unwell<'a>(&'a self, view: &'a View<'_>) -> Option<&'a str> {
+        unwell(&self.experiment.steady_state.slos, view.objectives).next()
+    }
+
     fn injecting(&mut self, view: &View<'_>) -> Option<Order> {
         if let Some(why) = &view.fault.refused {
             let why = format!("the fault was refused: {why}");
@@ -176,6 +184,8 @@ impl Drill {
         }
         if view.fault.effective_at.is_some() {
             self.enter(view.now, Phase::Watching, "the fault took effect".into());
+        } else if let Some(seen) = &view.fault.ineffective {
+            return self.stop(view.now, &format!("the fault did not take effect: {seen}"));
         } else if view.now.since(self.since) > INJECTOR_WITHIN {
             return self.stop(view.now, "the fault did not take effect within 60 s");
         }
@@ -184,6 +194,10 @@ impl Drill {
 
     fn watching(&mut self, view: &View<'_>) -> Option<Order> {
         self.narrate(view);
+        self.unwell_since = match self.unwell(view) {
+            Some(_) => self.unwell_since.or(Some(view.now)),
+            None => None,
+        };
         if let Some(why) = self.must_abort(view) {
             return self.stop(view.now, &why);
         }
@@ -223,6 +237,12 @@ impl Drill {
             if row >= limit {
                 return Some(format!("{row} requests in a row were harmed, limit {limit}"));
             }
+        }
+        if let (Some(limit), Some(since)) = (self.experiment.abort.not_well_for, self.unwell_since)
+            && view.now.since(since) >= limit.0
+        {
+            let name = self.unwell(view).unwrap_or_default();
+            return Some(format!("the objective {name} has not been well for {limit}"));
         }
         if !self.experiment.abort.outside_blast_radius {
             return None;
@@ -289,10 +309,22 @@ fn is_well(state: &ObjectiveState) -> bool {
     state.health == Health::Well || (unlearned && state.health == Health::Learning)
 }
 
+/// The objectives among these that are not well, or tell nothing.
+pub fn unwell<'a>(
+    names: &'a [String],
+    objectives: &'a [ObjectiveState],
+) -> impl Iterator<Item = &'a str> {
+    let is_well = |name: &str| {
+        let mut states = named(objectives, name).peekable();
+        states.peek().is_some() && states.all(is_well)
+    };
+    names.iter().map(String::as_str).filter(move |name| !is_well(name))
+}
+
 /// Objectives by their own name or by the name of their service.
 fn named<'a>(
     objectives: &'a [ObjectiveState],
-    name: &'a str,
+    name: &str,
 ) -> impl Iterator<Item = &'a ObjectiveState> {
     objectives.iter().filter(move |state| {
         state.source == name || state.entity.owner().is_some_and(|owner| owner.name == name)

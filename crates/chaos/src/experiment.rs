@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use model::experiment::{Decision, Experiment};
 
+use crate::faults;
+
 /// A fault may not be asked for longer than this.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(3600);
 const FILE_BYTES_MAX: usize = 256 << 10;
@@ -41,12 +43,21 @@ fn check(experiment: &Experiment) -> Result<(), Problem> {
     if experiment.blast_radius.services.is_empty() {
         return wrong("blast_radius.services", "name the services that may be hurt");
     }
+    if experiment.blast_radius.share_max.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
+        return wrong("blast_radius.share_max", "must be above 0 and at most 1");
+    }
+    if experiment.abort.not_well_for.is_some_and(|limit| limit.0.is_zero()) {
+        return wrong("abort.not_well_for", "must be above 0s");
+    }
     let deadline = experiment.deadline.0;
     if deadline.is_zero() || deadline > DEADLINE_MAX {
         return wrong("deadline", "must be above 0s and at most 1h");
     }
     if experiment.observe.0.is_zero() || experiment.observe.0 > DEADLINE_MAX * 2 {
         return wrong("observe", "must be above 0s and at most 2h");
+    }
+    if let Some(Err(why)) = experiment.fault.as_ref().map(faults::check) {
+        return wrong("fault", &why);
     }
     match (&experiment.fault, experiment.expect.decision, &experiment.expect.cause) {
         (None, Decision::Heal | Decision::Escalate, _) => {
@@ -89,6 +100,7 @@ expect: {decision: heal, cause: {kind: crash, entity: orders}}
             ("deadline: 2m", "deadline: 2h", "deadline"),
             ("[storefront]}\ntarget", "[]}\ntarget", "steady_state.slos"),
             ("fault: kill_process", "", "expect.decision"),
+            ("fault: kill_process", "fault: {partition: {}}", "fault"),
             ("decision: heal", "decision: leave_alone", "expect.cause"),
             ("[storefront, orders]", "[]", "blast_radius.services"),
         ] {

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::fault::Fault;
 use crate::human::HumanDuration;
 use crate::incident::{CauseKind, IncidentId};
 use crate::time::Timestamp;
@@ -48,21 +49,6 @@ fn default_steady_for() -> HumanDuration {
     HumanDuration::from_secs(10)
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// SIGKILL to the target's process. Undone by starting the target as configured.
-    KillProcess,
-}
-
-impl Fault {
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Fault::KillProcess => "kill_process",
-        }
-    }
-}
-
 /// What the experiment may touch; it is refused when it would touch more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +57,9 @@ pub struct BlastRadius {
     pub environment: String,
     /// Services that may be hurt; a symptom elsewhere aborts.
     pub services: Vec<String>,
+    /// Refused when a larger share of the running instances of the target's service would be hit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_max: Option<f64>,
 }
 
 /// Ends the experiment early; the fault is undone at once.
@@ -83,11 +72,15 @@ pub struct Abort {
     /// When a service outside the blast radius has a symptom.
     #[serde(default = "yes")]
     pub outside_blast_radius: bool,
+    /// When an objective of the steady state has not been well for this long without a break. Of
+    /// an objective that tells nothing nobody knows that it is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_well_for: Option<HumanDuration>,
 }
 
 impl Default for Abort {
     fn default() -> Self {
-        Abort { harmed_requests: None, outside_blast_radius: true }
+        Abort { harmed_requests: None, outside_blast_radius: true, not_well_for: None }
     }
 }
 

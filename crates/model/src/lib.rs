@@ -5,8 +5,8 @@
 //! `ARCHITECTURE.md`: one word per thing, from YAML to Rust to JSON.
 //!
 //! Reading order: `time`, `entity`, `text` and `signal` (what arrives), `histogram`, `traces` and
-//! `tick` (what the engine is fed with), `symptom`, `incident`, `plan`, `experiment` (what it says,
-//! does and proves).
+//! `tick` (what the engine is fed with), `symptom`, `incident`, `plan`, `experiment` and `fault`
+//! (what it says, does and proves).
 
 pub mod time;
 
@@ -32,8 +32,13 @@ pub mod plan;
 
 pub mod experiment;
 
+pub mod fault;
+
+pub mod byte_size;
+
 pub mod human;
 
+pub use byte_size::ByteSize;
 pub use change::{Change, ChangeKind};
 pub use entity::{Entity, EntityKind, Scope};
 pub use histogram::Histogram;

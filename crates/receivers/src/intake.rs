@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use model::signal::Signal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::bytesize::ByteSize;
+use model::ByteSize;
 use crate::compression::{Compression, decompress, told_size};
 use crate::config::{Limits, Otlp};
 use crate::counters::{Counters, Reason, Transport};

@@ -12,8 +12,6 @@
 
 pub mod config;
 
-pub mod bytesize;
-
 pub mod sink;
 
 pub mod decode;
@@ -34,7 +32,7 @@ mod serve;
 
 pub mod counters;
 
-pub use bytesize::ByteSize;
+pub use model::ByteSize;
 pub use config::Config;
 pub use counters::Counters;
 pub use decode::{DecodeError, Decoded, decode, decode_json, decode_protobuf};

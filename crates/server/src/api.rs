@@ -136,6 +136,8 @@ pub fn router(shared: App) -> Router {
         .route("/api/v1/series/labels/{name}", get(series::label_values))
         .route("/api/v1/storage", get(status::storage))
         .route("/api/v1/drills", get(drills::list))
+        .route("/api/v1/drills/matrix", get(drills::matrix))
+        .route("/api/v1/drills/suggestions", get(drills::suggestions))
         .route("/api/v1/drills/{id}", get(drills::one))
         .route("/metrics", get(metrics::metrics))
         .layer(from_fn_with_state((shared.clone(), Role::Read), auth::require));
@@ -151,6 +153,8 @@ pub fn router(shared: App) -> Router {
         .route("/api/v1/objectives/{name}/relearn", post(status::relearn))
         .route("/api/v1/changes", post(status::change))
         .route("/api/v1/drills", post(drills::start))
+        .route("/api/v1/drills/plan", post(drills::plan))
+        .route("/api/v1/drills/stop", post(drills::stop_all))
         .route("/api/v1/drills/{id}/stop", post(drills::stop))
         .layer(from_fn_with_state((shared.clone(), Role::Admin), auth::require));
     Router::new()

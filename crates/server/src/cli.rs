@@ -53,6 +53,9 @@ enum Command {
     Run(serve::Run),
     /// Run the local agent (the server starts it by itself)
     Agent(serve::Agent),
+    /// Keep one fault for the agent, which starts this by itself
+    #[command(hide = true)]
+    Keep(serve::Keep),
     /// Run the server, the demo shop with users, and a guided drill
     Demo(demo::Demo),
     /// Say how things are
@@ -141,6 +144,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(run) => run.run(),
         Command::Agent(agent) => agent.run(),
+        Command::Keep(keep) => keep.run(),
         Command::Demo(demo) => demo.run(),
         Command::Status(server) => incidents::status(server),
         Command::Incidents(list) => list.run(),

@@ -167,7 +167,10 @@ impl Config {
         for target in &mut self.targets {
             let commands = target.commands.values_mut().map(|command| &mut command.environment);
             let start = target.restart.iter_mut().map(|restart| &mut restart.start.environment);
-            for value in start.chain(commands).flat_map(BTreeMap::values_mut) {
+            let faults = target.faults.values_mut().flat_map(|fault| {
+                [&mut fault.inject, &mut fault.undo, &mut fault.check].map(|c| &mut c.environment)
+            });
+            for value in start.chain(commands).chain(faults).flat_map(BTreeMap::values_mut) {
                 *value = HIDDEN.to_owned();
             }
         }

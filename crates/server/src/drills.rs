@@ -6,6 +6,10 @@
 
 mod client_log;
 
+mod plan;
+
+mod proof;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,11 +19,13 @@ use chaos::{ClientLog, Drill, FaultView, Order, Phase, View};
 use model::experiment::{Experiment, Scorecard};
 use model::symptom::ObjectiveState;
 use model::tick::{ProcessIdentity, ProcessState};
-use model::{Incident, Plan, Timestamp};
+use model::{Incident, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use client_log::LogFile;
+pub use plan::Plan;
+pub use proof::ProofError;
 
 use crate::driver::{self, Handle};
 use crate::hands::Hands;
@@ -154,9 +160,30 @@ impl Drills {
         }
     }
 
+    /// Ends the running drill, if there is one, and has the agent undo every fault that it knows.
+    pub fn stop_all(&self, by: &str) -> Result<Option<u64>, String> {
+        let running = {
+            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.as_ref().map(|(id, _)| *id)
+        };
+        if let Some(id) = running {
+            self.stop(id, by);
+        }
+        let told = self.hands.undo_all();
+        told.map(|()| running).map_err(|error| {
+            format!(
+                "{error}; it undoes all faults by itself when it has not heard of the server \
+                     for 30 s"
+            )
+        })
+    }
+
     /// Checks what can be checked beforehand, records the drill, and lets it run.
     pub async fn start(&self, experiment: Experiment, by: &str) -> Result<u64, StartError> {
-        self.refuse(&experiment).map_err(StartError::Refused)?;
+        let refusals = self.refusals(&experiment).await?;
+        if !refusals.is_empty() {
+            return Err(StartError::Refused(refusals.join("; ")));
+        }
         let log = match &experiment.client_log {
             Some(path) => Some(LogFile::open(path).map_err(StartError::Refused)?),
             None => None,
@@ -186,33 +213,6 @@ impl Drills {
         let id = record.id;
         tokio::spawn(self.clone().run(record, log, stopped));
         Ok(id)
-    }
-
-    fn refuse(&self, experiment: &Experiment) -> Result<(), String> {
-        let Some(target) = self.targets.get(&experiment.target) else {
-            let known: Vec<&str> = self.targets.keys().map(String::as_str).collect();
-            return Err(format!(
-                "there is no target `{}`; configured are: {}",
-                experiment.target,
-                known.join(", ")
-            ));
-        };
-        if target.environment != experiment.blast_radius.environment {
-            return Err(format!(
-                "target `{}` is in environment `{}`, the blast radius allows `{}`",
-                target.name, target.environment, experiment.blast_radius.environment
-            ));
-        }
-        if !experiment.blast_radius.services.contains(&target.service) {
-            return Err(format!(
-                "target `{}` is part of `{}`, which the blast radius does not list",
-                target.name, target.service
-            ));
-        }
-        if experiment.fault.is_some() && !self.hands.connected() {
-            return Err("the agent is not connected; nothing can be injected".to_owned());
-        }
-        Ok(())
     }
 
     async fn run(
@@ -305,8 +305,10 @@ impl Drills {
         view.injected_at = report.injected_at;
         view.effective_at = report.effective_at;
         view.undone_at = report.undone_at;
-        if report.state == FaultState::Refused {
-            view.refused = Some(report.detail);
+        match report.state {
+            FaultState::Refused => view.refused = Some(report.detail),
+            FaultState::NotEffective => view.ineffective = Some(report.detail),
+            _ => {}
         }
     }
 
@@ -359,7 +361,7 @@ fn json(record: &Record) -> Result<String, journal::Error> {
 struct Seen {
     objectives: Vec<ObjectiveState>,
     incidents: Vec<Incident>,
-    plans: Vec<Plan>,
+    plans: Vec<model::Plan>,
 }
 
 impl Seen {
@@ -371,7 +373,7 @@ impl Seen {
         look: impl FnOnce(&View<'_>) -> T,
     ) -> T {
         let incidents: Vec<&Incident> = self.incidents.iter().collect();
-        let plans: Vec<&Plan> = self.plans.iter().collect();
+        let plans: Vec<&model::Plan> = self.plans.iter().collect();
         look(&View {
             now,
             objectives: &self.objectives,

@@ -4,6 +4,8 @@
 //! action that the loop believes to be in flight; an order that never arrived is told to the loop
 //! as not run, and never handed over again. Process reports are logged when they say something new.
 
+mod aims;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -46,6 +48,7 @@ const STOPS_WITHIN: Duration = Duration::from_secs(5);
 pub struct Hands {
     client: Client,
     faults: Arc<Mutex<BTreeMap<FaultId, FaultReport>>>,
+    aims: aims::Aims,
     wishes: Arc<Wishes>,
 }
 
@@ -86,6 +89,11 @@ impl Hands {
 
     pub fn undo(&self, id: &FaultId) -> Result<(), ClientError> {
         self.client.undo(id.clone())
+    }
+
+    /// Ends every fault that the agent knows of, whoever ordered it.
+    pub fn undo_all(&self) -> Result<(), ClientError> {
+        self.client.undo_all()
     }
 
     /// Asks the agent to tell of a fault again.
@@ -158,7 +166,8 @@ pub fn start(config: Config, handle: Handle, orders: mpsc::Receiver<Action>) -> 
         lease: LEASE,
     };
     let (client, events) = Client::start(client_config);
-    let hands = Hands { client, faults: Arc::default(), wishes: Arc::default() };
+    let hands =
+        Hands { client, faults: Arc::default(), aims: Default::default(), wishes: Arc::default() };
     let task = Task {
         config,
         handle,
@@ -364,6 +373,7 @@ impl Task {
                 undone_at: None,
                 detail: "the fault never reached the agent".to_owned(),
             }),
+            FromAgent::Aimed { id, aim } => self.hands.aims.answered(&id, aim),
             FromAgent::Refused { reason } => tracing::warn!(reason, "agent refused a message"),
             FromAgent::Log { level: Level::Warning, message, .. } => {
                 tracing::warn!("agent: {message}");

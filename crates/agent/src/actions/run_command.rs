@@ -49,9 +49,14 @@ fn perform(
     kind: &ActionKind,
     _: Option<ProcessHandle>,
 ) -> Result<String, String> {
-    let command = command_of(target, kind)?;
-    let (mut child, output) =
-        spawn(command).map_err(|error| format!("cannot run {}: {error}", command.command[0]))?;
+    run(command_of(target, kind)?, false)
+}
+
+/// Runs a declared command to its end. `Ok` when that was 0, with what it said last. A bound one
+/// ends with the agent.
+pub fn run(command: &Command, bound: bool) -> Result<String, String> {
+    let (mut child, output) = spawn(command, bound)
+        .map_err(|error| format!("cannot run {}: {error}", command.command[0]))?;
     let (status, tail) = wait(&mut child, output, command.timeout.0)
         .map_err(|error| format!("lost sight of pid {}: {error}", child.id()))?;
     let said = match lifecycle::quote(&tail) {
@@ -65,12 +70,15 @@ fn perform(
     }
 }
 
-fn spawn(command: &Command) -> io::Result<(Child, PipeReader)> {
+fn spawn(command: &Command, bound: bool) -> io::Result<(Child, PipeReader)> {
     let directory = command.directory.as_deref();
     let mut process = launch::command(&command.command, directory, &command.environment)?;
     let (reader, writer) = io::pipe()?;
     process.stdout(writer.try_clone()?).stderr(writer);
     launch::in_own_session(&mut process);
+    if bound {
+        launch::ends_with_parent(&mut process);
+    }
     let child = process.spawn()?;
     Ok((child, reader))
 }

@@ -5,21 +5,20 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use model::experiment::Fault;
 use rustix::process::Signal;
 
-use super::{Effect, Spec};
-use crate::bench::{Bench, Step};
-use crate::clock;
+use super::{Aim, Effect, Means, Spec, handle_on, hit, process_of, watch_for};
+use crate::bench::Bench;
 use crate::config::{ProcessMatch, Target};
 use crate::ledger::FaultRecord;
 use crate::lifecycle;
-use crate::process::{Found, ProcessHandle, find};
+use crate::process::{Found, find};
 
 /// How long the effect is looked for.
 const EFFECT_WITHIN: Duration = Duration::from_secs(5);
 /// How long a process may take to vanish before it is taken for one that was not hit.
 const HIT_GONE_WITHIN: Duration = Duration::from_secs(2);
-const LOOK_EVERY: Duration = Duration::from_millis(2);
 const CONNECT_WITHIN: Duration = Duration::from_millis(200);
 
 pub const SPEC: Spec = Spec {
@@ -29,36 +28,38 @@ pub const SPEC: Spec = Spec {
                     gone from /proc and, for a target that listens, connections are refused.",
     undone_by: "starting the target as configured, when no process of it runs",
     example: "fault: kill_process\n",
-    allowed: |target: &Target| lifecycle::restart_of(target).map(|_| ()),
-    inject,
+    aim,
+    means: Means::Kept { inject, undo },
     effect,
-    undo,
 };
 
-fn inject(_: &Bench, _: &FaultRecord, process: &ProcessHandle) -> Result<(), String> {
-    match process.signal(Signal::KILL) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(format!("pid {} had ended by itself", process.identity.pid)),
-        Err(error) => Err(format!("cannot signal pid {}: {error}", process.identity.pid)),
+fn aim(bench: &Bench, target: &Target, _: &Fault) -> Result<Aim, String> {
+    let start = &lifecycle::restart_of(target)?.start.command[0];
+    let identity = process_of(bench, target)?;
+    let exactly = format!("kills pid {}; {start} is started afterwards", identity.pid);
+    Ok(Aim { identity: Some(identity), prior: None, exactly })
+}
+
+fn inject(bench: &Bench, record: &FaultRecord) -> Result<(), String> {
+    let pid = hit(record)?.pid;
+    let process = handle_on(bench, hit(record)?)?.map(|process| process.signal(Signal::KILL));
+    match process {
+        Some(Ok(true)) => Ok(()),
+        Some(Ok(false)) | None => Err(format!("pid {pid} had ended by itself")),
+        Some(Err(error)) => Err(format!("cannot signal pid {pid}: {error}")),
     }
 }
 
 fn effect(bench: &Bench, record: &FaultRecord) -> Effect {
-    let until = clock::monotonic() + EFFECT_WITHIN;
-    let pid = record.identity.pid;
-    loop {
-        let gone = !bench.host.runs(&record.identity);
-        let refused = gone && refuses(&record.target.process);
-        let at = clock::now();
-        if gone && refused {
-            return Effect { at: Some(at), detail: format!("pid {pid} is gone") };
+    watch_for(EFFECT_WITHIN, || {
+        let hit = hit(record)?;
+        let pid = hit.pid;
+        match bench.host.runs(hit) {
+            true => Err(format!("pid {pid} still runs")),
+            false if refuses(&record.target.process) => Ok(format!("pid {pid} is gone")),
+            false => Err(format!("pid {pid} is gone, but connections are taken")),
         }
-        if clock::monotonic() >= until {
-            let what = if gone { "is gone, but connections are taken" } else { "still runs" };
-            return Effect { at: None, detail: format!("pid {pid} {what}") };
-        }
-        clock::pause(LOOK_EVERY);
-    }
+    })
 }
 
 /// True when nobody answers; a target that is known by its pid file alone is not asked.
@@ -74,9 +75,8 @@ fn refuses(process: &ProcessMatch) -> bool {
 }
 
 fn undo(bench: &Bench, record: &FaultRecord) -> Result<String, String> {
-    bench.reached(Step::UndoBegun);
     // A process that was hit a moment ago may not be gone yet.
-    if let Ok(Some(hit)) = ProcessHandle::open(&bench.host, &record.identity) {
+    if let Ok(Some(hit)) = handle_on(bench, hit(record)?) {
         let _ = hit.wait_gone(HIT_GONE_WITHIN);
     }
     if let Some(runs) = running(bench, record)? {
@@ -91,6 +91,7 @@ fn undo(bench: &Bench, record: &FaultRecord) -> Result<String, String> {
 /// What of the target runs already, in words.
 fn running(bench: &Bench, record: &FaultRecord) -> Result<Option<String>, String> {
     let target = &record.target;
+    let was_hit = hit(record)?;
     let found = find(&bench.host, &target.process).map_err(|error| error.to_string())?;
     let identity = match found {
         Found::Process(holder) => holder.identity,
@@ -105,14 +106,14 @@ fn running(bench: &Bench, record: &FaultRecord) -> Result<Option<String>, String
         }
         Found::Nothing => {
             let last = bench.watch.last(target).filter(|last| bench.host.runs(last));
-            let hit = Some(&record.identity).filter(|hit| bench.host.runs(hit)).cloned();
-            match last.or(hit) {
+            let unhurt = bench.host.runs(was_hit).then(|| was_hit.clone());
+            match last.or(unhurt) {
                 Some(identity) => identity,
                 None => return Ok(None),
             }
         }
     };
-    Ok(Some(match identity == record.identity {
+    Ok(Some(match identity == *was_hit {
         true => format!("pid {} was not hit and still runs", identity.pid),
         false => format!("already running as pid {}", identity.pid),
     }))

@@ -3,15 +3,17 @@
 //! A fault is undone at its deadline, on request, when the server is silent for longer than its
 //! lease, when the agent stops and when it starts. Attempts go on until one succeeds.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use model::Timestamp;
 
 use super::{Event, Hands, Work, chain, in_thread, undo_thread};
 use crate::bench::Step;
 use crate::clock;
 use crate::config::Target;
-use crate::faults::{self, Effect};
+use crate::faults::{self, Aim, Effect};
 use crate::ledger::{Entry, FaultRecord};
-use crate::process::{Found, ProcessHandle, find};
 use crate::protocol::{FaultId, FaultReport, FaultState, FromAgent, Injection, Level, NAME_MAX};
 
 /// A deadline further ahead is refused.
@@ -36,9 +38,67 @@ impl Hands {
         if let Some(report) = self.ledger.book().fault_report(&order.id) {
             return self.tell_surely(FromAgent::Fault(report));
         }
-        let (record, process) = match self.prepare(&order) {
-            Ok(prepared) => prepared,
+        if self.busy.get(&order.target) == Some(&Work::Inject(order.id.clone())) {
+            return;
+        }
+        let target = match self.judge(&order) {
+            Ok(target) => target,
             Err(reason) => return self.refuse_fault(order.id, reason),
+        };
+        self.busy.insert(target.name.clone(), Work::Inject(order.id.clone()));
+        self.take_aim(target, order, |order, aim| Event::FaultAimed { order, aim });
+    }
+
+    /// A dry run: all that an injection asks, and nothing that it does.
+    pub(super) fn aim(&mut self, order: Injection) {
+        let target = match self.judge(&order) {
+            Ok(target) => target,
+            Err(reason) => return self.tell(FromAgent::Aimed { id: order.id, aim: Err(reason) }),
+        };
+        if self.dry_aims >= FAULTS_AT_ONCE {
+            let aim = Err(format!("{FAULTS_AT_ONCE} dry runs are under way, no more at once"));
+            return self.tell(FromAgent::Aimed { id: order.id, aim });
+        }
+        self.dry_aims += 1;
+        self.take_aim(target, order, |order, aim| Event::DryAimed {
+            id: order.id,
+            aim: aim.map(|aim| aim.exactly),
+        });
+    }
+
+    fn take_aim(
+        &self,
+        target: Arc<Target>,
+        order: Injection,
+        event: fn(Box<Injection>, Result<Aim, String>) -> Event,
+    ) {
+        let (bench, order) = (self.bench.clone(), Box::new(order));
+        let fault = order.fault.clone();
+        in_thread(
+            "aim",
+            &self.events,
+            move || (faults::spec(&fault).aim)(&bench, &target, &fault),
+            move |aim| event(order, aim.and_then(|aim| aim)),
+        );
+    }
+
+    /// The process that would be hit is known: the undo record is written, and the fault begins.
+    pub(super) fn aimed(&mut self, order: Injection, aim: Result<Aim, String>) {
+        self.busy.remove(&order.target);
+        // Much may have been ordered since it was judged first.
+        let accepted = self.judge(&order).and_then(|target| Ok((target, aim?)));
+        let (target, aim) = match accepted {
+            Ok(accepted) => accepted,
+            Err(reason) => return self.refuse_fault(order.id, reason),
+        };
+        let record = FaultRecord {
+            id: order.id.clone(),
+            fault: order.fault,
+            target: Target::clone(&target),
+            identity: aim.identity,
+            prior: aim.prior,
+            accepted: clock::now(),
+            deadline: order.deadline,
         };
         if let Err(error) = self.record(Entry::FaultAccepted { fault: Box::new(record.clone()) }) {
             let reason = format!("the undo record could not be written: {}", chain(&error));
@@ -48,12 +108,31 @@ impl Hands {
         let id = record.id.clone();
         let span = record.deadline.since(record.accepted);
         self.deadlines.insert(id.clone(), clock::monotonic() + span);
-        if let Err(reason) = (faults::spec(&record.fault).inject)(&self.bench, &record, &process) {
-            self.log(Level::Warning, format!("fault {id} was not injected: {reason}"));
-            return self.undo(id, &reason);
-        }
-        self.bench.reached(Step::FaultInjected);
-        let injected = Entry::FaultInjected { id: id.clone(), at: clock::now() };
+        self.busy.insert(target.name.clone(), Work::Inject(id.clone()));
+        let (bench, target) = (self.bench.clone(), target.name.clone());
+        in_thread(
+            "inject",
+            &self.events,
+            move || faults::inject(&bench, &record),
+            move |result| Event::Injected { id, target, result: result.and_then(|result| result) },
+        );
+    }
+
+    pub(super) fn injected(
+        &mut self,
+        id: FaultId,
+        target: &str,
+        result: Result<Timestamp, String>,
+    ) {
+        self.busy.remove(target);
+        let at = match result {
+            Ok(at) => at,
+            Err(reason) => {
+                self.log(Level::Warning, format!("fault {id} was not injected: {reason}"));
+                return self.undo(id, &reason);
+            }
+        };
+        let injected = Entry::FaultInjected { id: id.clone(), at };
         if let Err(error) = self.record(injected.clone()) {
             self.ledger.note(&injected);
             self.log(
@@ -62,7 +141,8 @@ impl Hands {
             );
         }
         self.report_fault(&id);
-        let bench = self.bench.clone();
+        let Some(fault) = self.ledger.book().fault(&id) else { return };
+        let (bench, record) = (self.bench.clone(), fault.record.clone());
         in_thread(
             "effect",
             &self.events,
@@ -74,8 +154,8 @@ impl Hands {
         );
     }
 
-    /// Judges an order and takes hold of the process that it would hit.
-    fn prepare(&self, order: &Injection) -> Result<(FaultRecord, ProcessHandle), String> {
+    /// All that can be judged without a look at the host.
+    fn judge(&self, order: &Injection) -> Result<Arc<Target>, String> {
         if self.stopping.is_some() {
             return Err("the agent is stopping".to_owned());
         }
@@ -83,7 +163,7 @@ impl Hands {
             return Err("the agent is frozen".to_owned());
         }
         let targets = self.bench.targets();
-        let target: &Target = targets
+        let target = targets
             .get(&order.target)
             .ok_or_else(|| "no target of that name is configured".to_owned())?;
         if target.environment != order.environment {
@@ -92,14 +172,13 @@ impl Hands {
                 target.name, target.environment, order.environment
             ));
         }
-        let accepted = clock::now();
-        if order.deadline <= accepted {
+        let now = clock::now();
+        if order.deadline <= now {
             return Err(format!("the deadline {} has passed", order.deadline));
         }
-        if order.deadline.since(accepted) > DEADLINE_MAX {
+        if order.deadline.since(now) > DEADLINE_MAX {
             return Err("the deadline is more than an hour ahead".to_owned());
         }
-        (faults::spec(&order.fault).allowed)(target)?;
         let unfinished = || self.ledger.book().unfinished_faults();
         if let Some(other) = unfinished().find(|fault| fault.record.target.name == target.name) {
             return Err(format!("fault {} is active on it", other.record.id));
@@ -108,27 +187,9 @@ impl Hands {
             return Err(format!("{FAULTS_AT_ONCE} faults are active, no more at once"));
         }
         if self.busy.contains_key(&target.name) {
-            return Err("an action is under way on it".to_owned());
+            return Err("something is under way on it".to_owned());
         }
-        let host = &self.bench.host;
-        let identity = match find(host, &target.process).map_err(|error| error.to_string())? {
-            Found::Process(holder) => holder.identity,
-            Found::Nothing => return Err("nothing of the target runs".to_owned()),
-            Found::Hidden(why) => return Err(why),
-        };
-        self.bench.watch.saw(target, &identity, accepted);
-        let process = ProcessHandle::open(host, &identity)
-            .map_err(|error| format!("cannot take hold of pid {}: {error}", identity.pid))?
-            .ok_or_else(|| format!("pid {} has just ended", identity.pid))?;
-        let record = FaultRecord {
-            id: order.id.clone(),
-            fault: order.fault.clone(),
-            target: target.clone(),
-            identity,
-            accepted,
-            deadline: order.deadline,
-        };
-        Ok((record, process))
+        Ok(target.clone())
     }
 
     fn refuse_fault(&mut self, id: FaultId, reason: String) {
@@ -162,6 +223,14 @@ impl Hands {
                 Some(report) => self.tell_surely(FromAgent::Fault(report)),
                 None => self.tell(FromAgent::UnknownFault(id)),
             },
+        }
+    }
+
+    pub(super) fn undo_all(&mut self, reason: &str) {
+        let unfinished: Vec<FaultId> =
+            self.ledger.book().unfinished_faults().map(|fault| fault.record.id.clone()).collect();
+        for id in unfinished {
+            self.undo(id, reason);
         }
     }
 

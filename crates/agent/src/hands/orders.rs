@@ -83,6 +83,7 @@ impl Hands {
         actions::check_order(target, action)?;
         match self.busy.get(&action.target) {
             Some(Work::Action(id)) => return Err(format!("action {id} is under way on it")),
+            Some(Work::Inject(id)) => return Err(format!("fault {id} is being injected on it")),
             Some(Work::Undo(id)) => return Err(format!("fault {id} is being undone on it")),
             None => {}
         }

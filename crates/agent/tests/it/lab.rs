@@ -51,6 +51,7 @@ fn this_program_plays_the_role_that_it_is_given() {
         Ok("service") => serve(false),
         Ok("deaf service") => serve(true),
         Ok("agent") => run_agent(),
+        Ok("keeper") => std::process::exit(i32::from(agent::keep().is_err())),
         _ => {
             let mut service = command("service");
             service.env(ADDRESS, "no address");
@@ -88,6 +89,11 @@ fn serve(deaf: bool) {
 fn run_agent() {
     let dir = PathBuf::from(std::env::var_os(DIR).unwrap());
     let mut config = AgentConfig::new(&dir, dir.join("agent.sock"));
+    config.keeper = agent::KeeperCommand {
+        arguments: [ENTRY, "--exact", "--nocapture"].map(str::to_owned).into(),
+        environment: BTreeMap::from([(ROLE.to_owned(), "keeper".to_owned())]),
+        ..agent::KeeperCommand::default()
+    };
     config.on_step = Some(die_there);
     if let Ok(millis) = std::env::var(ALONE_MS) {
         config.alone_for = Duration::from_millis(millis.parse().unwrap());
@@ -151,6 +157,8 @@ impl Lab {
             process: ProcessMatch::ListensOn(address),
             restart: Some(restart),
             commands: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            disks: Vec::new(),
         };
         Lab { dir, target, agent: None, others: Vec::new(), host: Host::this().unwrap() }
     }
@@ -237,6 +245,25 @@ impl Lab {
         TcpStream::connect_timeout(address, Duration::from_millis(200)).is_ok()
     }
 
+    pub fn address(&self) -> SocketAddr {
+        let ProcessMatch::ListensOn(address) = &self.target.process else { unreachable!() };
+        *address
+    }
+
+    /// Keepers of this lab's faults, found without help of what is tested.
+    pub fn keepers(&self) -> Vec<u32> {
+        let ending = format!(" of {}\0", self.dir.path().display());
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if line.ends_with(ending.as_bytes()) && self.host.identity(pid).is_some() {
+                found.push(pid);
+            }
+        }
+        found
+    }
+
     pub fn ledger(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("ledger.jsonl")).unwrap_or_default()
     }
@@ -274,9 +301,13 @@ impl Lab {
     }
 
     pub fn kill_fault(&self, id: &str, after: Duration) -> Injection {
+        self.fault(id, Fault::KillProcess, after)
+    }
+
+    pub fn fault(&self, id: &str, fault: Fault, after: Duration) -> Injection {
         Injection {
             id: agent::FaultId(id.to_owned()),
-            fault: Fault::KillProcess,
+            fault,
             target: self.target.name.clone(),
             environment: self.target.environment.clone(),
             deadline: now() + after,
@@ -289,6 +320,12 @@ impl Drop for Lab {
         for mut child in self.agent.take().into_iter().chain(self.others.drain(..)) {
             let _ = child.kill();
             let _ = child.wait();
+        }
+        for pid in self.keepers() {
+            let _ = rustix::process::kill_process(
+                rustix::process::Pid::from_raw(pid as i32).unwrap(),
+                Signal::KILL,
+            );
         }
         for identity in holders(&self.host, &self.target.process).unwrap_or_default() {
             if let Ok(Some(handle)) = ProcessHandle::open(&self.host, &identity) {

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "this is all test code, helpers included")]
 
 mod faults;
+mod kinds;
 mod lab;
 mod link;
 mod orders;

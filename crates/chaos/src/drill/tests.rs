@@ -231,6 +231,35 @@ fn trouble_outside_the_blast_radius_aborts_and_undoes() {
 }
 
 #[test]
+fn a_steady_state_that_stays_away_for_too_long_aborts() {
+    let file = FILE
+        .replace("deadline:", "abort: {not_well_for: 30s}\ndeadline:")
+        .replace("observe: 1m", "observe: 5m");
+    let mut world = World::new();
+    let mut drill = drill(&file);
+    world.run(&mut drill, 10);
+    world.fault.effective_at = Some(world.at());
+    world.run(&mut drill, 2);
+    for health in [Health::Burning, Health::Well, Health::Burning] {
+        world.health = health;
+        assert_eq!(world.run(&mut drill, 20), [], "a break begins anew");
+    }
+    assert_eq!(world.run(&mut drill, 12), [Order::Undo]);
+    let abort = drill.abort.as_ref().unwrap();
+    assert!(abort.contains("storefront has not been well for 30s"), "{abort}");
+}
+
+#[test]
+fn a_fault_without_effect_is_undone_at_once() {
+    let mut world = World::new();
+    let mut drill = drill(FILE);
+    world.run(&mut drill, 10);
+    world.fault.ineffective = Some("pid 7 still runs".into());
+    assert_eq!(world.run(&mut drill, 1), [Order::Undo]);
+    assert!(drill.abort.as_ref().unwrap().contains("pid 7 still runs"));
+}
+
+#[test]
 fn an_incident_during_a_placebo_is_a_false_page() {
     let file = FILE.replace("fault: kill_process\n", "").replace(
         "{decision: heal, cause: {kind: crash, entity: orders}}",

@@ -1,12 +1,13 @@
-//! Drills: start, watch, stop.
+//! Drills: plan, start, watch, stop; what they proved.
 
 use axum::extract::{Extension, State};
+use chaos::{Matrix, Suggestion};
 use serde_json::{Value, json};
 
 use super::auth::Principal;
 use super::extract::{Json, Path, Text};
 use super::{App, Error, off_the_loop};
-use crate::drills::{Record, StartError};
+use crate::drills::{Plan, ProofError, Record, StartError};
 
 pub(super) async fn list(State(app): State<App>) -> Result<Json<Vec<Record>>, Error> {
     let drills = app.drills.clone();
@@ -35,6 +36,34 @@ pub(super) async fn start(
         Err(StartError::Driver(error)) => Err(error.into()),
         Err(StartError::Journal(error)) => Err(error.into()),
     }
+}
+
+/// The body is an experiment file; nothing is done.
+pub(super) async fn plan(State(app): State<App>, Text(body): Text) -> Result<Json<Plan>, Error> {
+    let experiment = chaos::parse(&body).map_err(|error| Error::Invalid(error.to_string()))?;
+    Ok(Json(app.drills.plan(&experiment).await?))
+}
+
+pub(super) async fn matrix(State(app): State<App>) -> Result<Json<Matrix>, Error> {
+    let drills = app.drills.clone();
+    Ok(Json(off_the_loop(move || drills.matrix()).await?))
+}
+
+pub(super) async fn suggestions(State(app): State<App>) -> Result<Json<Vec<Suggestion>>, Error> {
+    match app.drills.suggestions().await {
+        Ok(suggestions) => Ok(Json(suggestions)),
+        Err(ProofError::Driver(error)) => Err(error.into()),
+        Err(ProofError::Journal(error)) => Err(error.into()),
+    }
+}
+
+/// Ends whatever is going on.
+pub(super) async fn stop_all(
+    State(app): State<App>,
+    Extension(Principal(by)): Extension<Principal>,
+) -> Result<Json<Value>, Error> {
+    let stopped = app.drills.stop_all(&by).map_err(Error::Conflict)?;
+    Ok(Json(json!({ "drill": stopped, "result": "every fault is undone" })))
 }
 
 pub(super) async fn stop(

@@ -1,4 +1,6 @@
-//! `immune drill run FILE`: starts a drill, tells of it live, prints the scorecard.
+//! `immune drill`: plans a drill, runs one and tells of it live, prints scorecards.
+
+mod proof;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,18 +15,36 @@ use serde_json::Value;
 use super::client::Client;
 use super::text::{self, Paint, paint};
 use super::{ServerArgs, block_on};
-use crate::drills::Record;
+use crate::drills::{Plan, Record};
 
 #[derive(Subcommand)]
 pub(super) enum Drill {
     /// Run an experiment file; the status is 0 only when the drill passed
     Run(Run),
+    /// Say what an experiment file would do, and what speaks against it; nothing is done
+    Plan(Run),
     /// List drills, newest first
     List(ServerArgs),
     /// Print a drill's scorecard
     Score(One),
-    /// Undo the fault and end a running drill
-    Stop(One),
+    /// Undo the fault and end a running drill, or undo everything
+    Stop(Stop),
+    /// What was proven: kinds of fault by targets
+    Matrix(ServerArgs),
+    /// What to drill next, and why
+    Suggest(ServerArgs),
+}
+
+#[derive(Args)]
+pub(super) struct Stop {
+    /// Number of the drill
+    #[arg(required_unless_present = "all")]
+    id: Option<u64>,
+    /// End the running drill, and undo every fault that the agent knows of
+    #[arg(long, conflicts_with = "id")]
+    all: bool,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Args)]
@@ -50,17 +70,36 @@ impl Drill {
             Drill::Run(run) => run.run(),
             Drill::List(server) => list(server),
             Drill::Score(one) => one.score(),
-            Drill::Stop(one) => one.stop(),
+            Drill::Plan(run) => run.plan(),
+            Drill::Stop(stop) => stop.run(),
+            Drill::Matrix(server) => proof::matrix(&server),
+            Drill::Suggest(server) => proof::suggest(&server),
         }
     }
 }
 
 impl Run {
-    fn run(self) -> Result<ExitCode> {
+    fn content(&self) -> Result<String> {
         let file = self.file.display();
         let content =
             std::fs::read_to_string(&self.file).with_context(|| format!("cannot read {file}"))?;
         chaos::parse(&content).with_context(|| format!("{file}"))?;
+        Ok(content)
+    }
+
+    fn plan(self) -> Result<ExitCode> {
+        let content = self.content()?;
+        let client = Client::new(&self.server)?;
+        let plan: Plan = block_on(client.post_text("drills/plan", &content))?;
+        match self.server.json {
+            true => text::json(&plan)?,
+            false => tell_plan(&plan),
+        }
+        Ok(if plan.refusals.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn run(self) -> Result<ExitCode> {
+        let content = self.content()?;
         let client = Client::new(&self.server)?;
         let record = block_on(async {
             let started: Value = client.post_text("drills", &content).await?;
@@ -77,12 +116,48 @@ impl One {
         let record: Record = block_on(client.get(&format!("drills/{}", self.id)))?;
         finish(&record, self.server.json)
     }
+}
 
-    fn stop(self) -> Result<ExitCode> {
+impl Stop {
+    fn run(self) -> Result<ExitCode> {
         let client = Client::new(&self.server)?;
-        let _: Value = block_on(client.post(&format!("drills/{}/stop", self.id), None))?;
-        text::line(&format!("drill {} is stopping; the fault is undone", self.id));
+        match self.id {
+            Some(id) => {
+                let _: Value = block_on(client.post(&format!("drills/{id}/stop"), None))?;
+                text::line(&format!("drill {id} is stopping; the fault is undone"));
+            }
+            None => {
+                let answer: Value = block_on(client.post("drills/stop", None))?;
+                match answer["drill"].as_u64() {
+                    Some(id) => text::line(&format!("drill {id} is stopping")),
+                    None => text::line("no drill was running"),
+                }
+                text::line("every fault that the agent knows of is undone");
+            }
+        }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn tell_plan(plan: &Plan) {
+    let rows = [
+        ("experiment", plan.title.clone()),
+        ("fault", plan.fault.clone()),
+        ("target", format!("{} in {}", plan.target, plan.environment)),
+        ("exactly", plan.exactly.clone().unwrap_or_else(|| "nothing".to_owned())),
+        ("may hurt", plan.services.join(", ")),
+    ];
+    for (name, value) in rows {
+        text::line(&format!("{name:<12}{}", text::plain(&value)));
+    }
+    for reason in &plan.not_steady {
+        text::line(&format!("{:<12}{}", "waits", text::plain(reason)));
+    }
+    for refusal in &plan.refusals {
+        text::line(&format!("{:<12}{}", paint(Paint::Red, "refused"), text::plain(refusal)));
+    }
+    if plan.refusals.is_empty() {
+        text::line(&paint(Paint::Green, "it may run"));
     }
 }
 

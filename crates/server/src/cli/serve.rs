@@ -1,4 +1,4 @@
-//! `immune run`, `agent`, `replay`.
+//! `immune run`, `agent`, `keep`, `replay`.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -69,6 +69,22 @@ impl Agent {
                     .await
                     .context("agent")
             })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Keeps one fault for the agent.
+#[derive(Args)]
+pub(super) struct Keep {
+    /// Which fault of which agent, to be found by
+    #[arg(value_name = "MARK")]
+    _mark: String,
+}
+
+impl Keep {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        log_to_stderr();
+        agent::keep().map_err(|error| anyhow::anyhow!("keeper: {error}"))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -85,6 +85,16 @@ fn passes_and_the_loop_is_blind() {
     let listed = lab.said(&["drill", "list"]);
     assert_eq!(listed.matches("passed").count(), 2, "{listed}");
     assert!(lab.said(&["drill", "score", "2"]).contains("PASSED"));
+    let matrix = lab.said(&["drill", "matrix"]);
+    for line in ["pass 1/1 ", "coverage   1 of 9", "pass rate  1 of these 1 (21 to 100 %"] {
+        assert!(matrix.contains(line), "`{line}` is not in {matrix}");
+    }
+    assert!(matrix.contains("placebos   100 % stayed quiet"), "{matrix}");
+    let suggested = lab.said(&["drill", "suggest"]);
+    assert!(suggested.contains("100 % of users' requests depend on orders"), "{suggested}");
+    let places = ["pause_process on orders", "kill_process on orders"];
+    let [pause, kill] = places.map(|text| suggested.find(text).unwrap());
+    assert!(pause < kill, "what was never tried goes before what passed: {suggested}");
 
     lab.stop_server();
     let mut entries = 0;
@@ -114,6 +124,32 @@ fn stopped_by_a_person() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).contains("FAILED"));
     assert_eq!(lab.post("drills/1/stop", None).status, 404, "it is over");
+}
+
+fn paused_and_everything_stopped() {
+    let (lab, _traffic) = well("dry_run");
+    let mut paused = experiment(&lab);
+    paused["fault"] = json!("pause_process");
+    let file = write(&lab, &paused);
+    let pid = lab.target_up();
+    let plan = lab.said(&["drill", "plan", file.to_str().unwrap()]);
+    assert!(plan.contains(&format!("stops pid {pid} and continues it")), "{plan}");
+    assert!(plan.contains("it may run"), "{plan}");
+    let state = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.chars().next().unwrap()
+    };
+    assert_ne!(state(), 'T', "a plan does nothing");
+    assert_eq!(lab.post("drills", Some(paused)).status, 200);
+    until("it is stopped", || (state() == 'T').then_some(()));
+    let said = lab.said(&["drill", "stop", "--all"]);
+    assert!(said.contains("drill 1 is stopping"), "{said}");
+    until("it runs on", || (state() != 'T').then_some(()));
+    let record = until_done(&lab);
+    assert_eq!(record["scorecard"]["aborted"], "stopped by local", "{record:#}");
+    assert!(record["scorecard"]["undone_at"].is_string(), "{record:#}");
+    assert_eq!(lab.starts(), 0, "nobody started it again");
+    assert!(lab.said(&["drill", "stop", "--all"]).contains("no drill was running"));
 }
 
 fn ends_with_the_server_and_is_undone_at_its_return() {
@@ -165,6 +201,7 @@ fn a_drill_is_scored_blind_and_undone_on_every_way_out() {
     all_of(&[
         ("passes and the loop is blind", passes_and_the_loop_is_blind),
         ("stopped by a person", stopped_by_a_person),
+        ("paused and everything stopped", paused_and_everything_stopped),
         ("undone at the server's return", ends_with_the_server_and_is_undone_at_its_return),
         ("undone by the lease", ends_with_the_server_and_is_undone_by_the_lease),
         ("killed before the fault", killed_before_the_fault),
@@ -194,6 +231,13 @@ fn a_drill_that_would_go_too_far_is_refused() {
     refused(409, "the blast radius does not list", &|e| {
         e["blast_radius"]["services"] = json!(["storefront"]);
     });
+    refused(409, "1 of 1 running instances of `orders`", &|e| {
+        e["blast_radius"]["share_max"] = json!(0.5);
+    });
+    refused(400, "name a `port`, a `peer` or both", &|e| e["fault"] = json!({ "partition": {} }));
+    refused(400, "would hurt the whole host", &|e| {
+        e["fault"] = json!({ "disk_fill": { "path": "/", "leave_free": "1GiB" } });
+    });
     refused(409, "client log", &|e| e["client_log"] = json!("/nowhere/client.jsonl"));
     refused(409, "is not a file", &|e| e["client_log"] = json!("/dev/zero"));
     refused(400, "deadline", &|e| e["deadline"] = json!("9h"));
@@ -204,6 +248,15 @@ fn a_drill_that_would_go_too_far_is_refused() {
     // Nobody sends telemetry, so this one waits for its steady state; there is no second beside it.
     assert_eq!(lab.post("drills", Some(good.clone())).status, 200);
     refused(409, "drill 1 is running; one at a time", &|_| ());
+    let mut far = good.clone();
+    far["blast_radius"]["services"] = json!(["storefront"]);
+    far["fault"] = json!({ "cpu": { "cores": 1_000 } });
+    let plan = lab.cli(&["drill", "plan", write(&lab, &far).to_str().unwrap()]);
+    assert_eq!(plan.status.code(), Some(1));
+    let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
+    for line in ["exactly     nothing", "does not list", "cores: 1000 asked for", "is not well"] {
+        assert!(plan.contains(line), "`{line}` is not in {plan}");
+    }
     let file = write(&lab, &json!({ "title": "half an experiment" }));
     let output = lab.cli(&["drill", "run", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));

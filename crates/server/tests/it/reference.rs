@@ -37,3 +37,22 @@ fn the_default_configuration_is_fresh_and_means_what_an_empty_file_means() {
     let printed = server::config::load(Some(&folder.join("immune.default.yaml"))).unwrap();
     assert_eq!(printed, server::config::Config::default());
 }
+
+#[test]
+fn every_kind_of_fault_has_an_example_and_is_documented() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let page = std::fs::read_to_string(docs.join("drills.md")).unwrap();
+    for spec in agent::faults::ALL {
+        let path = docs.join("experiments").join(format!("{}.yaml", spec.id));
+        let experiment = chaos::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(experiment.fault.unwrap().as_str(), spec.id);
+        let row = [format!("| `{}` |", spec.id), format!("| `{}: ", spec.id)];
+        assert!(row.iter().any(|row| page.contains(row)), "{} is not in drills.md", spec.id);
+        let example: model::fault::Fault =
+            serde_saphyr::from_str::<serde_json::Value>(spec.example)
+                .ok()
+                .and_then(|example| serde_json::from_value(example["fault"].clone()).ok())
+                .unwrap();
+        assert_eq!(example.as_str(), spec.id);
+    }
+}

@@ -1,0 +1,104 @@
+//! The kinds of fault that are tried, and how each is told to be there without asking the agent.
+
+use std::fs;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use agent::process::usage;
+use model::ByteSize;
+use model::fault::{self, Fault};
+
+use super::parts::Stage;
+
+const TAKEN: u64 = 128 << 20;
+const ANSWERED_WITHIN: Duration = Duration::from_millis(300);
+
+pub struct Kind {
+    pub name: &'static str,
+    pub fault: fn(&Stage) -> Fault,
+    pub is_there: fn(&Stage) -> bool,
+}
+
+pub const ALL: &[Kind] = &[
+    Kind { name: "kill_process", fault: |_| Fault::KillProcess, is_there: |stage| !answers(stage) },
+    Kind {
+        name: "pause_process",
+        fault: |_| Fault::PauseProcess,
+        is_there: |stage| state(stage.service.id()) == Some('T'),
+    },
+    Kind {
+        name: "cpu",
+        fault: |_| Fault::Cpu(fault::Cpu { cores: 1 }),
+        is_there: |stage| stage.keepers().into_iter().any(counts),
+    },
+    Kind {
+        name: "memory",
+        fault: |_| Fault::Memory(fault::Memory { bytes: ByteSize(TAKEN) }),
+        is_there: |stage| {
+            stage.keepers().into_iter().filter_map(usage::memory_bytes).sum::<u64>() > TAKEN * 3 / 4
+        },
+    },
+    Kind {
+        name: "disk_fill",
+        fault: |stage| {
+            let (path, free) = (Stage::disk(), stage.disk_free);
+            let leave_free = ByteSize(free.saturating_sub(TAKEN));
+            Fault::DiskFill(fault::DiskFill { path, leave_free })
+        },
+        is_there: |stage| Stage::free_bytes() < stage.disk_free.saturating_sub(TAKEN / 2),
+    },
+    Kind {
+        name: "file_descriptors",
+        fault: |_| Fault::FileDescriptors(fault::FileDescriptors { spare: 0 }),
+        is_there: |stage| {
+            let limit = usage::open_files_limit(stage.service.id());
+            limit.is_some_and(|(soft, _)| soft.is_some_and(|soft| soft < 64))
+        },
+    },
+    Kind {
+        name: "partition",
+        fault: |stage| {
+            let (port, peer) = (Some(stage.address.port()), Some(stage.address.ip()));
+            Fault::Partition(fault::Partition { port, peer })
+        },
+        is_there: |stage| !answers(stage),
+    },
+    Kind {
+        name: "packet_loss",
+        fault: |stage| {
+            let (port, peer) = (Some(stage.address.port()), Some(stage.address.ip()));
+            Fault::PacketLoss(fault::PacketLoss { port, peer, share: 0.8 })
+        },
+        is_there: |stage| (0..4).any(|_| !answers(stage)),
+    },
+    Kind {
+        name: "command",
+        fault: |_| Fault::Command(fault::CommandFault { name: "flag".to_owned() }),
+        is_there: |stage| stage.flag().exists(),
+    },
+];
+
+pub fn names() -> String {
+    ALL.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ")
+}
+
+/// What a host without the right or the kernel for it says.
+pub fn is_lack_of_the_host(why: &str) -> bool {
+    why.contains("CAP_NET_ADMIN") || why.contains("nf_tables") || why.contains("netfilter")
+}
+
+fn answers(stage: &Stage) -> bool {
+    TcpStream::connect_timeout(&stage.address, ANSWERED_WITHIN).is_ok()
+}
+
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+/// Does a thread of it do nothing but count?
+fn counts(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut names = threads.map(|t| fs::read_to_string(t.path().join("comm")).unwrap_or_default());
+    names.any(|name| name.starts_with("busy-"))
+}

@@ -1,0 +1,240 @@
+//! The processes of one run: a service, an agent, and the server's part, each of which can be
+//! killed. What is left of them is killed with the stage.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use agent::config::{self, FaultCommand, ProcessMatch, Restart, Start, Target};
+use agent::process::{Host, ProcessHandle, holders};
+use agent::{Client, ClientConfig, ClientEvent, FaultId, FaultState, FromAgent, Injection};
+use anyhow::{Context, Result};
+use clap::Args;
+use model::Timestamp;
+use model::human::HumanDuration;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::{sleep, timeout};
+
+use super::kinds::Kind;
+
+const READY_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A part of `bench undo`, started by it.
+#[derive(Args)]
+pub struct UndoPart {
+    /// Listen here until killed
+    #[arg(long, conflicts_with = "folder")]
+    listen: Option<SocketAddr>,
+    /// Order the fault that is described here, and live until killed
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+pub struct Stage {
+    folder: PathBuf,
+    kind: &'static Kind,
+    target: Target,
+    host: Host,
+    pub address: SocketAddr,
+    /// Free bytes before the fault.
+    pub disk_free: u64,
+    pub service: Child,
+    pub agent: Child,
+    pub server: Child,
+}
+
+impl Stage {
+    /// Everything runs; nothing is ordered yet.
+    pub async fn set(kind: &'static Kind, immune: &Path, folder: &Path) -> Result<Stage> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let exe = std::env::current_exe()?.to_str().context("odd path of a program")?.to_owned();
+        let address = TcpListener::bind(own_address())?.local_addr()?;
+        let target = target(folder, &exe, address);
+        let line = &target.restart.as_ref().context("no restart")?.start.command;
+        let service = start(Command::new(&line[0]).args(&line[1..]))?;
+        let mut command = Command::new(immune);
+        command.arg("agent").arg("--dir").arg(folder).arg("--socket").arg(folder.join("a.sock"));
+        let agent = start(&mut command)?;
+        // A process that holds the place of the server until the order.
+        let server = start(Command::new("/bin/sleep").arg("0"))?;
+        let stage = Stage {
+            folder: folder.to_owned(),
+            kind,
+            target,
+            host: Host::this()?,
+            address,
+            disk_free: Stage::free_bytes(),
+            service,
+            agent,
+            server,
+        };
+        let up = async {
+            while !stage.folder.join("a.sock").exists()
+                || std::net::TcpStream::connect(address).is_err()
+            {
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        timeout(READY_WITHIN, up).await.context("service and agent are not ready")?;
+        Ok(stage)
+    }
+
+    /// Starts the server's part, which orders the fault.
+    pub fn order(&mut self, deadline: Timestamp) -> Result<()> {
+        let injection = Injection {
+            id: FaultId("undo".to_owned()),
+            fault: (self.kind.fault)(self),
+            target: self.target.name.clone(),
+            environment: self.target.environment.clone(),
+            deadline,
+        };
+        let described = serde_json::to_vec(&(&self.target, injection))?;
+        fs::write(self.folder.join("order.json"), described)?;
+        let _ = self.server.wait();
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("undo-part").arg("--folder").arg(&self.folder);
+        self.server = start(&mut command)?;
+        Ok(())
+    }
+
+    pub fn refusal(&self) -> Option<String> {
+        fs::read_to_string(self.folder.join("refused")).ok()
+    }
+
+    pub fn flag(&self) -> PathBuf {
+        self.folder.join("flag")
+    }
+
+    /// A file system in memory, which nobody's data is on.
+    pub fn disk() -> PathBuf {
+        PathBuf::from("/dev/shm")
+    }
+
+    pub fn free_bytes() -> u64 {
+        rustix::fs::statvfs("/dev/shm").map_or(0, |stat| stat.f_bavail * stat.f_frsize)
+    }
+
+    /// Keepers of this stage's fault.
+    pub fn keepers(&self) -> Vec<u32> {
+        let ending = format!(" of {}\0", self.folder.display());
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if line.ends_with(ending.as_bytes()) && self.host.identity(pid).is_some() {
+                found.push(pid);
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for child in [&mut self.server, &mut self.agent, &mut self.service] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        for pid in self.keepers() {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        // A service that was started again.
+        for identity in holders(&self.host, &self.target.process).unwrap_or_default() {
+            if let Ok(Some(handle)) = ProcessHandle::open(&self.host, &identity) {
+                let _ = handle.signal(Signal::KILL);
+            }
+        }
+    }
+}
+
+fn start(command: &mut Command) -> Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))
+}
+
+/// Of loopback, and of this process alone, so that rules for it hit nobody else.
+fn own_address() -> SocketAddr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    SocketAddr::from(([127, 77, high, low.max(1)], 0))
+}
+
+fn target(folder: &Path, exe: &str, address: SocketAddr) -> Target {
+    let line = [exe, "undo-part", "--listen", &address.to_string()].map(str::to_owned);
+    let start = Start {
+        command: line.into(),
+        directory: None,
+        environment: Default::default(),
+        log: None,
+        detached: true,
+    };
+    let flag = folder.join("flag").display().to_string();
+    let command = |line: &[&str]| config::Command {
+        command: line.iter().map(|part| (*part).to_owned()).collect(),
+        timeout: HumanDuration::from_secs(5),
+        directory: None,
+        environment: Default::default(),
+    };
+    let declared = FaultCommand {
+        inject: command(&["/bin/touch", &flag]),
+        undo: command(&["/bin/rm", "-f", &flag]),
+        check: command(&["/usr/bin/test", "-e", &flag]),
+    };
+    Target {
+        name: "service".to_owned(),
+        service: "service".to_owned(),
+        instance: None,
+        environment: "bench".to_owned(),
+        process: ProcessMatch::ListensOn(address),
+        restart: Some(Restart {
+            start,
+            stop_timeout: HumanDuration::from_secs(1),
+            ready_within: HumanDuration::from_secs(10),
+        }),
+        commands: Default::default(),
+        faults: [("flag".to_owned(), declared)].into(),
+        disks: Vec::new(),
+    }
+}
+
+impl UndoPart {
+    pub async fn run(self) -> Result<()> {
+        if let Some(address) = self.listen {
+            let listener = tokio::net::TcpListener::bind(address).await?;
+            loop {
+                let _ = listener.accept().await;
+            }
+        }
+        serve(&self.folder.context("--folder is missing")?).await
+    }
+}
+
+/// Orders the fault and lives on, as a server does.
+async fn serve(folder: &Path) -> Result<()> {
+    let order = fs::read(folder.join("order.json"))?;
+    let (target, injection): (Target, Injection) = serde_json::from_slice(&order)?;
+    let config = ClientConfig {
+        socket: folder.join("a.sock"),
+        targets: vec![target],
+        lease: HumanDuration::from_secs(30),
+    };
+    let (client, mut events) = Client::start(config);
+    while let Some(event) = events.recv().await {
+        match event {
+            // Said again after a new connection, it does nothing.
+            ClientEvent::Connected(_) => client.inject(injection.clone())?,
+            ClientEvent::Message(FromAgent::Fault(report))
+                if report.state == FaultState::Refused =>
+            {
+                fs::write(folder.join("refused"), report.detail)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

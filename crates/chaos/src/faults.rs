@@ -1,0 +1,167 @@
+//! Bounds of each fault's parameters: what is refused before anybody looks at a host.
+//!
+//! A fault without a clear reach (a network fault that names neither port nor peer, a disk fill on
+//! `/`) is refused here, whatever the host would allow; the agent has refusals of its own.
+
+use std::path::{Component, Path};
+
+use model::fault::{DiskFill, Fault};
+
+pub const CORES_MAX: u32 = 1_024;
+const MEMORY_MIN: u64 = 1 << 20;
+const MEMORY_MAX: u64 = 1 << 44;
+/// Something must be able to write that the disk is full.
+const LEAVE_FREE_MIN: u64 = 1 << 20;
+const SPARE_MAX: u32 = 1_000_000;
+const SHARE_MIN: f64 = 0.01;
+const SHARE_MAX: f64 = 0.99;
+const NAME_MAX: usize = 64;
+/// Who drops this locks out those who could help.
+const SSH_PORT: u16 = 22;
+
+/// What is wrong with the fault, and what to write instead.
+pub fn check(fault: &Fault) -> Result<(), String> {
+    match fault {
+        Fault::KillProcess | Fault::PauseProcess => Ok(()),
+        Fault::Cpu(cpu) => within(cpu.cores, 1, CORES_MAX, "cores"),
+        Fault::Memory(memory) if !(MEMORY_MIN..=MEMORY_MAX).contains(&memory.bytes.0) => {
+            Err(format!("bytes: {} is not within 1MiB to 16384GiB", memory.bytes))
+        }
+        Fault::Memory(_) => Ok(()),
+        Fault::DiskFill(fill) => disk_fill(fill),
+        Fault::FileDescriptors(files) => within(files.spare, 0, SPARE_MAX, "spare"),
+        Fault::Partition(cut) => far_side(cut.port, cut.peer.is_some()),
+        Fault::PacketLoss(loss) => {
+            if !(SHARE_MIN..=SHARE_MAX).contains(&loss.share) {
+                return Err(format!(
+                    "share: {} is not within {SHARE_MIN} to {SHARE_MAX}; drop everything by \
+                     `partition`",
+                    loss.share
+                ));
+            }
+            far_side(loss.port, loss.peer.is_some())
+        }
+        Fault::Command(command) => {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            match !command.name.is_empty()
+                && command.name.len() <= NAME_MAX
+                && command.name.chars().all(allowed)
+            {
+                true => Ok(()),
+                false => Err("name: write 1 to 64 letters, digits, `-`, `_` or `.`".to_owned()),
+            }
+        }
+    }
+}
+
+fn within(value: u32, min: u32, max: u32, field: &str) -> Result<(), String> {
+    match (min..=max).contains(&value) {
+        true => Ok(()),
+        false => Err(format!("{field}: {value} is not within {min} to {max}")),
+    }
+}
+
+fn disk_fill(fill: &DiskFill) -> Result<(), String> {
+    let path = fill.path.display();
+    if !fill.path.is_absolute() || fill.path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(format!("path: `{path}` is not a full path; begin with `/`"));
+    }
+    if fill.path.components().any(|part| matches!(part, Component::ParentDir)) {
+        return Err(format!("path: `{path}` leads upwards; write where it ends"));
+    }
+    if is_of_the_system(&fill.path) {
+        return Err(format!(
+            "path: filling `{path}` would hurt the whole host; name a folder of \
+                            the target's own file system"
+        ));
+    }
+    if fill.leave_free.0 < LEAVE_FREE_MIN {
+        return Err(format!("leave_free: {} is less than 1MiB", fill.leave_free));
+    }
+    Ok(())
+}
+
+fn is_of_the_system(path: &Path) -> bool {
+    const FOLDERS: &[&str] =
+        &["boot", "dev", "etc", "proc", "run", "sys", "usr", "bin", "sbin", "lib"];
+    let mut parts = path.components().skip(1);
+    match parts.next() {
+        None => true,
+        // `/dev/shm` and what is mounted below `/run` are file systems of their own.
+        Some(Component::Normal(first)) => {
+            FOLDERS.iter().any(|folder| first == *folder) && parts.next().is_none()
+        }
+        Some(_) => true,
+    }
+}
+
+fn far_side(port: Option<u16>, has_peer: bool) -> Result<(), String> {
+    match port {
+        None if !has_peer => {
+            Err("name a `port`, a `peer` or both: without one everything would be cut".to_owned())
+        }
+        Some(0) => Err("port: 0 is no port".to_owned()),
+        Some(SSH_PORT) if !has_peer => {
+            Err("port: 22 without a `peer` would lock out those who could help".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(yaml: &str) -> Result<(), String> {
+        check(&serde_saphyr::from_str::<Fault>(yaml).unwrap())
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_read_and_passes_within_its_bounds() {
+        for yaml in [
+            "kill_process",
+            "pause_process",
+            "cpu: {cores: 2}",
+            "memory: {bytes: 512MiB}",
+            "disk_fill: {path: /var/lib/orders, leave_free: 10MiB}",
+            "file_descriptors: {}",
+            "file_descriptors: {spare: 4}",
+            "partition: {port: 5432}",
+            "partition: {peer: '10.0.0.7'}",
+            "packet_loss: {port: 5432, peer: '::1', share: 0.3}",
+            "command: {name: stop-replication}",
+        ] {
+            assert_eq!(judged(yaml), Ok(()), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn what_reaches_too_far_is_refused_with_the_reason() {
+        for (yaml, why) in [
+            ("cpu: {cores: 0}", "cores: 0 is not within 1 to 1024"),
+            ("memory: {bytes: 1KiB}", "bytes: 1KiB is not within"),
+            ("disk_fill: {path: /, leave_free: 1GiB}", "would hurt the whole host"),
+            ("disk_fill: {path: /etc/, leave_free: 1GiB}", "would hurt the whole host"),
+            ("disk_fill: {path: var, leave_free: 1GiB}", "is not a full path"),
+            ("disk_fill: {path: /srv/../, leave_free: 1GiB}", "leads upwards"),
+            ("disk_fill: {path: /srv/orders, leave_free: 0B}", "is less than 1MiB"),
+            ("file_descriptors: {spare: 4000000000}", "spare"),
+            ("partition: {}", "name a `port`, a `peer` or both"),
+            ("partition: {port: 0}", "0 is no port"),
+            ("partition: {port: 22}", "lock out"),
+            ("packet_loss: {port: 80, share: 1.0}", "drop everything by `partition`"),
+            ("packet_loss: {port: 80, share: .nan}", "is not within"),
+            ("command: {name: 'a b'}", "write 1 to 64"),
+        ] {
+            let error = judged(yaml).unwrap_err();
+            assert!(error.contains(why), "{yaml}: {error}");
+        }
+    }
+
+    #[test]
+    fn unknown_faults_and_parameters_are_refused() {
+        for yaml in ["dance", "cpu: {cores: 1, hours: 3}", "partition: {port: 99999}", "cpu: {}"] {
+            assert!(serde_saphyr::from_str::<Fault>(yaml).is_err(), "{yaml}");
+        }
+    }
+}
