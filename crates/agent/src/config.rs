@@ -47,6 +47,9 @@ pub struct Target {
     /// Commands that a plan may run, by name.
     #[serde(default)]
     pub commands: BTreeMap<String, Command>,
+    /// It keeps data: no policy acts on it that does not say so.
+    #[serde(default)]
+    pub stateful: bool,
 }
 
 fn default_environment() -> String {

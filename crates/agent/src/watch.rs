@@ -246,6 +246,7 @@ mod tests {
             process,
             restart: None,
             commands: BTreeMap::new(),
+            stateful: false,
         }
     }
 

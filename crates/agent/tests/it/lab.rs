@@ -151,6 +151,7 @@ impl Lab {
             process: ProcessMatch::ListensOn(address),
             restart: Some(restart),
             commands: BTreeMap::new(),
+            stateful: false,
         };
         Lab { dir, target, agent: None, others: Vec::new(), host: Host::this().unwrap() }
     }
