@@ -54,6 +54,9 @@ pub struct Target {
     /// data; full paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disks: Vec<PathBuf>,
+    /// It keeps data: no policy acts on it that does not say so.
+    #[serde(default)]
+    pub stateful: bool,
 }
 
 fn default_environment() -> String {

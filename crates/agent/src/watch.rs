@@ -248,6 +248,7 @@ mod tests {
             commands: BTreeMap::new(),
             faults: BTreeMap::new(),
             disks: Vec::new(),
+            stateful: false,
         }
     }
 

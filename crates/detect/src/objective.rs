@@ -40,6 +40,8 @@ const ERROR_KINDS_MAX: usize = 8;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
+/// The longest window that is kept.
+const BUDGET_WINDOW: Duration = Duration::from_secs(3 * 86_400);
 
 /// The level is kept at most so many times the alarm threshold.
 const LEVEL_CAP: f64 = 2.0;
@@ -369,8 +371,19 @@ impl Tracker {
             good_ratio_1m: minute.ratio().map(|bad| 1.0 - bad),
             requests_1m: minute.total,
             burn: burn_rate::shown(&self.rings, 1.0 - self.definition.objective),
+            budget_left: self.budget_left(around.now),
             last_bad: self.last_bad,
         }
+    }
+
+    /// Share of the budget of three days that is left. The time before the first request counts as
+    /// well served at the same rate: a young service has its whole budget.
+    fn budget_left(&self, now: Timestamp) -> Option<f64> {
+        let sum = self.rings.sum(BUDGET_WINDOW, Timestamp::ZERO);
+        let age = now.since(self.first_seen).clamp(BUCKET, BUDGET_WINDOW);
+        let expected = sum.total * BUDGET_WINDOW.as_secs_f64() / age.as_secs_f64();
+        let allowed = expected * (1.0 - self.definition.objective);
+        (allowed > 0.0).then(|| 1.0 - sum.bad / allowed)
     }
 
     fn health(&self, config: &Config, around: Surroundings) -> Health {

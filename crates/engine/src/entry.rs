@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use model::human::HumanDuration;
 use model::signal::Batch;
 use model::tick::{ProbeResult, ProcessReport};
 use model::{Change, IncidentId, Outcome, PlanId, Timestamp};
+use remediate::Paused;
 use serde::{Deserialize, Serialize};
 
 use crate::Config;
@@ -70,5 +72,16 @@ pub enum Command {
     /// Forget a learned limit and learn it anew.
     Relearn {
         objective: String,
+    },
+    /// Leave something alone for a while.
+    Pause {
+        name: String,
+        what: Paused,
+        length: HumanDuration,
+        reason: String,
+    },
+    /// End a pause.
+    Resume {
+        name: String,
     },
 }

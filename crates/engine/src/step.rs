@@ -94,7 +94,7 @@ impl Engine {
         let observed = self.detectors.step(tick); // symptoms
         self.observed = self.calm(observed);
         let diagnosis = self.diagnoser.step(tick, &self.observed); // grouped, cause-ranked
-        let proposals = self.heal(tick.now, &diagnosis.ended); // plans with guardrail verdicts
+        let proposals = self.heal(tick, &diagnosis.ended); // plans with guardrail verdicts
 
         let told = [
             (diagnosis.opened, IncidentReason::Opened),
@@ -106,16 +106,17 @@ impl Engine {
     }
 
     /// The healer also sees the incidents that ended just now, so that their plans end with them.
-    fn heal(&mut self, now: Timestamp, ended: &[IncidentId]) -> Proposals {
+    fn heal(&mut self, tick: &Tick, ended: &[IncidentId]) -> Proposals {
+        let now = tick.now;
         let just_ended = ended.iter().filter_map(|id| self.diagnoser.incident(*id));
         let incidents: Vec<&Incident> = self.diagnoser.active().chain(just_ended).collect();
-        let processes: Vec<ProcessReport> = self.processes.values().cloned().collect();
         let calm = now < self.calm_until;
         self.healer.step(&StepInput {
             now,
             incidents,
             objectives: &self.observed.objectives,
-            processes: &processes,
+            processes: &tick.processes,
+            tick: Some(tick),
             hold: calm.then(|| format!("catching up until {}", self.calm_until.clock())),
         })
     }
@@ -177,6 +178,7 @@ impl Engine {
         if let Some(freeze) = self.healer.frozen() {
             anew.healer.freeze(&freeze.who, &freeze.reason, now);
         }
+        anew.healer.take_over_pauses(self.healer.pauses(), self.now, now);
         anew.now = now;
         anew.calm_until = now + self.config.catch_up.calm.0;
         *self = anew;
@@ -203,6 +205,13 @@ impl Engine {
             }
             Command::Freeze { reason } => Ok(self.healer.freeze(&by, reason, now)),
             Command::Thaw => Ok(self.healer.thaw(&by, now)),
+            Command::Pause { name, what, length, reason } => self
+                .healer
+                .pause(name, what.clone(), *length, (&by, reason), now)
+                .map_err(|error| error.to_string()),
+            Command::Resume { name } => {
+                self.healer.resume(name, &by).map_err(|error| error.to_string())
+            }
             Command::Acknowledge { incident } => {
                 match self.diagnoser.acknowledge(*incident, &by, now) {
                     true => {

@@ -36,7 +36,8 @@ impl fmt::Display for PlanId {
     }
 }
 
-/// Names one attempt, for ever: `PLAN-ATTEMPT` with the store's own prefix, so that the agent can
+/// Names one attempt, for ever: `PLAN-ATTEMPT` with the store's own prefix, and a `u` for
+/// its undo, so that the agent can
 /// tell a repeated order from a new one.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -75,6 +76,17 @@ pub struct Plan {
 /// One try.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
+    pub action: Action,
+    pub ordered: Timestamp,
+    pub outcome: Option<Outcome>,
+    /// How it was taken back, where it did not help and its target declares how.
+    #[serde(default)]
+    pub undo: Option<Undo>,
+}
+
+/// The action that takes an attempt back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Undo {
     pub action: Action,
     pub ordered: Timestamp,
     pub outcome: Option<Outcome>,
@@ -162,6 +174,8 @@ pub enum PlanState {
     Running,
     /// The attempt is done; users' figures decide.
     Verifying,
+    /// The attempt did not help and is being taken back.
+    Undoing,
     /// Waiting out the back-off before the next attempt.
     BackingOff,
     // Final states.
@@ -195,6 +209,7 @@ impl PlanState {
             PlanState::AwaitingApproval => "awaiting_approval",
             PlanState::Running => "running",
             PlanState::Verifying => "verifying",
+            PlanState::Undoing => "undoing",
             PlanState::BackingOff => "backing_off",
             PlanState::DryRun => "dry_run",
             PlanState::Verified => "verified",

@@ -130,6 +130,9 @@ pub struct ObjectiveState {
     pub requests_1m: f64,
     /// Burn rates of the budget over (5 min, 1 h, 6 h, 3 d).
     pub burn: [Option<f64>; 4],
+    /// Share of the error budget of three days that is left, below zero when overdrawn. What was
+    /// not yet seen of the three days counts as well served at the same rate.
+    pub budget_left: Option<f64>,
     /// Last time that the figures were bad.
     pub last_bad: Option<Timestamp>,
 }

@@ -79,6 +79,67 @@ pub struct Policy {
     /// In mode `approve`: nobody's answer within this time is a no.
     #[serde(default = "approval_timeout")]
     pub approval_timeout: HumanDuration,
+    /// Absent: the guardrails' `healthy_share_min` (G-12).
+    #[serde(default)]
+    pub healthy_share_min: Option<f64>,
+    /// It may act on what keeps data (G-15).
+    #[serde(default)]
+    pub allow_stateful: bool,
+    /// It may act while its target is being deployed (G-16). Absent: only when it is for the cause
+    /// `change` and no other.
+    #[serde(default)]
+    pub allow_during_deploy: Option<bool>,
+    /// 0–1: each wait is longer by up to this share, so that targets that died together are not
+    /// tried together. By the target's name, not by chance (G-4).
+    #[serde(default = "back_off_jitter")]
+    pub back_off_jitter: f64,
+    /// Further remedies, each taken when the one before did not help in its attempts.
+    #[serde(default)]
+    pub then: Vec<Step>,
+}
+
+/// A further remedy of a policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    pub action: Remedy,
+    #[serde(default = "one")]
+    pub attempts: u32,
+    /// Absent: the policy's.
+    #[serde(default)]
+    pub verify_within: Option<HumanDuration>,
+}
+
+impl Policy {
+    /// The remedy at that step of the ladder: 0 is `action`.
+    pub(crate) fn remedy(&self, step: usize) -> Option<&Remedy> {
+        match step.checked_sub(1) {
+            None => Some(&self.action),
+            Some(further) => self.then.get(further).map(|step| &step.action),
+        }
+    }
+
+    /// Attempts at that step.
+    pub(crate) fn attempts_at(&self, step: usize) -> u32 {
+        let further = step.checked_sub(1).and_then(|further| self.then.get(further));
+        further.map_or(self.attempts, |step| step.attempts)
+    }
+
+    /// Attempts at all steps together.
+    pub(crate) fn attempts_in_all(&self) -> u32 {
+        let further = self.then.iter().map(|step| step.attempts);
+        further.fold(self.attempts, u32::saturating_add)
+    }
+
+    pub(crate) fn verify_within_at(&self, step: usize) -> HumanDuration {
+        let further = step.checked_sub(1).and_then(|further| self.then.get(further));
+        further.and_then(|step| step.verify_within).unwrap_or(self.verify_within)
+    }
+
+    pub(crate) fn acts_during_deploy(&self) -> bool {
+        let for_changes = self.cause.0.iter().all(|kind| *kind == CauseKind::Change);
+        self.allow_during_deploy.unwrap_or(for_changes && !self.cause.0.is_empty())
+    }
 }
 
 fn verify_for() -> HumanDuration {
@@ -95,6 +156,14 @@ fn attempts() -> u32 {
 
 fn back_off() -> HumanDuration {
     HumanDuration::from_secs(30)
+}
+
+fn back_off_jitter() -> f64 {
+    0.1
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn back_off_max() -> HumanDuration {
@@ -136,6 +205,33 @@ pub struct Limits {
     pub direct_evidence_min: u32,
     /// An executor refuses to begin an order that is older.
     pub order_valid_for: HumanDuration,
+    /// 0–1: share of a service's instances that must be known to be well beside the one touched
+    /// (G-12).
+    pub healthy_share_min: f64,
+    /// 0–1: share of the targets on one host, of one service or of one database that may be touched
+    /// at the same time; one always may (G-12).
+    pub touched_share_max: f64,
+    /// A storm is at least so many targets in trouble (G-13) …
+    pub storm_targets_min: u32,
+    /// … and at least this share of all, 0–1 (G-13).
+    pub storm_share: f64,
+    /// A target that died counts for this long (G-13).
+    pub storm_window: HumanDuration,
+    /// In a storm, time between two orders (G-13).
+    pub storm_pace: HumanDuration,
+    /// A storm holds on for this long after it was last seen (G-13).
+    pub storm_cooldown: HumanDuration,
+    /// 0–1: share of the error budget below which only what is gone is started without a person
+    /// (G-14).
+    pub budget_left_min: f64,
+    /// A deploy is over when nothing was seen of it for this long and all instances are of one
+    /// version (G-16).
+    pub deploy_settle: HumanDuration,
+    /// The services that are hurt must have been heard within this (G-17).
+    pub telemetry_fresh_within: HumanDuration,
+    /// A look of the agent at the target must have come within this (G-17). One that says nothing
+    /// new is told once a minute.
+    pub look_fresh_within: HumanDuration,
 }
 
 impl Default for Limits {
@@ -146,6 +242,17 @@ impl Default for Limits {
             cause_confidence_min: 0.8,
             direct_evidence_min: 1,
             order_valid_for: HumanDuration::from_secs(30),
+            healthy_share_min: 0.5,
+            touched_share_max: 0.34,
+            storm_targets_min: 5,
+            storm_share: 0.5,
+            storm_window: HumanDuration::from_secs(5 * 60),
+            storm_pace: HumanDuration::from_secs(30),
+            storm_cooldown: HumanDuration::from_secs(5 * 60),
+            budget_left_min: 0.1,
+            deploy_settle: HumanDuration::from_secs(60),
+            telemetry_fresh_within: HumanDuration::from_secs(2 * 60),
+            look_fresh_within: HumanDuration::from_secs(90),
         }
     }
 }

@@ -5,7 +5,7 @@ use model::human::HumanDuration;
 use model::incident::Impact;
 use model::plan::OutcomeResult;
 use model::symptom::{Health, ObjectiveState};
-use model::tick::{ProcessIdentity, ProcessReport, ProcessState};
+use model::tick::{ProcessIdentity, ProcessReport, ProcessState, Tick};
 use model::{
     Action, ActionKind, Cause, CauseKind, Entity, Evidence, EvidenceKind, Incident, IncidentId,
     IncidentState, Outcome, Scope, Severity, Symptom, SymptomKind, Timestamp,
@@ -30,7 +30,9 @@ pub(crate) fn target(name: &str) -> Target {
         name: name.into(),
         entity: service(name),
         actions: vec![ActionKind::Restart, ActionKind::RunCommand { command: "flush".into() }],
+        undos: Vec::new(),
         action_timeout: HumanDuration::from_secs(20),
+        stateful: false,
     }
 }
 
@@ -48,6 +50,11 @@ pub(crate) fn policy(name: &str) -> Policy {
         back_off: HumanDuration::from_secs(30),
         back_off_max: HumanDuration::from_secs(600),
         approval_timeout: HumanDuration::from_secs(300),
+        healthy_share_min: None,
+        allow_stateful: false,
+        allow_during_deploy: None,
+        back_off_jitter: 0.0,
+        then: Vec::new(),
     }
 }
 
@@ -155,6 +162,7 @@ pub(crate) fn objective(health: Health, requests_1m: f64) -> ObjectiveState {
         good_ratio_1m,
         requests_1m,
         burn: [None; 4],
+        budget_left: None,
         last_bad: None,
     }
 }
@@ -176,4 +184,9 @@ pub(crate) fn seen(report: ProcessReport, now: Timestamp) -> ProcessReport {
 
 pub(crate) fn outcome(action: &Action, result: OutcomeResult, now: Timestamp) -> Outcome {
     Outcome { action: action.id.clone(), at: now, result, detail: "as told".into() }
+}
+
+/// A second in which storefront was heard.
+pub(crate) fn tick(now: Timestamp) -> Tick {
+    Tick { now, heard: vec![(service("storefront"), now)], ..Tick::default() }
 }

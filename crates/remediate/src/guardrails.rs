@@ -8,27 +8,35 @@
 //! is how G-1 holds by construction.
 
 mod approval;
+mod around;
 mod attempts;
 mod back_off;
+mod blast_radius;
+mod budget;
 mod cap;
 mod confidence;
 mod decision;
+mod deploy;
 mod freeze;
 mod harm;
 mod identity;
 mod scope;
 mod serial;
+mod stateful;
+mod storm;
+mod telemetry;
 
 use model::plan::Expectation;
 use model::tick::ProcessIdentity;
 use model::tick::ProcessReport;
-use model::{Cause, Incident, Plan, PlanId, Timestamp, Verdict};
+use model::{ActionKind, Cause, Incident, Plan, PlanId, Timestamp, Verdict};
 use serde::Serialize;
 
 use crate::config::{Limits, Policy};
 use crate::record::Approval;
 use crate::target::Target;
 
+pub use around::{Around, Copies, Fate, Hearing, Storm};
 pub(crate) use confidence::is_proven;
 pub(crate) use identity::expectation;
 
@@ -45,6 +53,12 @@ pub const ALL: &[Guardrail] = &[
     scope::GUARDRAIL,
     identity::GUARDRAIL,
     harm::GUARDRAIL,
+    blast_radius::GUARDRAIL,
+    storm::GUARDRAIL,
+    budget::GUARDRAIL,
+    stateful::GUARDRAIL,
+    deploy::GUARDRAIL,
+    telemetry::GUARDRAIL,
 ];
 
 /// One rule.
@@ -104,6 +118,7 @@ pub struct Context<'a> {
     /// Why nothing may be done at all, if so.
     pub stopped: Option<String>,
     pub approval: &'a Approval,
+    pub around: Around,
 }
 
 impl<'a> Context<'a> {
@@ -116,6 +131,17 @@ impl<'a> Context<'a> {
 /// The cause that the plan is for, at whatever rank.
 pub(crate) fn cause_of<'a>(plan: &Plan, incident: &'a Incident) -> Option<&'a Cause> {
     incident.causes.iter().find(|cause| cause.kind == plan.cause && cause.entity == plan.entity)
+}
+
+/// Would an order only start what is gone?
+fn is_gone(context: &Context<'_>) -> bool {
+    context.plan.kind == ActionKind::Restart
+        && matches!(expectation(context), Ok(Expectation::Gone(_)))
+}
+
+/// Does the verdict's reason name who stopped healing, and no moving figure?
+pub(crate) fn says_who(verdict: &Verdict) -> bool {
+    verdict.guardrail == freeze::GUARDRAIL.spec.id
 }
 
 /// The verdicts of all guardrails at one moment.
@@ -132,8 +158,21 @@ pub(crate) struct Passed {
 
 /// Asks every guardrail.
 pub(crate) fn decide(context: &Context<'_>) -> Decision {
+    decide_by(ALL, context)
+}
+
+/// Rules that also bind the undo of an action: what was allowed to be done may be taken back, but
+/// not while somebody else is at work, or healing is stopped.
+const OF_UNDO: &[Guardrail] = &[serial::GUARDRAIL, freeze::GUARDRAIL, deploy::GUARDRAIL];
+
+/// Asks about taking back what the plan did last.
+pub(crate) fn decide_undo(context: &Context<'_>, expect: Expectation) -> Decision {
+    Decision { expectation: Some(expect), ..decide_by(OF_UNDO, context) }
+}
+
+fn decide_by(guardrails: &[Guardrail], context: &Context<'_>) -> Decision {
     Decision {
-        verdicts: ALL.iter().map(|guardrail| guardrail.check(context)).collect(),
+        verdicts: guardrails.iter().map(|guardrail| guardrail.check(context)).collect(),
         expectation: expectation(context).ok(),
     }
 }
@@ -160,6 +199,13 @@ impl Decision {
         self.verdicts.iter().any(|verdict| verdict.guardrail == back_off && !verdict.passed)
     }
 
+    /// Would the word of a person be enough?
+    pub(crate) fn lacks_only_a_person(&self) -> bool {
+        let mut denials = self.verdicts.iter().filter(|verdict| !verdict.passed).peekable();
+        let by_person = budget::GUARDRAIL.spec.id;
+        denials.peek().is_some() && denials.all(|verdict| verdict.guardrail == by_person)
+    }
+
     pub(crate) fn passed(&self) -> Option<Passed> {
         let all = self.verdicts.iter().all(|verdict| verdict.passed);
         let expectation = self.expectation.clone().filter(|_| all)?;
@@ -175,3 +221,6 @@ impl Passed {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod properties;

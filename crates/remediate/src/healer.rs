@@ -6,8 +6,9 @@
 //! that the oldest plan comes first under a cap.
 //!
 //! `plans` makes and withdraws, `orders` decides and orders, `outcomes` takes the executor's word,
-//! `verify` judges recovery, `credit` whose work it was, `people` is approval, freeze and calls for
-//! a person.
+//! `verify` judges recovery, `undo` takes back what did not help, `credit` says whose work it was,
+//! `around` what is known around a target, `people` is approval, freeze and calls for a person,
+//! `pauses` what is left alone for a while.
 
 mod plans;
 
@@ -21,14 +22,22 @@ mod credit;
 
 mod people;
 
+mod around;
+
+mod pauses;
+
+mod undo;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Action, Incident, IncidentId, IncidentState, Plan, PlanId, PlanState, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::pause::Pause;
 use crate::proposals::{Proposals, StepInput};
-use crate::record::{Freeze, NOTES_PER_PLAN_MAX, Record, TargetMemory};
+use crate::record::{Freeze, NOTES_PER_PLAN_MAX, Record, StormSeen, TargetMemory};
+use crate::surroundings::Surroundings;
 use crate::target::Target;
 
 use people::Call;
@@ -50,7 +59,10 @@ pub struct Healer {
     /// Times of the orders of the last hour.
     ordered: Vec<Timestamp>,
     frozen: Option<Freeze>,
+    pauses: Vec<Pause>,
     hold: Option<String>,
+    surroundings: Surroundings,
+    storm: Option<StormSeen>,
     /// What each incident's people were already called for, since it was opened last.
     calls: BTreeMap<IncidentId, BTreeSet<Call>>,
     /// Incidents that were resolved when last seen.
@@ -71,7 +83,10 @@ impl Healer {
             memory: BTreeMap::new(),
             ordered: Vec::new(),
             frozen: None,
+            pauses: Vec::new(),
             hold: None,
+            surroundings: Surroundings::default(),
+            storm: None,
             calls: BTreeMap::new(),
             resolved: BTreeSet::new(),
         };
@@ -112,9 +127,11 @@ impl Healer {
         let now = input.now;
         let incidents: BTreeMap<IncidentId, &Incident> =
             input.incidents.iter().map(|incident| (incident.id, *incident)).collect();
+        self.end_pauses(now, &mut out);
         self.see(input, &incidents, &mut out);
         self.expire_orders(now, &mut out);
         self.verify(input, &incidents, &mut out);
+        self.undo_all(now, &incidents, &mut out);
         self.follow_causes(&incidents, &mut out);
         self.withdraw(now, &incidents, &mut out);
         self.make_plans(now, &incidents, &mut out);
@@ -137,8 +154,7 @@ impl Healer {
 
     /// Orders whose outcome is not known.
     pub fn in_flight(&self) -> Vec<&Action> {
-        let running = |record: &&Record| record.plan.state == PlanState::Running;
-        self.records.values().filter(running).filter_map(Record::last_action).collect()
+        self.records.values().filter_map(in_flight).collect()
     }
 
     /// Who froze healing, if anybody did.
@@ -171,6 +187,8 @@ impl Healer {
         for incident in incidents.values() {
             self.see_state(incident);
         }
+        self.look_around(input, incidents);
+        out.remarks.extend(self.see_storm(input.now));
         for record in self.records.values_mut().filter(|record| !record.is_final()) {
             record.see(incidents.get(&record.plan.incident).copied());
             let memory = self.memory.get(&record.plan.target);
@@ -232,6 +250,18 @@ impl Healer {
     }
 }
 
+/// The plan's order whose outcome is not known.
+fn in_flight(record: &Record) -> Option<&Action> {
+    match record.plan.state {
+        PlanState::Running => record.last_action(),
+        PlanState::Undoing => {
+            let undo = record.last_undo().filter(|undo| undo.outcome.is_none());
+            undo.map(|undo| &undo.action)
+        }
+        _ => None,
+    }
+}
+
 /// Does it still bear on what is done?
 fn is_needed(record: &Record, incidents: &BTreeMap<IncidentId, &Incident>) -> bool {
     let is_present = incidents.contains_key(&record.plan.incident) && !record.past;
@@ -257,6 +287,7 @@ fn state_text(state: PlanState, reason: &str) -> String {
         PlanState::AwaitingApproval => format!("awaits approval: {reason}"),
         PlanState::Running => format!("ordered ({reason})"),
         PlanState::Verifying => format!("is being verified: {reason}"),
+        PlanState::Undoing => format!("is taken back: {reason}"),
         PlanState::BackingOff => format!("backs off: {reason}"),
         PlanState::DryRun => reason.to_owned(),
         PlanState::Verified => format!("verified: {reason}"),

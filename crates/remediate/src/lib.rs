@@ -24,7 +24,11 @@ mod matching;
 
 pub mod guardrails;
 
+mod pause;
+
 mod record;
+
+mod surroundings;
 
 mod recovery;
 
@@ -35,8 +39,9 @@ mod healer;
 #[cfg(test)]
 mod fixtures;
 
-pub use config::{Causes, Config, Limits, Policy, Remedy};
+pub use config::{Causes, Config, Limits, Policy, Remedy, Step};
 pub use healer::Healer;
+pub use pause::{PAUSES_MAX, Pause, PauseError, Paused};
 pub use proposals::{HealError, Proposals, StepInput};
 pub use record::Freeze;
 pub use target::Target;

@@ -1,7 +1,7 @@
 //! What the healer is fed with and what it answers.
 
 use model::symptom::ObjectiveState;
-use model::tick::ProcessReport;
+use model::tick::{ProcessReport, Tick};
 use model::{Action, Incident, IncidentId, PlanId, PlanState, Timestamp};
 
 /// One step's facts.
@@ -14,6 +14,8 @@ pub struct StepInput<'a> {
     pub objectives: &'a [ObjectiveState],
     /// What agents saw since the last step.
     pub processes: &'a [ProcessReport],
+    /// What arrived since the last step.
+    pub tick: Option<&'a Tick>,
     /// Why nothing may be done just now (catching up, clock jump, stale telemetry), if so.
     pub hold: Option<String>,
 }

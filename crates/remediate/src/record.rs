@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use model::plan::Attempt;
+use model::plan::{Attempt, Undo};
 use model::tick::{ProcessIdentity, ProcessReport};
 use model::{Action, Incident, IncidentState, Plan, PlanState, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,21 @@ pub(crate) struct Record {
     /// Attempts made in earlier openings; they no longer count.
     pub spent: u32,
     pub notes: u32,
+    /// Where the plan stands on its policy's ladder, and how many attempts were made before it
+    /// came there.
+    pub step: usize,
+    pub made_before_step: usize,
+    pub undoing: Option<Undoing>,
+}
+
+/// An attempt that did not help is being taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Undoing {
+    pub since: Timestamp,
+    /// Why the attempt did not help.
+    pub why: String,
+    /// Executors have until then to tell the end of it, once it is ordered.
+    pub due: Option<Timestamp>,
 }
 
 /// What is known of the recovery of the plan's incident.
@@ -78,10 +93,22 @@ pub(crate) struct Recovery {
     pub gone: bool,
 }
 
+/// A storm (G-13) as it was seen last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StormSeen {
+    pub last: Timestamp,
+    pub troubled: usize,
+    pub all: usize,
+}
+
 /// What is remembered of a target across plans and incidents.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TargetMemory {
     pub report: Option<ProcessReport>,
+    /// When the latest look came, by the server's clock.
+    pub looked: Option<Timestamp>,
+    /// When a process of it was last seen to be gone, unasked.
+    pub died: Option<Timestamp>,
     /// The process that runs, and since when it is known.
     pub running: Option<(ProcessIdentity, Timestamp)>,
     /// Actions since the last quiet time.
@@ -100,7 +127,8 @@ impl Record {
 
     /// Its action is under way or not yet proven.
     pub fn is_busy(&self) -> bool {
-        matches!(self.plan.state, PlanState::Running | PlanState::Verifying)
+        use PlanState::{Running, Undoing, Verifying};
+        matches!(self.plan.state, Running | Verifying | Undoing)
     }
 
     pub fn is_final(&self) -> bool {
@@ -109,6 +137,17 @@ impl Record {
 
     pub fn last_action(&self) -> Option<&Action> {
         self.plan.attempts.last().map(|attempt| &attempt.action)
+    }
+
+    /// Attempts at the present step of the ladder.
+    pub fn attempts_at_step(&self) -> u32 {
+        let made = self.plan.attempts.len().saturating_sub(self.made_before_step);
+        u32::try_from(made).unwrap_or(u32::MAX)
+    }
+
+    /// The undo that was ordered last.
+    pub fn last_undo(&self) -> Option<&Undo> {
+        self.plan.attempts.last().and_then(|attempt| attempt.undo.as_ref())
     }
 
     pub fn last_attempt_mut(&mut self) -> Option<&mut Attempt> {
@@ -124,6 +163,7 @@ impl Record {
     /// The incident was resolved and is open again.
     pub fn open_again(&mut self) {
         self.past = self.is_final();
+        self.made_before_step = self.plan.attempts.len();
         self.spent = u32::try_from(self.plan.attempts.len()).unwrap_or(u32::MAX);
     }
 
@@ -158,6 +198,10 @@ impl Record {
 impl TargetMemory {
     pub fn see(&mut self, report: &ProcessReport, now: Timestamp) {
         use model::tick::ProcessState::{Gone, NeverSeen, Running};
+        self.looked = Some(now);
+        if matches!(report.state, Gone { stop_requested: false, .. }) && self.running.is_some() {
+            self.died = Some(now);
+        }
         match &report.state {
             Running(process) => {
                 let known = self.running.as_ref().is_some_and(|(known, _)| known == process);
@@ -183,11 +227,22 @@ impl TargetMemory {
     pub fn wait(&mut self, policy: &Policy, now: Timestamp) {
         let doublings = 2_u32.saturating_pow(self.level.saturating_sub(1));
         let delay = policy.back_off.0.saturating_mul(doublings).min(policy.back_off_max.0);
-        let not_before = now + delay;
+        let not_before = now + delay + jitter(policy, self.level, delay);
         let quiet_at = now + quiet_time(policy);
         self.not_before = self.not_before.max(Some(not_before));
         self.quiet_at = self.quiet_at.max(Some(quiet_at));
     }
+}
+
+/// A part of the wait that differs from target to target and from wait to wait, and is always the
+/// same for the same (FNV-1a).
+fn jitter(policy: &Policy, level: u32, delay: Duration) -> Duration {
+    let bytes = policy.target.bytes().chain(level.to_le_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let share = policy.back_off_jitter.clamp(0.0, 1.0) * f64::from((hash >> 40) as u32);
+    delay.mul_f64(share / f64::from(1_u32 << 24))
 }
 
 /// Twice the longest wait: a target that was well for that long starts anew.
@@ -219,6 +274,22 @@ mod tests {
         assert_eq!(secs(&memory, f::at(1_199)), 600);
         memory.ordered(&policy, f::at(1_199 + 1_200));
         assert_eq!(secs(&memory, f::at(1_199 + 1_200)), 30);
+    }
+
+    #[test]
+    fn waits_of_several_targets_differ_by_at_most_the_jitter_and_are_always_the_same() {
+        let of = |name: &str| {
+            let policy = Policy { back_off_jitter: 0.1, ..f::policy(name) };
+            let mut memory = TargetMemory::default();
+            memory.ordered(&policy, f::at(0));
+            memory.not_before.unwrap().since(f::at(0))
+        };
+        let names: Vec<String> = (0..50).map(|number| format!("target-{number}")).collect();
+        let waits: std::collections::BTreeSet<_> = names.iter().map(|name| of(name)).collect();
+        assert!(waits.len() > 45, "{} of 50 differ", waits.len());
+        let (least, most) = (Duration::from_secs(30), Duration::from_secs(33));
+        assert!(waits.iter().all(|wait| (least..=most).contains(wait)), "{waits:?}");
+        assert_eq!(of("orders"), of("orders"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::target::Target;
 /// More policies than anybody reads.
 const POLICIES_MAX: usize = 500;
 const ATTEMPTS_MAX: u32 = 20;
+const STEPS_MAX: usize = 5;
 const IN_FLIGHT_MAX: u32 = 100;
 const PER_HOUR_MAX: u32 = 1_000;
 /// Bounds all waiting, so that no plan lasts for ever.
@@ -62,8 +63,31 @@ impl Config {
             let message = format!("must lie between 1 and {PER_HOUR_MAX}; to stop, use mode off");
             found.push(invalid(&at("actions_per_hour"), message));
         }
-        if !(0.0..=1.0).contains(&limits.cause_confidence_min) {
-            found.push(invalid(&at("cause_confidence_min"), "must lie between 0 and 1"));
+        for (field, share) in [
+            ("cause_confidence_min", limits.cause_confidence_min),
+            ("healthy_share_min", limits.healthy_share_min),
+            ("touched_share_max", limits.touched_share_max),
+            ("storm_share", limits.storm_share),
+            ("budget_left_min", limits.budget_left_min),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                found.push(invalid(&at(field), "must lie between 0 and 1"));
+            }
+        }
+        if limits.storm_targets_min == 0 {
+            found.push(invalid(&at("storm_targets_min"), "must be at least 1"));
+        }
+        for (field, value) in [
+            ("storm_window", limits.storm_window.0),
+            ("storm_pace", limits.storm_pace.0),
+            ("storm_cooldown", limits.storm_cooldown.0),
+            ("deploy_settle", limits.deploy_settle.0),
+            ("telemetry_fresh_within", limits.telemetry_fresh_within.0),
+            ("look_fresh_within", limits.look_fresh_within.0),
+        ] {
+            if value < Duration::from_secs(1) || value > WAIT_MAX {
+                found.push(invalid(&at(field), "must lie between 1s and 1d"));
+            }
         }
         if !(ORDER_VALID_MIN..=ORDER_VALID_MAX).contains(&limits.order_valid_for.0) {
             found.push(invalid(&at("order_valid_for"), "must lie between 1s and 10m"));
@@ -111,9 +135,18 @@ fn check_target(path: &str, policy: &Policy, targets: &[Target], found: &mut Vec
         found.push(invalid(&format!("{path}.target"), message));
         return;
     };
-    if !target.actions.contains(&policy.action.kind()) {
+    let further = policy.then.iter().enumerate();
+    let further = further.map(|(at, step)| (format!("{path}.then[{at}].action"), &step.action));
+    for (path, action) in std::iter::once((format!("{path}.action"), &policy.action)).chain(further)
+    {
+        check_action(&path, action, target, found);
+    }
+}
+
+fn check_action(path: &str, action: &Remedy, target: &Target, found: &mut Vec<Invalid>) {
+    if !target.actions.contains(&action.kind()) {
         let allowed: Vec<String> = target.actions.iter().map(ActionKind::to_string).collect();
-        let wanted = match &policy.action {
+        let wanted = match action {
             Remedy::Restart => "`restart`".to_owned(),
             Remedy::RunCommand(command) => format!("the command `{command}`"),
         };
@@ -122,7 +155,7 @@ fn check_target(path: &str, policy: &Policy, targets: &[Target], found: &mut Vec
             target.name,
             if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") }
         );
-        found.push(invalid(&format!("{path}.action"), message));
+        found.push(invalid(path, message));
     }
 }
 
@@ -131,6 +164,7 @@ fn check_times(path: &str, policy: &Policy, found: &mut Vec<Invalid>) {
         let message = format!("must lie between 1 and {ATTEMPTS_MAX}");
         found.push(invalid(&format!("{path}.attempts"), message));
     }
+    check_steps(path, policy, found);
     let second = Duration::from_secs(1);
     for (field, value) in [
         ("verify_for", policy.verify_for.0),
@@ -143,10 +177,39 @@ fn check_times(path: &str, policy: &Policy, found: &mut Vec<Invalid>) {
             found.push(invalid(&format!("{path}.{field}"), "must lie between 1s and 1d"));
         }
     }
+    if policy.healthy_share_min.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+        found.push(invalid(&format!("{path}.healthy_share_min"), "must lie between 0 and 1"));
+    }
     if policy.back_off > policy.back_off_max {
         let message =
             format!("{} is longer than back_off_max {}", policy.back_off, policy.back_off_max);
         found.push(invalid(&format!("{path}.back_off"), message));
+    }
+}
+
+fn check_steps(path: &str, policy: &Policy, found: &mut Vec<Invalid>) {
+    if policy.then.len() > STEPS_MAX {
+        let message = format!("{} steps, at most {STEPS_MAX}", policy.then.len());
+        found.push(invalid(&format!("{path}.then"), message));
+    }
+    let in_all = policy.attempts_in_all();
+    if !policy.then.is_empty() && in_all > ATTEMPTS_MAX {
+        let message = format!("{in_all} attempts at all steps together, at most {ATTEMPTS_MAX}");
+        found.push(invalid(&format!("{path}.then"), message));
+    }
+    for (at, step) in policy.then.iter().enumerate() {
+        if step.attempts == 0 {
+            let path = format!("{path}.then[{at}].attempts");
+            found.push(invalid(&path, format!("must lie between 1 and {ATTEMPTS_MAX}")));
+        }
+        let within = step.verify_within.map(|within| within.0);
+        if within.is_some_and(|within| within < Duration::from_secs(1) || within > WAIT_MAX) {
+            let path = format!("{path}.then[{at}].verify_within");
+            found.push(invalid(&path, "must lie between 1s and 1d"));
+        }
+    }
+    if !(0.0..=1.0).contains(&policy.back_off_jitter) {
+        found.push(invalid(&format!("{path}.back_off_jitter"), "must lie between 0 and 1"));
     }
 }
 
@@ -161,7 +224,9 @@ mod tests {
             name: "orders".into(),
             entity: Entity::service(&Scope::default(), "orders"),
             actions: vec![ActionKind::Restart],
+            undos: Vec::new(),
             action_timeout: HumanDuration::from_secs(30),
+            stateful: false,
         }]
     }
 

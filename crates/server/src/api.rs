@@ -21,6 +21,8 @@ mod metrics;
 
 mod parameters;
 
+mod pauses;
+
 mod plans;
 
 mod series;
@@ -122,6 +124,7 @@ pub fn router(shared: App) -> Router {
         .route("/api/v1/incidents/{id}/events", get(incidents::events))
         .route("/api/v1/plans", get(plans::list))
         .route("/api/v1/plans/{id}", get(plans::one))
+        .route("/api/v1/pauses", get(pauses::list))
         .route("/api/v1/events", get(incidents::all_events))
         .route("/api/v1/traces", get(traces::list))
         .route("/api/v1/traces/{id}", get(traces::one))
@@ -147,9 +150,11 @@ pub fn router(shared: App) -> Router {
         .route("/api/v1/plans/{id}/approve", post(plans::approve))
         .route("/api/v1/plans/{id}/deny", post(plans::deny))
         .route("/api/v1/freeze", post(plans::freeze))
+        .route("/api/v1/pauses", post(pauses::pause))
         .layer(from_fn_with_state((shared.clone(), Role::Approve), auth::require));
     let administering = Router::new()
         .route("/api/v1/thaw", post(plans::thaw))
+        .route("/api/v1/pauses/{name}/resume", post(pauses::resume))
         .route("/api/v1/objectives/{name}/relearn", post(status::relearn))
         .route("/api/v1/changes", post(status::change))
         .route("/api/v1/drills", post(drills::start))

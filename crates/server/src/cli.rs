@@ -3,6 +3,8 @@
 //! Every command prints for people by default and JSON with `--json`; errors go to stderr, say what
 //! was wrong and what to do, and end with status 1 (2: wrong use).
 
+mod audit;
+
 mod client;
 
 mod configuration;
@@ -16,6 +18,8 @@ mod incidents;
 mod logs;
 
 mod narrate;
+
+mod pauses;
 
 mod plans;
 
@@ -73,6 +77,14 @@ enum Command {
     Plan(plans::Plan),
     /// Stop all healing at once
     Freeze(plans::Freeze),
+    /// Keep healing off a target, a service or everything for a while
+    Pause(pauses::Begin),
+    /// List pauses in force
+    Pauses(ServerArgs),
+    /// End a pause
+    Resume(pauses::End),
+    /// List what was decided and why: verdicts, refusals, orders, outcomes, commands
+    Audit(audit::Audit),
     /// Allow healing again
     Thaw(ServerArgs),
     /// Learn a latency limit anew
@@ -153,6 +165,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Close(one) => one.close(),
         Command::Plan(plan) => plan.run(),
         Command::Freeze(freeze) => freeze.run(),
+        Command::Pause(pause) => pause.run(),
+        Command::Pauses(server) => pauses::list(server),
+        Command::Resume(resume) => resume.run(),
+        Command::Audit(audit) => audit.run(),
         Command::Thaw(server) => plans::thaw(server),
         Command::Relearn(relearn) => relearn.run(),
         Command::Traces(traces) => traces.run(),

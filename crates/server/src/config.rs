@@ -231,7 +231,9 @@ fn remedy_target(target: &agent::Target) -> remediate::Target {
         name: target.name.clone(),
         entity: target.entity(),
         actions,
+        undos: Vec::new(),
         action_timeout: HumanDuration(longest),
+        stateful: target.stateful,
     }
 }
 

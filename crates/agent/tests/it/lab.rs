@@ -159,6 +159,7 @@ impl Lab {
             commands: BTreeMap::new(),
             faults: BTreeMap::new(),
             disks: Vec::new(),
+            stateful: false,
         };
         Lab { dir, target, agent: None, others: Vec::new(), host: Host::this().unwrap() }
     }

@@ -57,6 +57,7 @@ impl World {
             good_ratio_1m: Some(1.0),
             requests_1m: 100.0,
             burn: [None; 4],
+            budget_left: None,
             last_bad: None,
         }];
         let incidents: Vec<&Incident> = self.incidents.iter().collect();
@@ -152,7 +153,7 @@ impl World {
             created: at,
             updated: at,
             verdicts: Vec::new(),
-            attempts: vec![Attempt { action, ordered: at, outcome: Some(outcome) }],
+            attempts: vec![Attempt { action, ordered: at, outcome: Some(outcome), undo: None }],
             reason: String::new(),
         });
     }

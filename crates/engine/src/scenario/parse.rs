@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use model::ChangeKind;
 use model::human::HumanDuration;
+use remediate::Paused;
 use serde::Deserialize;
 
 /// Bounds that keep a scenario small enough to read, and to run in a moment.
@@ -21,6 +22,8 @@ pub struct Scenario {
     pub edges: Vec<(String, String, bool)>,
     pub instances: Vec<(String, Vec<String>)>,
     pub targets: Vec<String>,
+    /// Targets that keep data.
+    pub stateful: BTreeSet<String>,
     pub steps: Vec<(Duration, Step)>,
     pub run_for: Duration,
     pub expectations: Vec<Expectation>,
@@ -74,6 +77,10 @@ pub enum Step {
     /// Its telemetry is lost; it serves as before.
     Mute(String),
     Unmute(String),
+    /// The agent looks at its targets, or it does not.
+    Agent {
+        looks: bool,
+    },
     /// Calls to it are refused.
     Refuse(String),
     Accept(String),
@@ -92,6 +99,12 @@ pub enum Step {
     Away(Duration),
     Freeze,
     Thaw,
+    Pause {
+        name: String,
+        what: Paused,
+        length: Duration,
+    },
+    Resume(String),
     Approve(u64),
     Deny(u64),
     Close(u64),
@@ -148,6 +161,7 @@ struct Parser {
     edges: Vec<(String, String, bool)>,
     instances: Vec<(String, Vec<String>)>,
     targets: Vec<String>,
+    stateful: BTreeSet<String>,
     /// With the line of each.
     steps: Vec<(usize, Duration, Step)>,
     run_for: Option<Duration>,
@@ -186,6 +200,11 @@ impl Parser {
             }
             ["target", name] => {
                 self.targets.push((*name).to_owned());
+                Ok(())
+            }
+            ["target", name, "stateful"] => {
+                self.targets.push((*name).to_owned());
+                self.stateful.insert((*name).to_owned());
                 Ok(())
             }
             ["traffic", rest @ ..] => {
@@ -292,6 +311,7 @@ impl Parser {
             edges: self.edges,
             instances: self.instances,
             targets: self.targets,
+            stateful: self.stateful,
             steps,
             run_for,
             expectations: self.expectations,
@@ -332,6 +352,8 @@ fn step(words: &[&str]) -> Result<Step, String> {
         ["unhang", who] => Step::Unhang(name(who)),
         ["mute", who] => Step::Mute(name(who)),
         ["unmute", who] => Step::Unmute(name(who)),
+        ["agent", "blind"] => Step::Agent { looks: false },
+        ["agent", "looks"] => Step::Agent { looks: true },
         ["refuse", who] => Step::Refuse(name(who)),
         ["accept", who] => Step::Accept(name(who)),
         ["deploy", who, version] => Step::Deploy { service: name(who), version: name(version) },
@@ -348,6 +370,17 @@ fn step(words: &[&str]) -> Result<Step, String> {
         ["away", length] => Step::Away(duration(length)?),
         ["freeze"] => Step::Freeze,
         ["thaw"] => Step::Thaw,
+        ["pause", which, what @ .., length] => Step::Pause {
+            name: name(which),
+            what: match what {
+                ["all"] => Paused::All,
+                ["target", target] => Paused::Target(name(target)),
+                ["service", service] => Paused::Service(name(service)),
+                _ => return Err("write pause as `NAME target orders 10m`".to_owned()),
+            },
+            length: duration(length)?,
+        },
+        ["resume", which] => Step::Resume(name(which)),
         ["approve", plan] => Step::Approve(plan_number(plan)?),
         ["deny", plan] => Step::Deny(plan_number(plan)?),
         ["close", incident] => Step::Close(plan_number(incident)?),
@@ -448,9 +481,12 @@ impl<'a> Names<'a> {
                 false => Err(format!("there is no probe `{name}` in the configuration")),
             },
             Step::Executor(_)
+            | Step::Agent { .. }
             | Step::Away(_)
             | Step::Freeze
             | Step::Thaw
+            | Step::Pause { .. }
+            | Step::Resume(_)
             | Step::Approve(_)
             | Step::Deny(_)
             | Step::Close(_) => Ok(()),

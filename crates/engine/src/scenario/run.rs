@@ -104,6 +104,7 @@ struct Runner<'a> {
     now: Timestamp,
     away_until: Timestamp,
     executor: Executor,
+    agent_looks: bool,
     /// Orders with the time at which the executor is done with them.
     orders: Vec<(Timestamp, Action)>,
     probes: BTreeMap<String, bool>,
@@ -124,7 +125,9 @@ impl<'a> Runner<'a> {
             let (entity, _) = world.target(name)?;
             let actions = vec![ActionKind::Restart];
             let action_timeout = HumanDuration::from_secs(30);
-            Some(remediate::Target { name: name.clone(), entity, actions, action_timeout })
+            let (name, stateful) = (name.clone(), scenario.stateful.contains(name));
+            let undos = Vec::new();
+            Some(remediate::Target { name, entity, actions, undos, action_timeout, stateful })
         });
         let settings = scenario.config.clone();
         let config = Config {
@@ -142,6 +145,7 @@ impl<'a> Runner<'a> {
             now: START,
             away_until: Timestamp::ZERO,
             executor: Executor::Obeys,
+            agent_looks: true,
             orders: Vec::new(),
             probes: BTreeMap::new(),
             happened: Vec::new(),
@@ -158,6 +162,13 @@ impl<'a> Runner<'a> {
         let command = match step {
             Step::Freeze => Command::Freeze { reason: "scenario".to_owned() },
             Step::Thaw => Command::Thaw,
+            Step::Pause { name, what, length } => Command::Pause {
+                name: name.clone(),
+                what: what.clone(),
+                length: HumanDuration(*length),
+                reason: "scenario".to_owned(),
+            },
+            Step::Resume(name) => Command::Resume { name: name.clone() },
             Step::Approve(plan) => Command::Approve { plan: PlanId(*plan) },
             Step::Deny(plan) => Command::Deny { plan: PlanId(*plan) },
             Step::Close(incident) => Command::Close { incident: IncidentId(*incident) },
@@ -174,6 +185,10 @@ impl<'a> Runner<'a> {
             }
             Step::Executor(executor) => {
                 self.executor = *executor;
+                return;
+            }
+            Step::Agent { looks } => {
+                self.agent_looks = *looks;
                 return;
             }
             Step::Probe { name, ok } => {
@@ -200,7 +215,7 @@ impl<'a> Runner<'a> {
             self.core.apply(Entry::Telemetry { arrival: now, batch: Arc::new(batch) });
         }
         let reports = self.world.processes(&self.scenario.targets, now);
-        if !reports.is_empty() {
+        if !reports.is_empty() && self.agent_looks {
             self.core.apply(Entry::Processes(reports));
         }
         self.probe(now);
@@ -239,7 +254,7 @@ impl<'a> Runner<'a> {
                 Executor::Obeys | Executor::InVain => (OutcomeResult::Done, "started"),
             };
             if self.executor == Executor::Obeys {
-                self.world.start(&action.target, now);
+                self.world.restart(&action.target, now);
             }
             let detail = detail.to_owned();
             let outcome = Outcome { action: action.id, at: now, result, detail };

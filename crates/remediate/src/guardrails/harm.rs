@@ -1,9 +1,8 @@
 //! G-11: what runs is touched only while users are hurt.
 
 use model::IncidentState;
-use model::plan::Expectation;
 
-use super::{Context, Guardrail, Spec, expectation};
+use super::{Context, Guardrail, Spec, is_gone};
 use crate::recovery::recovering_since;
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
@@ -37,8 +36,4 @@ fn check(context: &Context<'_>) -> Result<String, String> {
         return Err("users' figures are well again".to_owned());
     }
     Ok("users are being hurt".to_owned())
-}
-
-fn is_gone(context: &Context<'_>) -> bool {
-    matches!(expectation(context), Ok(Expectation::Gone(_)))
 }

@@ -1,6 +1,7 @@
 //! Each guardrail alone, and how their verdicts come together.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use model::plan::{Attempt, OutcomeResult};
 use model::tick::ProcessState;
@@ -11,11 +12,11 @@ use super::*;
 use crate::fixtures as f;
 
 /// Owns what a context borrows; as it is, every guardrail passes.
-struct Facts {
-    now: Timestamp,
-    plan: Plan,
-    policy: Option<Policy>,
-    target: Option<Target>,
+pub(super) struct Facts {
+    pub now: Timestamp,
+    pub plan: Plan,
+    pub policy: Option<Policy>,
+    pub target: Option<Target>,
     incident: Option<Incident>,
     limits: Limits,
     report: Option<ProcessReport>,
@@ -26,11 +27,12 @@ struct Facts {
     ordered_1h: usize,
     not_before: Option<Timestamp>,
     stopped: Option<String>,
-    approval: Approval,
+    pub approval: Approval,
+    pub around: Around,
 }
 
 impl Facts {
-    fn passing() -> Facts {
+    pub fn passing() -> Facts {
         let plan = Plan {
             id: PlanId(3),
             incident: model::IncidentId(1),
@@ -62,10 +64,11 @@ impl Facts {
             not_before: None,
             stopped: None,
             approval: Approval::NotNeeded,
+            around: Around::default(),
         }
     }
 
-    fn context(&self) -> Context<'_> {
+    pub fn context(&self) -> Context<'_> {
         Context {
             now: self.now,
             plan: &self.plan,
@@ -82,7 +85,15 @@ impl Facts {
             not_before: self.not_before,
             stopped: self.stopped.clone(),
             approval: &self.approval,
+            around: self.around.clone(),
         }
+    }
+
+    /// The process runs and is silent.
+    pub fn silent(&mut self, pid: u32) {
+        self.incident().causes[0].kind = CauseKind::Silent;
+        self.plan.cause = CauseKind::Silent;
+        self.report = Some(f::running("orders", pid));
     }
 
     fn incident(&mut self) -> &mut Incident {
@@ -99,7 +110,7 @@ impl Facts {
             not_after: f::at(30),
         };
         let outcome = Some(f::outcome(&action, result, f::at(5)));
-        self.plan.attempts.push(Attempt { action, ordered: f::at(1), outcome });
+        self.plan.attempts.push(Attempt { action, ordered: f::at(1), outcome, undo: None });
         self.attempts_used = 1;
     }
 }
@@ -336,7 +347,7 @@ proptest! {
     /// Guardrail algebra: the decision passes exactly when every verdict does, every denial is
     /// told, and a further fault never turns a denial into a pass.
     #[test]
-    fn any_denial_denies_and_none_is_lost(faults in prop::collection::vec(0_usize..11, 0..5)) {
+    fn any_denial_denies_and_none_is_lost(faults in prop::collection::vec(0_usize..17, 0..5)) {
         let mut facts = Facts::passing();
         let mut denied = BTreeSet::new();
         for fault in faults {
@@ -362,7 +373,7 @@ proptest! {
     }
 }
 
-fn break_one(facts: &mut Facts, fault: usize) {
+pub(super) fn break_one(facts: &mut Facts, fault: usize) {
     match fault {
         0 => facts.target.as_mut().unwrap().actions.clear(),
         1 => facts.busy = Some(PlanId(1)),
@@ -380,6 +391,30 @@ fn break_one(facts: &mut Facts, fault: usize) {
             facts.attempts_used = facts.attempts_used.max(1);
             facts.report = Some(f::running("orders", 2));
         }
-        _ => f::resolve(facts.incident(), f::at(5)),
+        10 => f::resolve(facts.incident(), f::at(5)),
+        11 => {
+            runs(facts);
+            facts.around.copies = Copies { known: 3, well_beside: 1 };
+        }
+        12 => {
+            let (calm_for, last_order) = (Duration::ZERO, Some(Duration::ZERO));
+            facts.around.storm = Some(Storm { calm_for, troubled: 6, all: 6, last_order });
+        }
+        13 => {
+            runs(facts);
+            facts.around.budget = Some(("default of storefront".into(), -1.0));
+        }
+        14 => facts.target.as_mut().unwrap().stateful = true,
+        15 => facts.around.deploy = Some(f::at(5)),
+        _ => {
+            facts.now = f::at(500);
+            facts.not_before = facts.not_before.map(|_| f::at(1_000));
+            facts.around.looked = Some(f::at(5));
+        }
     }
+}
+
+/// What was gone runs, so that more can be said against touching it.
+fn runs(facts: &mut Facts) {
+    facts.report = Some(f::running("orders", 2));
 }

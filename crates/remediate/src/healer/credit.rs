@@ -34,7 +34,7 @@ pub(super) fn standing<'a>(record: &Record, report: Option<&'a ProcessReport>) -
     let Some(report) = report.filter(|report| is_newer(report, last_outcome(record))) else {
         return Standing::Unknown;
     };
-    let restarts = record.plan.kind == ActionKind::Restart;
+    let restarts = restarted(record);
     match &report.state {
         ProcessState::Running(process) if record.started.as_ref() == Some(process) => {
             Standing::Ours
@@ -61,7 +61,7 @@ pub(super) fn started<'a>(
     let outcome = last_outcome(record).filter(|outcome| outcome.result == OutcomeResult::Done)?;
     let in_time = is_newer(report, Some(outcome)) && report.at <= outcome.at + SEEN_WITHIN;
     let ProcessState::Running(process) = &report.state else { return None };
-    let is_old = record.plan.kind == ActionKind::Restart && expected(record) == Some(process);
+    let is_old = restarted(record) && expected(record) == Some(process);
     (in_time && !is_old && record.started.is_none()).then_some(process)
 }
 
@@ -79,6 +79,11 @@ pub(super) fn why_not_ours(record: &Record, report: Option<&ProcessReport>) -> O
         _ if !done => Some("users recovered; that this plan did it is not known".to_owned()),
         _ => None,
     }
+}
+
+/// Was the last action a restart? The plan may have climbed since.
+fn restarted(record: &Record) -> bool {
+    record.last_action().is_some_and(|action| action.kind == ActionKind::Restart)
 }
 
 fn last_outcome(record: &Record) -> Option<&Outcome> {

@@ -16,7 +16,7 @@ use crate::record::{Approval, Record};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 /// How much longer than allowed an outcome may be on its way.
-const OUTCOME_MARGIN: Duration = Duration::from_secs(10);
+pub(super) const OUTCOME_MARGIN: Duration = Duration::from_secs(10);
 
 impl Healer {
     /// Asks the guardrails about one plan, and orders, refreshes or keeps waiting.
@@ -40,7 +40,7 @@ impl Healer {
             self.enter(id, PlanState::Denied, &why, now, out);
             return self.call_about(id, Call::Denied(id), &format!("{what}: {why}"), out);
         }
-        if self.attempts_used(record) >= record.policy.attempts {
+        if self.attempts_used(record) >= record.policy.attempts_in_all() {
             return self.give_up(id, "all attempts are used up", now, out);
         }
         let decision = guardrails::decide(&self.context(record, incident, now));
@@ -97,8 +97,11 @@ impl Healer {
         now: Timestamp,
         out: &mut Proposals,
     ) {
-        let stopped = self.stopped().is_some();
-        let Some(record) = self.records.get(&id) else { return };
+        let stopped = self.records.get(&id).is_some_and(|record| self.stopped(record).is_some());
+        let Some(record) = self.records.get_mut(&id) else { return };
+        if record.approval == Approval::NotNeeded && decision.lacks_only_a_person() {
+            record.approval = Approval::Asked { until: now + record.policy.approval_timeout.0 };
+        }
         let denied_before = denied(record);
         let state_before = record.plan.state;
         let (state, reason) = match &record.approval {
@@ -142,22 +145,35 @@ impl Healer {
             expect,
             not_after: now + valid_for,
         };
-        let attempts = record.policy.attempts;
+        let attempts = record.policy.attempts_in_all();
         record.plan.verdicts = verdicts;
         record.outcome_due = Some(action.not_after + target.action_timeout.0 + OUTCOME_MARGIN);
         record.outcome_assumed = false;
         record.verifying_since = None;
         record.started = None;
-        record.plan.attempts.push(Attempt { action: action.clone(), ordered: now, outcome: None });
+        if matches!(record.approval, Approval::Asked { .. }) {
+            // What a person was asked for is no longer needed.
+            record.approval = Approval::NotNeeded;
+        }
+        record.plan.attempts.push(Attempt {
+            action: action.clone(),
+            ordered: now,
+            outcome: None,
+            undo: None,
+        });
         if let Some(memory) = self.memory.get_mut(&action.target) {
             memory.ordered(&record.policy, now);
         }
-        self.ordered.retain(|at| now.since(*at) < HOUR);
-        self.ordered.push(now);
+        self.count_order(now);
         let used = self.records.get(&id).map_or(0, |record| self.attempts_used(record));
         let reason = format!("attempt {used} of {attempts}");
         self.enter(id, PlanState::Running, &reason, now, out);
         out.orders.push(action);
+    }
+
+    pub(super) fn count_order(&mut self, now: Timestamp) {
+        self.ordered.retain(|at| now.since(*at) < HOUR);
+        self.ordered.push(now);
     }
 
     /// Tries on the plan's target since its incident was opened last, by any plan.
@@ -170,15 +186,21 @@ impl Healer {
         of_same.map(Record::attempts_used).fold(0, u32::saturating_add)
     }
 
-    /// Why nothing may be done at all, if so.
-    fn stopped(&self) -> Option<String> {
+    /// Why nothing may be done to the plan's target, if so.
+    fn stopped(&self, record: &Record) -> Option<String> {
         if let Some(freeze) = &self.frozen {
             return Some(format!("frozen by {}: {}", freeze.who, freeze.reason));
         }
-        self.hold.as_ref().map(|why| format!("held: {why}"))
+        if let Some(why) = &self.hold {
+            return Some(format!("held: {why}"));
+        }
+        self.paused(record).map(|pause| {
+            let (what, who, until) = (&pause.what, &pause.who, pause.until.clock());
+            format!("{what} is paused by {who} until {until} ({}): {}", pause.name, pause.reason)
+        })
     }
 
-    fn context<'a>(
+    pub(super) fn context<'a>(
         &'a self,
         record: &'a Record,
         incident: Option<&'a Incident>,
@@ -203,8 +225,9 @@ impl Healer {
             in_flight: self.in_flight().len(),
             ordered_1h: self.ordered.iter().filter(|at| now.since(**at) < HOUR).count(),
             not_before: memory.and_then(|memory| memory.not_before),
-            stopped: self.stopped(),
+            stopped: self.stopped(record),
             approval: &record.approval,
+            around: self.around(record, incident, now),
         }
     }
 }
@@ -221,12 +244,17 @@ fn approval_lapsed(record: &Record, now: Timestamp) -> Option<String> {
     }
 }
 
-/// Numbers of the guardrails that denied when the plan was last checked.
+/// The guardrails that denied when the plan was last checked. Figures in reasons move all the time;
+/// a word of people is told anew.
 fn denied(record: &Record) -> Vec<String> {
     denied_ids(&record.plan.verdicts)
 }
 
 fn denied_ids(verdicts: &[Verdict]) -> Vec<String> {
     let denials = verdicts.iter().filter(|verdict| !verdict.passed);
-    denials.map(|verdict| verdict.guardrail.clone()).collect()
+    let key = |verdict: &Verdict| match guardrails::says_who(verdict) {
+        true => format!("{} {}", verdict.guardrail, verdict.reason),
+        false => verdict.guardrail.clone(),
+    };
+    denials.map(key).collect()
 }

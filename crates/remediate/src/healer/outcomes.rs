@@ -15,6 +15,10 @@ impl Healer {
     /// What the executor says of an order.
     pub fn outcome(&mut self, now: Timestamp, outcome: &Outcome) -> Proposals {
         let mut out = Proposals::default();
+        if let Some(id) = self.find_undo(&outcome.action) {
+            self.undo_outcome(id, outcome, now, &mut out);
+            return out;
+        }
         let Some((id, number)) = self.find_attempt(&outcome.action) else {
             let text = format!("outcome of unknown action {} ignored", outcome.action);
             out.remarks.push(text);
@@ -22,7 +26,8 @@ impl Healer {
         };
         let Some(record) = self.records.get_mut(&id) else { return out };
         let is_last = number + 1 == record.plan.attempts.len();
-        let is_awaited = is_last && record.is_busy();
+        let is_awaited =
+            is_last && matches!(record.plan.state, PlanState::Running | PlanState::Verifying);
         let Some(attempt) = record.plan.attempts.get_mut(number) else { return out };
         let assumed = is_last && record.outcome_assumed;
         if attempt.outcome.is_some() && !assumed {
@@ -103,14 +108,32 @@ impl Healer {
         let Some(record) = self.records.get(&id) else { return };
         let used = self.attempts_used(record);
         let policy = record.policy.clone();
+        let allowed = policy.attempts_in_all();
         let memory = self.memory.entry(policy.target.clone()).or_default();
         memory.wait(&policy, now);
         let until = memory.not_before.unwrap_or(now).clock();
-        if used >= policy.attempts {
+        if used >= allowed || !self.climb(id, out) {
             return self.give_up(id, why, now, out);
         }
-        let reason = format!("attempt {used} of {}: {why}; not before {until}", policy.attempts);
+        let reason = format!("attempt {used} of {allowed}: {why}; not before {until}");
         self.enter(id, PlanState::BackingOff, &reason, now, out);
+    }
+
+    /// Takes the next step of the ladder once the attempts at this one are used up; false when
+    /// there is none.
+    fn climb(&mut self, id: PlanId, out: &mut Proposals) -> bool {
+        let Some(record) = self.records.get_mut(&id) else { return false };
+        if record.attempts_at_step() < record.policy.attempts_at(record.step) {
+            return true;
+        }
+        let Some(remedy) = record.policy.remedy(record.step + 1) else { return false };
+        let kind = remedy.kind();
+        note(record, &format!("did not help: next is {kind}"), out);
+        record.step += 1;
+        record.made_before_step = record.plan.attempts.len();
+        record.plan.kind = kind;
+        out.change(id);
+        true
     }
 
     pub(super) fn give_up(&mut self, id: PlanId, why: &str, now: Timestamp, out: &mut Proposals) {

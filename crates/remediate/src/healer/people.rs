@@ -30,6 +30,7 @@ pub(super) enum Call {
     Denied(PlanId),
     Unproven(PlanId),
     GaveUp(PlanId),
+    NotUndone(PlanId),
 }
 
 impl Healer {

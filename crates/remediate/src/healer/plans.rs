@@ -236,6 +236,9 @@ impl Healer {
             past: false,
             spent: 0,
             notes: 0,
+            step: 0,
+            made_before_step: 0,
+            undoing: None,
         };
         self.records.insert(id, record);
         out.change(id);

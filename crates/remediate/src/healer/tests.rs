@@ -42,11 +42,13 @@ impl World {
 
     pub fn step(&mut self) -> Proposals {
         self.now += 1;
+        let tick = f::tick(f::at(self.now));
         let input = StepInput {
             now: f::at(self.now),
             incidents: self.incidents.iter().collect(),
             objectives: &self.objectives,
             processes: &self.reports,
+            tick: Some(&tick),
             hold: self.hold.clone(),
         };
         let out = self.healer.step(&input);

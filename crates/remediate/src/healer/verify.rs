@@ -62,7 +62,7 @@ impl Healer {
     fn conclude(&mut self, id: PlanId, finding: Finding, now: Timestamp, out: &mut Proposals) {
         match finding {
             Finding::Recovered(why) => self.enter(id, PlanState::Verified, &why, now, out),
-            Finding::NotRecovered(why) => self.attempt_failed(id, &why, now, out),
+            Finding::NotRecovered(why) => self.not_recovered(id, &why, now, out),
             Finding::ByOthers(why) => {
                 if let Some(record) = self.records.get_mut(&id) {
                     record.by_others = true;
@@ -110,9 +110,10 @@ fn find(
         let pid = process.pid;
         return Finding::NotRecovered(format!("pid {pid}, which came up, is gone again"));
     }
-    let is_late = now >= begun + policy.verify_within.0;
+    let within = policy.verify_within_at(record.step);
+    let is_late = now >= begun + within.0;
     let Some(held_from) = held_from(record) else {
-        let why = format!("users did not recover within {}", policy.verify_within);
+        let why = format!("users did not recover within {within}");
         return if is_late { Finding::NotRecovered(why) } else { Finding::Wait };
     };
     let proof = match incident.map_or(Proof::Well, |incident| proof(incident, input.objectives)) {

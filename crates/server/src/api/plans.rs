@@ -40,7 +40,7 @@ pub(super) async fn deny(
     command(&app, &by, Command::Deny { plan: PlanId(id) }).await
 }
 
-const REASON_CHARS_MAX: usize = 500;
+pub(super) const REASON_CHARS_MAX: usize = 500;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

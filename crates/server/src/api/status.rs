@@ -25,6 +25,7 @@ pub(super) struct Status {
     open_incidents: usize,
     healing_mode: &'static str,
     frozen: Option<Frozen>,
+    pauses: Vec<remediate::Pause>,
     /// Paging and healing rest until then, after an outage of Immune itself.
     catching_up_until: Option<Timestamp>,
     agent_connected: bool,
@@ -49,14 +50,15 @@ struct Telemetry {
 }
 
 pub(super) async fn status(State(app): State<App>) -> Result<Json<Status>, Error> {
-    let (last_tick, open_incidents, frozen, catching_up_until, services) = app
+    let (last_tick, open_incidents, frozen, pauses, catching_up_until, services) = app
         .ask(|core| {
             let engine = &core.engine;
             let frozen = engine.healer.frozen();
             let frozen = frozen.map(|f| Frozen { by: f.who.clone(), reason: f.reason.clone() });
             let services = engine.diagnoser.services().count();
             let open = engine.open_incidents().count();
-            (engine.now(), open, frozen, engine.calm_until(), services)
+            let pauses = engine.healer.pauses().to_vec();
+            (engine.now(), open, frozen, pauses, engine.calm_until(), services)
         })
         .await?;
     let telemetry = app.counters.snapshot().into_iter().map(|counts| Telemetry {
@@ -75,6 +77,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<Status>, Error
         open_incidents,
         healing_mode: app.config.healing.mode.as_str(),
         frozen,
+        pauses,
         catching_up_until,
         agent_connected: app.hands.connected(),
         services,

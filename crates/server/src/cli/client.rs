@@ -116,13 +116,20 @@ fn with_parameters(path: &str, parameters: &[(&'static str, String)]) -> String 
         text.push(before);
         text.push_str(name);
         text.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                    text.push(char::from(byte));
-                }
-                _ => text.push_str(&format!("%{byte:02X}")),
+        text.push_str(&escaped(value));
+    }
+    text
+}
+
+/// Text as one part of a path, or as a parameter.
+pub(super) fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                text.push(char::from(byte));
             }
+            _ => text.push_str(&format!("%{byte:02X}")),
         }
     }
     text

@@ -138,6 +138,11 @@ pub(super) fn status(server: ServerArgs) -> Result<ExitCode> {
         None => status["healing_mode"].as_str().unwrap_or("?").replace('_', " "),
     };
     text::line(&format!("healing      {frozen}"));
+    for pause in status["pauses"].as_array().into_iter().flatten() {
+        let name = pause["name"].as_str().unwrap_or("?");
+        let until = pause["until"].as_str().unwrap_or("?");
+        text::line(&text::plain(&format!("paused       {name} until {until}")));
+    }
     if let Some(until) = status["catching_up_until"].as_str() {
         text::line(&format!("catching up  until {until}: paging and healing rest"));
     }

@@ -18,6 +18,7 @@ const ROUTES: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("read", "GET", "/api/v1/incidents/7/events", None, 200),
     ("read", "GET", "/api/v1/plans", None, 200),
     ("read", "GET", "/api/v1/plans/7", None, 404),
+    ("read", "GET", "/api/v1/pauses", None, 200),
     ("read", "GET", "/api/v1/events?after=3", None, 200),
     ("read", "GET", "/api/v1/traces", None, 200),
     ("read", "GET", "/api/v1/traces/0af7651916cd43dd8448eb211c80319c", None, 404),
@@ -38,6 +39,8 @@ const ROUTES: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("approve", "POST", "/api/v1/plans/7/approve", None, 409),
     ("approve", "POST", "/api/v1/plans/7/deny", None, 409),
     ("approve", "POST", "/api/v1/freeze", Some(r#"{"reason":"a test"}"#), 200),
+    ("approve", "POST", "/api/v1/pauses", Some(r#"{"name":"a","what":"all"}"#), 400),
+    ("admin", "POST", "/api/v1/pauses/a%20b/resume", None, 409),
     ("admin", "POST", "/api/v1/thaw", None, 200),
     ("admin", "POST", "/api/v1/objectives/nothing/relearn", None, 409),
     (

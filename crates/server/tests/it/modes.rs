@@ -126,8 +126,20 @@ fn frozen_and_thawed() {
     // Thawed while the agent is away, it must not freeze the loop again when it comes back.
     lab.kill_agent();
     until("the agent is away", || (lab.get("status")["agent_connected"] == false).then_some(()));
+    let reason = ["--for", "1h", "--reason", "they work at it"];
+    let pause = ["pause", "upgrade", "--all"];
+    lab.said(&[&pause[..], &reason[..]].concat());
     lab.said(&["thaw"]);
     lab.until_agent();
+    nothing_happens(&lab);
+    // A pause outlives the server too.
+    lab.kill_server();
+    lab.start_with_agent();
+    assert_eq!(lab.get("pauses")[0]["name"], "upgrade");
+    nothing_happens(&lab);
+    let refusals = lab.said(&["audit", "--refused", "--plan", "1"]);
+    assert!(refusals.contains("deny G-6: all healing is paused by local"), "{refusals}");
+    lab.said(&["resume", "upgrade"]);
     until_healed(&lab);
     assert_eq!(lab.get("status")["frozen"], Value::Null);
     assert_eq!(lab.starts(), 1);

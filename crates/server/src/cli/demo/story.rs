@@ -184,6 +184,7 @@ impl Story {
         let what = match plan.state {
             PlanState::Verified => "is verified",
             PlanState::Held => "is held for now",
+            PlanState::Undoing => "takes back what did not help",
             PlanState::BackingOff => "waits before it tries again",
             PlanState::AwaitingApproval => "waits for approval",
             PlanState::GaveUp => "is given up",

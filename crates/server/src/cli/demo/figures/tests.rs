@@ -64,7 +64,7 @@ fn restart(target: &str, second: u64, result: OutcomeResult) -> Plan {
         created: at(second),
         updated: at(second),
         verdicts: Vec::new(),
-        attempts: vec![Attempt { action, ordered: at(second), outcome: Some(outcome) }],
+        attempts: vec![Attempt { action, ordered: at(second), outcome: Some(outcome), undo: None }],
         reason: String::new(),
     }
 }

@@ -1,0 +1,63 @@
+//! G-12: what still carries the users is left alone.
+
+use super::{Context, Guardrail, Spec, is_gone};
+
+pub(super) const GUARDRAIL: Guardrail = Guardrail {
+    spec: Spec {
+        id: "G-12",
+        title: "Blast radius",
+        documentation: "A running process is touched only when at least `healthy_share_min` of \
+            its service's instances are known to be well beside it; the only instance only when \
+            it is itself to blame. Of the targets on one host, of one service or of one database \
+            at most `touched_share_max`, but always one, are touched at the same time. What is \
+            gone may be started whatever else is so.",
+        setting: "healing.guardrails.healthy_share_min, healing.guardrails.touched_share_max, \
+            healing.policies[].healthy_share_min",
+        default: "0.5, 0.34",
+    },
+    check,
+};
+
+fn check(context: &Context<'_>) -> Result<String, String> {
+    if is_gone(context) {
+        return Ok("the process is gone: to start it takes nothing away".to_owned());
+    }
+    let copies = replicas(context)?;
+    for fate in &context.around.fates {
+        let share = context.limits.touched_share_max * fate.targets as f64;
+        let allowed = (share as usize).max(1);
+        if fate.touched >= allowed {
+            let (touched, targets, what) = (fate.touched, fate.targets, &fate.what);
+            return Err(format!(
+                "{touched} of {targets} targets of {what} are being touched, {allowed} allowed"
+            ));
+        }
+    }
+    Ok(copies)
+}
+
+fn replicas(context: &Context<'_>) -> Result<String, String> {
+    let Some(target) = context.target else {
+        return Err("the target is not known".to_owned());
+    };
+    let (known, well) = (context.around.copies.known, context.around.copies.well_beside);
+    if known <= 1 {
+        let blamed = context.cause().map(|cause| &cause.entity);
+        let owner = target.entity.owner();
+        let is_to_blame = blamed == Some(&target.entity) || blamed == owner.as_ref();
+        return match is_to_blame && blamed.is_some() {
+            true => Ok(format!("{} is the only instance, and to blame", target.entity)),
+            false => Err(format!("{} is the only instance, and not to blame", target.entity)),
+        };
+    }
+    let policy = context.policy.and_then(|policy| policy.healthy_share_min);
+    let needed = policy.unwrap_or(context.limits.healthy_share_min);
+    let share = well as f64 / known as f64;
+    // Written so that a share that is not a number denies.
+    let is_enough = share >= needed;
+    let text = format!("{well} of {known} instances are known to be well beside it");
+    if !is_enough {
+        return Err(format!("{text}, a share of {needed:.2} needed"));
+    }
+    Ok(text)
+}
