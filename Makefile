@@ -12,10 +12,10 @@ CARGO_PROFILE := --profile ci
 # How long `make prove` and `make fuzz` search at each fuzz target.
 FUZZ_SECONDS ?= 3600
 
-.PHONY: help build demo test e2e readers prove fuzz lint cargo-is-there
+.PHONY: help build demo test e2e readers chaostoolkit prove fuzz lint cargo-is-there
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 build: cargo-is-there ## all programs, into $(TARGET)/ci
 	cargo build --workspace --bins $(CARGO_PROFILE)
@@ -36,6 +36,9 @@ e2e: build ## real programs on real systems, a few minutes; needs jq and what te
 
 readers: build ## our Parquet files as DuckDB and ClickHouse read them, half a minute; needs Python
 	tests/readers/run "$(TARGET)/ci"
+
+chaostoolkit: build ## Chaos Toolkit's experiments beside Chaos Toolkit itself, two minutes; needs Python
+	tests/chaostoolkit/run "$(TARGET)/ci"
 
 prove: cargo-is-there ## the long proofs with release programs, an hour and a half, then `fuzz`
 	cargo build --workspace --bins --release

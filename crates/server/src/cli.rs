@@ -27,6 +27,8 @@ mod serve;
 
 mod text;
 
+mod toolkit;
+
 mod traces;
 
 use std::path::PathBuf;

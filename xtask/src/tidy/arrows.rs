@@ -19,6 +19,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("storage", &["model"]),
     ("receivers", &["model"]),
     ("agent", &["model"]),
+    ("toolkit", &["model"]),
     ("server", ALL_LIBRARIES),
     ("bench", ALL_LIBRARIES),
 ];
@@ -37,6 +38,7 @@ const ALL_LIBRARIES: &[&str] = &[
     "storage",
     "receivers",
     "agent",
+    "toolkit",
 ];
 
 /// Packages with a single home among our crates; the tests of others may use them.

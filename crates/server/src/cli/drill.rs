@@ -12,13 +12,17 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::text::{self, Paint, paint};
-use super::{ServerArgs, block_on};
+use super::{ServerArgs, block_on, toolkit};
 use crate::drills::Record;
 
 #[derive(Subcommand)]
 pub(super) enum Drill {
-    /// Run an experiment file; the status is 0 only when the drill passed
-    Run(Run),
+    /// Run an experiment file, Immune's or Chaos Toolkit's; the status is 0 only when it passed
+    Run(Box<Run>),
+    /// Check an experiment file without running it
+    Validate(toolkit::Validate),
+    /// Play the rollbacks that a killed run of a Chaos Toolkit experiment did not
+    Recover(toolkit::Recover),
     /// List drills, newest first
     List(ServerArgs),
     /// Print a drill's scorecard
@@ -34,6 +38,8 @@ pub(super) struct Run {
     file: PathBuf,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    toolkit: toolkit::RunArgs,
 }
 
 #[derive(Args)]
@@ -48,6 +54,8 @@ impl Drill {
     pub(super) fn run(self) -> Result<ExitCode> {
         match self {
             Drill::Run(run) => run.run(),
+            Drill::Validate(validate) => validate.run(),
+            Drill::Recover(recover) => recover.run(),
             Drill::List(server) => list(server),
             Drill::Score(one) => one.score(),
             Drill::Stop(one) => one.stop(),
@@ -57,6 +65,9 @@ impl Drill {
 
 impl Run {
     fn run(self) -> Result<ExitCode> {
+        if toolkit::is_experiment(&self.file) {
+            return self.toolkit.run(&self.file, self.server.json);
+        }
         let file = self.file.display();
         let content =
             std::fs::read_to_string(&self.file).with_context(|| format!("cannot read {file}"))?;
