@@ -12,10 +12,10 @@ CARGO_PROFILE := --profile ci
 # How long `make prove` and `make fuzz` search at each fuzz target.
 FUZZ_SECONDS ?= 3600
 
-.PHONY: help build demo test e2e readers toxiproxy prove fuzz lint cargo-is-there
+.PHONY: help build demo test e2e readers toxiproxy chaostoolkit prove fuzz lint cargo-is-there
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 build: cargo-is-there ## all programs, into $(TARGET)/ci
 	cargo build --workspace --bins $(CARGO_PROFILE)
@@ -39,6 +39,9 @@ readers: build ## our Parquet files as DuckDB and ClickHouse read them, half a m
 
 toxiproxy: build ## Toxiproxy's clients on our proxies, half a minute; needs Python, Node and npm
 	tests/toxiproxy/run "$(TARGET)/ci"
+
+chaostoolkit: build ## Chaos Toolkit's experiments beside Chaos Toolkit itself, two minutes; needs Python
+	tests/chaostoolkit/run "$(TARGET)/ci"
 
 prove: cargo-is-there ## the long proofs with release programs, an hour and a half, then `fuzz`
 	cargo build --workspace --bins --release

@@ -33,6 +33,8 @@ mod serve;
 
 mod text;
 
+mod toolkit;
+
 mod traces;
 
 use std::path::PathBuf;

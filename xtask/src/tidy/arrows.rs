@@ -20,6 +20,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("receivers", &["model"]),
     ("proxy", &[]),
     ("agent", &["model"]),
+    ("toolkit", &["model"]),
     ("server", ALL_LIBRARIES),
     ("bench", ALL_LIBRARIES),
 ];
@@ -39,6 +40,7 @@ const ALL_LIBRARIES: &[&str] = &[
     "receivers",
     "proxy",
     "agent",
+    "toolkit",
 ];
 
 /// Packages with a single home among our crates; the tests of others may use them.

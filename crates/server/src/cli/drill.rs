@@ -2,7 +2,7 @@
 
 mod proof;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -14,15 +14,19 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::text::{self, Paint, paint};
-use super::{ServerArgs, block_on};
+use super::{ServerArgs, block_on, toolkit};
 use crate::drills::{Plan, Record};
 
 #[derive(Subcommand)]
 pub(super) enum Drill {
-    /// Run an experiment file; the status is 0 only when the drill passed
-    Run(Run),
+    /// Run an experiment file, Immune's or Chaos Toolkit's; the status is 0 only when it passed
+    Run(Box<Run>),
     /// Say what an experiment file would do, and what speaks against it; nothing is done
-    Plan(Run),
+    Plan(Planned),
+    /// Check an experiment file without running it
+    Validate(toolkit::Validate),
+    /// Play the rollbacks that a killed run of a Chaos Toolkit experiment did not
+    Recover(toolkit::Recover),
     /// List drills, newest first
     List(ServerArgs),
     /// Print a drill's scorecard
@@ -54,6 +58,17 @@ pub(super) struct Run {
     file: PathBuf,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    toolkit: toolkit::RunArgs,
+}
+
+#[derive(Args)]
+pub(super) struct Planned {
+    /// Experiment file of Immune's own
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Args)]
@@ -68,9 +83,11 @@ impl Drill {
     pub(super) fn run(self) -> Result<ExitCode> {
         match self {
             Drill::Run(run) => run.run(),
+            Drill::Validate(validate) => validate.run(),
+            Drill::Recover(recover) => recover.run(),
             Drill::List(server) => list(server),
             Drill::Score(one) => one.score(),
-            Drill::Plan(run) => run.plan(),
+            Drill::Plan(planned) => planned.plan(),
             Drill::Stop(stop) => stop.run(),
             Drill::Matrix(server) => proof::matrix(&server),
             Drill::Suggest(server) => proof::suggest(&server),
@@ -79,27 +96,11 @@ impl Drill {
 }
 
 impl Run {
-    fn content(&self) -> Result<String> {
-        let file = self.file.display();
-        let content =
-            std::fs::read_to_string(&self.file).with_context(|| format!("cannot read {file}"))?;
-        chaos::parse(&content).with_context(|| format!("{file}"))?;
-        Ok(content)
-    }
-
-    fn plan(self) -> Result<ExitCode> {
-        let content = self.content()?;
-        let client = Client::new(&self.server)?;
-        let plan: Plan = block_on(client.post_text("drills/plan", &content))?;
-        match self.server.json {
-            true => text::json(&plan)?,
-            false => tell_plan(&plan),
-        }
-        Ok(if plan.refusals.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-
     fn run(self) -> Result<ExitCode> {
-        let content = self.content()?;
+        if toolkit::is_experiment(&self.file) {
+            return self.toolkit.run(&self.file, self.server.json);
+        }
+        let content = read(&self.file)?;
         let client = Client::new(&self.server)?;
         let record = block_on(async {
             let started: Value = client.post_text("drills", &content).await?;
@@ -108,6 +109,27 @@ impl Run {
         })?;
         finish(&record, self.server.json)
     }
+}
+
+impl Planned {
+    fn plan(self) -> Result<ExitCode> {
+        let content = read(&self.file)?;
+        let client = Client::new(&self.server)?;
+        let plan: Plan = block_on(client.post_text("drills/plan", &content))?;
+        match self.server.json {
+            true => text::json(&plan)?,
+            false => tell_plan(&plan),
+        }
+        Ok(if plan.refusals.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// The content of an experiment file of Immune's own, once it is known to be good.
+fn read(path: &Path) -> Result<String> {
+    let file = path.display();
+    let content = std::fs::read_to_string(path).with_context(|| format!("cannot read {file}"))?;
+    chaos::parse(&content).with_context(|| format!("{file}"))?;
+    Ok(content)
 }
 
 impl One {
