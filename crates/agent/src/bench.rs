@@ -1,8 +1,9 @@
 //! The workbench: what every action and fault works with.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::config::Target;
 use crate::launch::Children;
@@ -27,17 +28,23 @@ pub struct Bench {
     pub host: Host,
     pub watch: Watch,
     pub children: Children,
+    /// Where the last state of processes is kept.
+    pub captures: PathBuf,
+    /// Held while a server is taken out of rotation or put back: one at a time.
+    pub balancers: Mutex<()>,
     targets: RwLock<Arc<Targets>>,
     frozen: AtomicBool,
     on_step: Option<fn(Step)>,
 }
 
 impl Bench {
-    pub fn new(host: Host, watch: Watch, on_step: Option<fn(Step)>) -> Self {
+    pub fn new(host: Host, watch: Watch, captures: PathBuf, on_step: Option<fn(Step)>) -> Self {
         Bench {
             host,
             watch,
             children: Children::default(),
+            captures,
+            balancers: Mutex::default(),
             targets: RwLock::default(),
             frozen: AtomicBool::new(false),
             on_step,

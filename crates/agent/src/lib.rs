@@ -13,17 +13,20 @@
 //! - command lines come from configuration alone, never from an order or from telemetry.
 //!
 //! Reading order: `config` (targets), `protocol`, `process` (who runs), `watch` (reports),
-//! `ledger`, `bench`, `lifecycle` (stop and start), `actions`, `faults`, `hands` (the thread of
+//! `ledger`, `bench`, `lifecycle` (stop and start), `capture`, `http`, `balancer`, `actions`, `faults`, `hands` (the thread of
 //! decisions), `socket`, `link` (its connections), `run`, `client`.
 
 pub mod actions;
+mod balancer;
 pub mod bench;
+mod capture;
 pub mod client;
 mod clock;
 pub mod config;
 pub mod faults;
 mod frames;
 mod hands;
+mod http;
 mod launch;
 pub mod ledger;
 mod lifecycle;

@@ -14,7 +14,7 @@ pub mod find;
 
 mod pid_file;
 
-pub use find::{Found, Holder, find, find_among, holders};
+pub use find::{Found, Holder, children, find, find_among, holders};
 pub use handle::ProcessHandle;
 pub use identity::Host;
 pub use listener::Listeners;

@@ -85,7 +85,7 @@ pub async fn run(
     let ledger = Ledger::open(&config.dir.join("ledger.jsonl"))?;
     let (watch, mut message) = Watch::open(host.clone(), &config.dir.join("processes.json"));
     let targets_path = config.dir.join("targets.json");
-    let bench = Arc::new(Bench::new(host, watch, config.on_step));
+    let bench = Arc::new(Bench::new(host, watch, config.dir.join("captures"), config.on_step));
     match store::load_targets(&targets_path) {
         Ok(targets) => bench.set_targets(targets),
         // The server brings them again; faults carry their own.

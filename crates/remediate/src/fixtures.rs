@@ -30,6 +30,8 @@ pub(crate) fn target(name: &str) -> Target {
         name: name.into(),
         entity: service(name),
         actions: vec![ActionKind::Restart, ActionKind::RunCommand { command: "flush".into() }],
+        undos: Vec::new(),
+        has_process: true,
         action_timeout: HumanDuration::from_secs(20),
     }
 }

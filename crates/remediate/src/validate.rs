@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use model::{ActionKind, CauseKind};
 
-use crate::config::{Config, Policy, Remedy};
+use crate::config::{Config, Policy};
 use crate::target::Target;
 
 /// More policies than anybody reads.
@@ -113,10 +113,7 @@ fn check_target(path: &str, policy: &Policy, targets: &[Target], found: &mut Vec
     };
     if !target.actions.contains(&policy.action.kind()) {
         let allowed: Vec<String> = target.actions.iter().map(ActionKind::to_string).collect();
-        let wanted = match &policy.action {
-            Remedy::Restart => "`restart`".to_owned(),
-            Remedy::RunCommand(command) => format!("the command `{command}`"),
-        };
+        let wanted = policy.action.wanted();
         let message = format!(
             "target `{}` does not declare {wanted}; it declares: {}",
             target.name,
@@ -161,6 +158,8 @@ mod tests {
             name: "orders".into(),
             entity: Entity::service(&Scope::default(), "orders"),
             actions: vec![ActionKind::Restart],
+            undos: Vec::new(),
+            has_process: true,
             action_timeout: HumanDuration::from_secs(30),
         }]
     }

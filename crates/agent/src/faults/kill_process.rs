@@ -48,7 +48,7 @@ fn effect(bench: &Bench, record: &FaultRecord) -> Effect {
     let pid = record.identity.pid;
     loop {
         let gone = !bench.host.runs(&record.identity);
-        let refused = gone && refuses(&record.target.process);
+        let refused = gone && refuses(record.target.process.as_ref());
         let at = clock::now();
         if gone && refused {
             return Effect { at: Some(at), detail: format!("pid {pid} is gone") };
@@ -62,8 +62,8 @@ fn effect(bench: &Bench, record: &FaultRecord) -> Effect {
 }
 
 /// True when nobody answers; a target that is known by its pid file alone is not asked.
-fn refuses(process: &ProcessMatch) -> bool {
-    let ProcessMatch::ListensOn(address) = process else { return true };
+fn refuses(process: Option<&ProcessMatch>) -> bool {
+    let Some(ProcessMatch::ListensOn(address)) = process else { return true };
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -96,11 +96,11 @@ fn running(bench: &Bench, record: &FaultRecord) -> Result<Option<String>, String
         Found::Process(holder) => holder.identity,
         Found::Hidden(why) => {
             return match &target.process {
-                ProcessMatch::ListensOn(_) => {
-                    Ok(Some(format!("something {} already", target.process)))
+                Some(process @ ProcessMatch::ListensOn(_)) => {
+                    Ok(Some(format!("something {process} already")))
                 }
                 // A file that is not believed shows nothing that runs.
-                ProcessMatch::PidFile(_) => Err(why),
+                Some(ProcessMatch::PidFile(_)) | None => Err(why),
             };
         }
         Found::Nothing => {

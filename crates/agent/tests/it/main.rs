@@ -5,8 +5,11 @@
 
 #![allow(clippy::unwrap_used, reason = "this is all test code, helpers included")]
 
+mod balancers;
 mod faults;
 mod lab;
 mod link;
 mod orders;
+mod requests;
 mod restart;
+mod signals;

@@ -124,7 +124,14 @@ impl<'a> Runner<'a> {
             let (entity, _) = world.target(name)?;
             let actions = vec![ActionKind::Restart];
             let action_timeout = HumanDuration::from_secs(30);
-            Some(remediate::Target { name: name.clone(), entity, actions, action_timeout })
+            Some(remediate::Target {
+                name: name.clone(),
+                entity,
+                actions,
+                undos: Vec::new(),
+                has_process: true,
+                action_timeout,
+            })
         });
         let settings = scenario.config.clone();
         let config = Config {

@@ -1,7 +1,6 @@
 //! G-11: what runs is touched only while users are hurt.
 
-use model::IncidentState;
-use model::plan::Expectation;
+use model::{IncidentState, Safety};
 
 use super::{Context, Guardrail, Spec, expectation};
 use crate::recovery::recovering_since;
@@ -27,7 +26,7 @@ fn check(context: &Context<'_>) -> Result<String, String> {
     if incident.state == IncidentState::Resolved {
         return Err("the incident is resolved".to_owned());
     }
-    if is_gone(context) {
+    if starts_what_is_gone(context) {
         return Ok("the process is gone: to start it disturbs nobody".to_owned());
     }
     if let Some(since) = recovering_since(incident) {
@@ -39,6 +38,7 @@ fn check(context: &Context<'_>) -> Result<String, String> {
     Ok("users are being hurt".to_owned())
 }
 
-fn is_gone(context: &Context<'_>) -> bool {
-    matches!(expectation(context), Ok(Expectation::Gone(_)))
+fn starts_what_is_gone(context: &Context<'_>) -> bool {
+    let kind = &context.plan.kind;
+    expectation(context).is_ok_and(|expect| kind.safety(&expect, None) == Safety::StartsWhatIsGone)
 }
