@@ -4,6 +4,8 @@
 //! expects, held by a pidfd, or the certainty that none runs. Nothing in this module can name a
 //! fault.
 
+mod clear_path;
+
 mod eject;
 
 mod http_request;
@@ -17,6 +19,8 @@ mod run_command;
 mod rollback;
 
 mod signal;
+
+mod terminate_blocker;
 
 use std::time::Duration;
 
@@ -98,6 +102,8 @@ pub const ALL: &[&Spec] = &[
     &http_request::SPEC,
     &eject::SPEC,
     &put_back::SPEC,
+    &terminate_blocker::SPEC,
+    &clear_path::SPEC,
 ];
 
 pub fn spec(kind: &ActionKind) -> &'static Spec {
@@ -109,6 +115,8 @@ pub fn spec(kind: &ActionKind) -> &'static Spec {
         ActionKind::HttpRequest { .. } => &http_request::SPEC,
         ActionKind::Eject => &eject::SPEC,
         ActionKind::Return => &put_back::SPEC,
+        ActionKind::TerminateBlocker => &terminate_blocker::SPEC,
+        ActionKind::ClearPath { .. } => &clear_path::SPEC,
     }
 }
 

@@ -8,6 +8,10 @@ mod balancer;
 
 mod check;
 
+mod paths;
+
+mod postgres;
+
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +22,8 @@ use std::time::Duration;
 
 pub use balancer::{EjectTo, Haproxy, LoadBalancer, Nginx};
 pub use check::validate;
+pub use paths::ClearPath;
+pub use postgres::Postgres;
 pub use requests::{Request, Verb};
 
 use model::human::HumanDuration;
@@ -75,6 +81,12 @@ pub struct Target {
     /// The load balancer before it, from which it may be ejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancer: Option<LoadBalancer>,
+    /// The PostgreSQL database that it is, whose blocking sessions may be ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<Postgres>,
+    /// Caches that may be cleared, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub paths: BTreeMap<String, ClearPath>,
 }
 
 fn default_environment() -> String {
@@ -97,6 +109,8 @@ impl Default for Target {
             rollback: None,
             requests: BTreeMap::new(),
             load_balancer: None,
+            postgres: None,
+            paths: BTreeMap::new(),
         }
     }
 }
@@ -220,6 +234,7 @@ impl Target {
                 request.url.replace_range(at + 1.., cover);
             }
         }
+        secrets.extend(self.postgres.as_mut().and_then(|postgres| postgres.password.as_mut()));
         secrets.retain(|secret| !secret.is_empty());
         for secret in secrets {
             cover.clone_into(secret);

@@ -1,5 +1,5 @@
-//! One HTTP exchange, bounded in time and size, over TCP or a Unix socket. Redirects are answers like
-//! any other and proxies are not asked: a request goes where configuration says, or nowhere.
+//! One HTTP exchange, bounded in time and size, over TCP or a Unix socket. Redirects are answers
+//! like any other and proxies are not asked: a request goes where configuration says, or nowhere.
 
 use std::path::Path;
 use std::time::Duration;

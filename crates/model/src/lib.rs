@@ -34,6 +34,9 @@ pub mod experiment;
 
 pub mod human;
 
+pub mod bytesize;
+
+pub use bytesize::ByteSize;
 pub use change::{Change, ChangeKind};
 pub use entity::{Entity, EntityKind, Scope};
 pub use histogram::Histogram;

@@ -109,6 +109,10 @@ pub enum ActionKind {
     Eject,
     /// Put it back into rotation.
     Return,
+    /// End the one session of a PostgreSQL database that blocks the others.
+    TerminateBlocker,
+    /// Make a cache that the target declares under this name as small as its bound.
+    ClearPath { path: String },
 }
 
 /// Signals that may be declared: those by which programs are asked something.
@@ -161,6 +165,8 @@ impl ActionKind {
             ActionKind::HttpRequest { .. } => "http_request",
             ActionKind::Eject => "eject",
             ActionKind::Return => "return",
+            ActionKind::TerminateBlocker => "terminate_blocker",
+            ActionKind::ClearPath { .. } => "clear_path",
         }
     }
 
@@ -189,6 +195,8 @@ impl fmt::Display for ActionKind {
             ActionKind::HttpRequest { request } => write!(f, "request {request}"),
             ActionKind::Eject => f.write_str("eject"),
             ActionKind::Return => f.write_str("return"),
+            ActionKind::TerminateBlocker => f.write_str("terminate blocker"),
+            ActionKind::ClearPath { path } => write!(f, "clear {path}"),
         }
     }
 }

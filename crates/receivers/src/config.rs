@@ -6,7 +6,7 @@ use model::human::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::bytesize::ByteSize;
+use model::ByteSize;
 
 /// Configuration of the receivers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

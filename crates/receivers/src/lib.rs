@@ -12,8 +12,6 @@
 
 pub mod config;
 
-pub mod bytesize;
-
 pub mod sink;
 
 pub mod decode;
@@ -34,11 +32,11 @@ mod serve;
 
 pub mod counters;
 
-pub use bytesize::ByteSize;
 pub use config::Config;
 pub use counters::Counters;
 pub use decode::{DecodeError, Decoded, decode, decode_json, decode_protobuf};
 pub use intake::Intake;
 pub use memory::MemoryGuard;
+pub use model::bytesize::ByteSize;
 pub use serve::{ServeError, serve_grpc, serve_http, serve_routes};
 pub use sink::{Accepted, Authenticator, Encoding, Refusal, Sink, allow_everyone};

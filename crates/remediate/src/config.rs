@@ -118,6 +118,9 @@ pub enum Remedy {
     HttpRequest(String),
     Eject,
     Return,
+    TerminateBlocker,
+    /// Name of a path.
+    ClearPath(String),
 }
 
 impl Remedy {
@@ -130,6 +133,8 @@ impl Remedy {
             Remedy::HttpRequest(request) => ActionKind::HttpRequest { request: request.clone() },
             Remedy::Eject => ActionKind::Eject,
             Remedy::Return => ActionKind::Return,
+            Remedy::TerminateBlocker => ActionKind::TerminateBlocker,
+            Remedy::ClearPath(path) => ActionKind::ClearPath { path: path.clone() },
         }
     }
 
@@ -142,6 +147,8 @@ impl Remedy {
             Remedy::Rollback => "`rollback`".to_owned(),
             Remedy::HttpRequest(request) => format!("the request `{request}`"),
             Remedy::Eject | Remedy::Return => "a `load_balancer`".to_owned(),
+            Remedy::TerminateBlocker => "a `postgres`".to_owned(),
+            Remedy::ClearPath(path) => format!("the path `{path}`"),
         }
     }
 }

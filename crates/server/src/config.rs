@@ -11,8 +11,6 @@ mod problems;
 
 mod storage;
 
-use std::collections::BTreeMap;
-
 use agent::actions::Offer;
 use model::human::HumanDuration;
 use schemars::JsonSchema;

@@ -23,8 +23,8 @@ pub const SPEC: Spec = Spec {
                     for its end. Exit status 0 is done, anything else has failed. After `timeout` \
                     the command and what it started are killed. `undo` names the command of the \
                     target that takes it back.",
-    example: "commands:\n  shed: {command: [/srv/shop/shed, \"on\"], timeout: 30s, undo: unshed}\n  \
-              unshed: {command: [/srv/shop/shed, \"off\"]}\n",
+    example: "commands:\n  shed: {command: [/srv/shed, \"on\"], timeout: 30s, undo: unshed}\n  \
+              unshed: {command: [/srv/shed, \"off\"]}\n",
     offers,
     ends_process: |_| false,
     perform,

@@ -164,7 +164,7 @@ fn master(bench: &Bench, nginx: &Nginx) -> Result<ProcessHandle, String> {
         .ok_or_else(|| "nginx has just ended".to_owned())
 }
 
-/// Until new workers show that the configuration was taken, and those before take no users any more.
+/// Until new workers show that the configuration was taken, and those before take no more users.
 fn reload(bench: &Bench, master: &ProcessHandle, until: Until) -> Result<(), String> {
     let pid = master.identity.pid;
     let workers = || children(&bench.host, pid).map_err(|error| error.to_string());

@@ -79,6 +79,8 @@ impl Check {
         }
         self.requests(path, target);
         self.load_balancer(path, target);
+        self.postgres(path, target);
+        self.paths(path, target);
         if !target.signals.is_empty() && target.process.is_none() {
             self.add(&format!("{path}.signals"), "needs a `process`, which is sent them");
         }

@@ -31,6 +31,9 @@ const FULL: &str = "
   load_balancer:
     server: orders-1
     haproxy: {socket: /run/haproxy.sock, backend: orders}
+  postgres: {address: '127.0.0.1:5432', user: immune, password: pg-secret, database: shop}
+  paths:
+    cache: {path: /var/cache/shop, size_max: 1GiB, patterns: ['*.tmp']}
 ";
 
 /// Checks the paths of the problems that `yaml` has.
@@ -91,6 +94,15 @@ fn says_where_something_is_wrong() {
     request("authorization:", "'two words':", "headers");
     request("headers", "status: [99], headers", "status");
     check(&FULL.replace("undo: bright", "undo: b"), &["targets[0].requests.dark.undo"]);
+    check(
+        &FULL.replace("address: '127.0.0.1:5432'", "address: '10.0.0.1:5432'"),
+        &["targets[0].postgres.address"],
+    );
+    check(&FULL.replace("address: '127.0.0.1:5432', ", ""), &["targets[0].postgres"]);
+    for path in ["/", "/var", "/etc/shop", "/var/cache/../../etc", "/usr/share/x", "/proc/1"] {
+        check(&FULL.replace("/var/cache/shop", path), &["targets[0].paths.cache.path"]);
+    }
+    check(&FULL.replace("*.tmp", "a/*"), &["targets[0].paths.cache.patterns"]);
     let balancer = |from: &str, to: &str, field: &str| {
         check(&FULL.replace(from, to), &[&format!("targets[0].load_balancer{field}")]);
     };
@@ -123,6 +135,7 @@ fn what_may_be_secret_is_covered_when_it_is_shown() {
     targets[0].cover_secrets("(hidden)");
     let shown = serde_json::to_string(&targets).unwrap();
     assert!(!shown.contains("Bearer x") && !shown.contains("key=k"), "{shown}");
+    assert!(!shown.contains("pg-secret"), "{shown}");
     assert!(shown.contains("http://localhost:8080/flags/new?(hidden)"), "{shown}");
     assert!(shown.contains(r#""LANG":"(hidden)""#), "{shown}");
 }

@@ -47,6 +47,8 @@ fn each_action_is_named_as_its_kind_is() {
         ("{http_request: dark}", "http_request"),
         ("eject", "eject"),
         ("return", "return"),
+        ("terminate_blocker", "terminate_blocker"),
+        ("{clear_path: cache}", "clear_path"),
     ] {
         let policy = format!("{{name: a, cause: change, target: t, action: {action}}}");
         let config = read(&format!("policies: [{policy}]")).unwrap();
