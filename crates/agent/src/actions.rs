@@ -4,38 +4,125 @@
 //! expects, held by a pidfd, or the certainty that none runs. Nothing in this module can name a
 //! fault.
 
+mod clear_path;
+
+mod eject;
+
+mod http_request;
+
+mod put_back;
+
 mod restart;
 
 pub(crate) mod run_command;
 
+mod rollback;
+
+mod signal;
+
+mod terminate_blocker;
+
+use std::time::Duration;
+
 use model::plan::{Expectation, OutcomeResult};
 use model::{Action, ActionKind, Entity, Outcome};
 
+use crate::balancer;
 use crate::bench::Bench;
+use crate::capture;
 use crate::clock;
 use crate::config::Target;
 use crate::process::{Found, ProcessHandle, find};
 
+pub(crate) use run_command::run as run_declared;
+
 /// One kind of action, for the registry, the documentation and the executor.
 pub struct Spec {
+    /// The same as `ActionKind::id`.
     pub id: &'static str,
     pub title: &'static str,
     pub documentation: &'static str,
     /// The part of a target's configuration that allows it.
     pub example: &'static str,
-    /// Is it configured for the target?
-    allowed: fn(&Target, &ActionKind) -> Result<(), String>,
+    /// What of this kind the target declares.
+    offers: fn(&Target) -> Vec<Offer>,
+    /// Does it end a process, and with it what could be learnt from it? Then that is kept first.
+    ends_process: fn(&ActionKind) -> bool,
     /// Does it. `Ok` and `Err` say in one sentence what really happened.
-    perform: fn(&Bench, &Target, &ActionKind, Option<ProcessHandle>) -> Result<String, String>,
+    perform: fn(&Task<'_>) -> Result<String, Trouble>,
 }
 
-pub const ALL: &[&Spec] = &[&restart::SPEC, &run_command::SPEC];
+/// Something that may be done to a target, as its configuration allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub kind: ActionKind,
+    /// What takes it back; itself an offer of the target.
+    pub undo: Option<ActionKind>,
+    /// The executor is done within this.
+    pub timeout: Duration,
+}
+
+/// An order at the moment of acting. The target is as the order expects.
+struct Task<'a> {
+    bench: &'a Bench,
+    target: &'a Target,
+    action: &'a Action,
+    /// The process of the target, if one runs.
+    process: Option<ProcessHandle>,
+}
+
+/// Why an action is not done.
+#[derive(Debug, PartialEq, Eq)]
+enum Trouble {
+    /// What is there now forbids it. Nothing was done.
+    Refused(String),
+    Failed(String),
+}
+
+impl From<String> for Trouble {
+    fn from(reason: String) -> Self {
+        Trouble::Failed(reason)
+    }
+}
+
+impl From<balancer::Trouble> for Trouble {
+    fn from(trouble: balancer::Trouble) -> Self {
+        match trouble {
+            balancer::Trouble::Refused(reason) => Trouble::Refused(reason),
+            balancer::Trouble::Failed(reason) => Trouble::Failed(reason),
+        }
+    }
+}
+
+pub const ALL: &[&Spec] = &[
+    &restart::SPEC,
+    &run_command::SPEC,
+    &signal::SPEC,
+    &rollback::SPEC,
+    &http_request::SPEC,
+    &eject::SPEC,
+    &put_back::SPEC,
+    &terminate_blocker::SPEC,
+    &clear_path::SPEC,
+];
 
 pub fn spec(kind: &ActionKind) -> &'static Spec {
     match kind {
         ActionKind::Restart => &restart::SPEC,
         ActionKind::RunCommand { .. } => &run_command::SPEC,
+        ActionKind::Signal { .. } => &signal::SPEC,
+        ActionKind::Rollback => &rollback::SPEC,
+        ActionKind::HttpRequest { .. } => &http_request::SPEC,
+        ActionKind::Eject => &eject::SPEC,
+        ActionKind::Return => &put_back::SPEC,
+        ActionKind::TerminateBlocker => &terminate_blocker::SPEC,
+        ActionKind::ClearPath { .. } => &clear_path::SPEC,
     }
+}
+
+/// All that a target's configuration allows.
+pub fn offers(target: &Target) -> Vec<Offer> {
+    ALL.iter().flat_map(|spec| (spec.offers)(target)).collect()
 }
 
 /// What can be said before acceptance: is the order about this target, and is it allowed at all?
@@ -49,7 +136,11 @@ pub fn check_order(target: &Target, action: &Action) -> Result<(), String> {
             action.entity.key()
         ));
     }
-    (spec(&action.kind).allowed)(target, &action.kind)
+    let kind = &action.kind;
+    match (spec(kind).offers)(target).iter().any(|offer| offer.kind == *kind) {
+        true => Ok(()),
+        false => Err(format!("target {} declares no such action: {kind}", target.name)),
+    }
 }
 
 /// The same entity, or the service and one of its instances.
@@ -59,12 +150,24 @@ fn concerns(ordered: &Entity, target: &Entity) -> bool {
 
 /// Verifies the target and acts. The order was accepted and is in the ledger.
 pub fn perform(bench: &Bench, target: &Target, action: &Action) -> Outcome {
+    let spec = spec(&action.kind);
     let (result, detail) = match verify(bench, target, action) {
         Err(reason) => (OutcomeResult::Refused, reason),
-        Ok(process) => match (spec(&action.kind).perform)(bench, target, &action.kind, process) {
-            Ok(detail) => (OutcomeResult::Done, detail),
-            Err(detail) => (OutcomeResult::Failed, detail),
-        },
+        Ok(process) => {
+            let ends = (spec.ends_process)(&action.kind);
+            let ended = process.as_ref().filter(|_| ends);
+            let kept = ended.map(|process| capture::keep(bench, target, action, process));
+            let task = Task { bench, target, action, process };
+            let (result, mut detail) = match (spec.perform)(&task) {
+                Ok(detail) => (OutcomeResult::Done, detail),
+                Err(Trouble::Refused(reason)) => (OutcomeResult::Refused, reason),
+                Err(Trouble::Failed(detail)) => (OutcomeResult::Failed, detail),
+            };
+            if let Some(kept) = kept {
+                detail.push_str(&format!("; {kept}"));
+            }
+            (result, detail)
+        }
     };
     Outcome { action: action.id.clone(), at: clock::now(), result, detail }
 }
@@ -92,6 +195,12 @@ fn standing(
     action: &Action,
 ) -> Result<Option<ProcessHandle>, String> {
     let host = &bench.host;
+    if target.process.is_none() {
+        return match action.expect {
+            Expectation::NoProcess => Ok(None),
+            _ => Err("the order names a process, the target declares none".to_owned()),
+        };
+    }
     let found = match find(host, &target.process).map_err(|error| error.to_string())? {
         Found::Process(holder) => {
             bench.watch.saw(target, &holder.identity, clock::now());
@@ -128,5 +237,44 @@ fn standing(
             .map_err(|error| format!("cannot take hold of pid {}: {error}", expected.pid))?
             .map(Some)
             .ok_or_else(|| format!("pid {} has just ended", expected.pid)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The targets of the examples, each of a process of its own.
+    fn examples() -> Vec<(&'static Spec, Target)> {
+        let example = |spec: &&'static Spec| {
+            let yaml =
+                format!("name: t\nservice: t\nprocess: {{pid_file: /run/t.pid}}\n{}", spec.example);
+            let target = serde_saphyr::from_str(&yaml);
+            (*spec, target.unwrap_or_else(|error| panic!("{}: {error}", spec.id)))
+        };
+        ALL.iter().map(example).collect()
+    }
+
+    #[test]
+    fn every_action_has_an_example_that_is_valid_and_offers_it() {
+        for (spec_here, target) in examples() {
+            assert_eq!(crate::config::validate(std::slice::from_ref(&target)), vec![]);
+            let offered = (spec_here.offers)(&target);
+            assert!(!offered.is_empty(), "{}", spec_here.id);
+            for offer in &offered {
+                assert_eq!((spec(&offer.kind).id, offer.kind.id()), (spec_here.id, spec_here.id));
+                assert!(!offer.timeout.is_zero(), "{}", spec_here.id);
+            }
+        }
+    }
+
+    #[test]
+    fn what_takes_an_action_back_is_offered_too() {
+        for (spec, target) in examples() {
+            let offered = offers(&target);
+            for undo in offered.iter().filter_map(|offer| offer.undo.as_ref()) {
+                assert!(offered.iter().any(|offer| offer.kind == *undo), "{}: {undo}", spec.id);
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::config::Target;
 use crate::keepers::Keepers;
@@ -34,6 +34,8 @@ pub struct Bench {
     pub dir: PathBuf,
     /// A keeper has none of its own.
     pub keepers: Option<Keepers>,
+    /// Held while a server is taken out of rotation or put back: one at a time.
+    pub balancers: Mutex<()>,
     targets: RwLock<Arc<Targets>>,
     frozen: AtomicBool,
     on_step: Option<fn(Step)>,
@@ -53,6 +55,7 @@ impl Bench {
             children: Children::default(),
             dir,
             keepers,
+            balancers: Mutex::default(),
             targets: RwLock::default(),
             frozen: AtomicBool::new(false),
             on_step,

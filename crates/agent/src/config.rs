@@ -4,14 +4,33 @@
 //! target and a command by name. Invariant: what `validate` passes can be acted on without further
 //! checks of shape. It does not look at the disk: a program may be installed later.
 
+mod balancer;
+
+mod check;
+
+mod faults;
+
+mod paths;
+
+mod postgres;
+
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+pub use balancer::{EjectTo, Haproxy, LoadBalancer, Nginx};
+pub use check::validate;
+pub use faults::FaultCommand;
+pub use paths::ClearPath;
+pub use postgres::Postgres;
+pub use requests::{Request, Verb};
+
 use model::human::HumanDuration;
-use model::{Entity, Scope};
+use model::{Entity, EntityKind, Scope, SignalName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,16 +51,22 @@ pub const TARGETS_BYTES_MAX: usize = 768 * 1024;
 pub struct Target {
     /// Unique name; policies and experiments refer to it.
     pub name: String,
-    /// The service (`service.name` of its telemetry).
+    /// The service (`service.name` of its telemetry); or name a `database`.
+    #[serde(default)]
     pub service: String,
+    /// The database, `SYSTEM/NAMESPACE` as its callers name it: `postgresql/shop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
     /// The instance (`service.instance.id` of its telemetry), where the target is one of several.
     #[serde(default)]
     pub instance: Option<String>,
     #[serde(default = "default_environment")]
     pub environment: String,
-    /// How its process is recognised.
-    pub process: ProcessMatch,
-    /// How it is restarted. Without it the target is watched only.
+    /// How its process is recognised. Without it the target has none of its own on this host, and
+    /// only actions that need none can be done.
+    #[serde(default)]
+    pub process: Option<ProcessMatch>,
+    /// How it is restarted.
     #[serde(default)]
     pub restart: Option<Restart>,
     /// Commands that a plan may run, by name.
@@ -57,10 +82,53 @@ pub struct Target {
     /// It keeps data: no policy acts on it that does not say so.
     #[serde(default)]
     pub stateful: bool,
+    /// Signals that its process may be sent.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub signals: BTreeSet<SignalName>,
+    /// Command that brings back the version before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Command>,
+    /// HTTP requests that a plan may make, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, Request>,
+    /// The load balancer before it, from which it may be ejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_balancer: Option<LoadBalancer>,
+    /// The PostgreSQL database that it is, whose blocking sessions may be ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<Postgres>,
+    /// Caches that may be cleared, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub paths: BTreeMap<String, ClearPath>,
 }
 
 fn default_environment() -> String {
     "default".to_owned()
+}
+
+impl Default for Target {
+    /// Declares nothing: a start for what is filled in field by field.
+    fn default() -> Self {
+        Target {
+            name: String::new(),
+            service: String::new(),
+            database: None,
+            instance: None,
+            environment: default_environment(),
+            process: None,
+            restart: None,
+            commands: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            disks: Vec::new(),
+            stateful: false,
+            signals: BTreeSet::new(),
+            rollback: None,
+            requests: BTreeMap::new(),
+            load_balancer: None,
+            postgres: None,
+            paths: BTreeMap::new(),
+        }
+    }
 }
 
 /// How a process is recognised as the target's.
@@ -130,17 +198,9 @@ pub struct Command {
     pub directory: Option<PathBuf>,
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
-}
-
-/// A fault that the target knows how to bring about, and to take back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FaultCommand {
-    pub inject: Command,
-    /// May run at any time, more than once, and though `inject` did not run to its end.
-    pub undo: Command,
-    /// Ends with 0 while the fault is there, with anything else when it is not.
-    pub check: Command,
+    /// Name of the target's command that takes back what this one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<String>,
 }
 
 fn default_command_timeout() -> HumanDuration {
@@ -161,12 +221,40 @@ impl fmt::Display for Problem {
 }
 
 impl Target {
-    /// What the target is in incidents and plans: its instance, else its service.
+    /// What the target is in incidents and plans: its database, its instance, or its service.
     pub fn entity(&self) -> Entity {
         let scope = Scope { environment: self.environment.clone(), ..Scope::default() };
+        if let Some(database) = &self.database {
+            return Entity::new(&scope, EntityKind::Database, database);
+        }
         match &self.instance {
             Some(instance) => Entity::instance(&scope, &self.service, instance),
             None => Entity::service(&scope, &self.service),
+        }
+    }
+}
+
+impl Target {
+    /// Puts `cover` in place of every value that may be a secret.
+    pub fn cover_secrets(&mut self, cover: &str) {
+        let faults = self.faults.values_mut().flat_map(FaultCommand::commands_mut);
+        let commands = self.commands.values_mut().chain(self.rollback.as_mut()).chain(faults);
+        let start = self.restart.iter_mut().map(|restart| &mut restart.start.environment);
+        let mut secrets: Vec<&mut String> = start
+            .chain(commands.map(|command| &mut command.environment))
+            .flat_map(BTreeMap::values_mut)
+            .collect();
+        for request in self.requests.values_mut() {
+            secrets.extend(request.headers.values_mut());
+            secrets.push(&mut request.body);
+            if let Some(at) = request.url.find('?') {
+                request.url.replace_range(at + 1.., cover);
+            }
+        }
+        secrets.extend(self.postgres.as_mut().and_then(|postgres| postgres.password.as_mut()));
+        secrets.retain(|secret| !secret.is_empty());
+        for secret in secrets {
+            cover.clone_into(secret);
         }
     }
 }
@@ -176,152 +264,6 @@ impl fmt::Display for ProcessMatch {
         match self {
             ProcessMatch::ListensOn(address) => write!(f, "listens on {address}"),
             ProcessMatch::PidFile(path) => write!(f, "is named by pid file {}", path.display()),
-        }
-    }
-}
-
-/// All that is wrong with the targets; empty when they can be used.
-pub fn validate(targets: &[Target]) -> Vec<Problem> {
-    let mut check = Check { problems: Vec::new() };
-    if targets.len() > TARGETS_MAX {
-        check.add("targets", format!("{} are more than the {TARGETS_MAX} allowed", targets.len()));
-        return check.problems;
-    }
-    let (mut names, mut matches) = (BTreeSet::new(), BTreeSet::new());
-    for (index, target) in targets.iter().enumerate() {
-        let path = format!("targets[{index}]");
-        check.target(&path, target);
-        if !names.insert(&target.name) {
-            let message = format!("`{}` names an earlier target too", target.name);
-            check.add(&format!("{path}.name"), message);
-        }
-        if !matches.insert(target.process.to_string()) {
-            let message = format!("an earlier target has this process too: {}", target.process);
-            check.add(&format!("{path}.process"), message);
-        }
-    }
-    let bytes = serde_json::to_vec(targets).map_or(usize::MAX, |json| json.len());
-    if bytes > TARGETS_BYTES_MAX {
-        check.add("targets", format!("together larger than {} KiB", TARGETS_BYTES_MAX / 1024));
-    }
-    check.problems
-}
-
-struct Check {
-    problems: Vec<Problem>,
-}
-
-impl Check {
-    fn add(&mut self, path: &str, message: impl Into<String>) {
-        self.problems.push(Problem { path: path.to_owned(), message: message.into() });
-    }
-
-    fn target(&mut self, path: &str, target: &Target) {
-        self.name(&format!("{path}.name"), &target.name);
-        self.text(&format!("{path}.service"), &target.service);
-        self.text(&format!("{path}.environment"), &target.environment);
-        if let Some(instance) = &target.instance {
-            self.text(&format!("{path}.instance"), instance);
-        }
-        match &target.process {
-            ProcessMatch::ListensOn(address) if address.port() == 0 => {
-                self.add(&format!("{path}.process.listens_on"), "port 0 is no port to listen on");
-            }
-            ProcessMatch::ListensOn(_) => {}
-            ProcessMatch::PidFile(file) => self.full(&format!("{path}.process.pid_file"), file),
-        }
-        if let Some(restart) = &target.restart {
-            let path = format!("{path}.restart");
-            let start = &restart.start;
-            self.command(&format!("{path}.start"), &start.command, &start.directory);
-            self.variables(&format!("{path}.start.environment"), &start.environment);
-            if let Some(log) = &start.log {
-                self.full(&format!("{path}.start.log"), log);
-            }
-            self.wait(&format!("{path}.stop_timeout"), restart.stop_timeout);
-            self.wait(&format!("{path}.ready_within"), restart.ready_within);
-        }
-        if target.commands.len() > COMMANDS_MAX {
-            self.add(&format!("{path}.commands"), format!("more than {COMMANDS_MAX}"));
-        }
-        for (name, command) in &target.commands {
-            let path = format!("{path}.commands.{name}");
-            self.name(&path, name);
-            self.whole_command(&path, command);
-        }
-        self.faults(path, target);
-    }
-
-    fn faults(&mut self, path: &str, target: &Target) {
-        if target.faults.len() > COMMANDS_MAX || target.disks.len() > COMMANDS_MAX {
-            self.add(&format!("{path}.faults"), format!("more than {COMMANDS_MAX}"));
-        }
-        for (name, fault) in &target.faults {
-            let path = format!("{path}.faults.{name}");
-            self.name(&path, name);
-            let FaultCommand { inject, undo, check } = fault;
-            for (part, command) in [("inject", inject), ("undo", undo), ("check", check)] {
-                self.whole_command(&format!("{path}.{part}"), command);
-            }
-        }
-        for (index, disk) in target.disks.iter().enumerate() {
-            self.full(&format!("{path}.disks[{index}]"), disk);
-        }
-    }
-
-    fn whole_command(&mut self, path: &str, command: &Command) {
-        self.command(path, &command.command, &command.directory);
-        self.variables(&format!("{path}.environment"), &command.environment);
-        self.wait(&format!("{path}.timeout"), command.timeout);
-    }
-
-    fn name(&mut self, path: &str, name: &str) {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
-            self.add(path, "write 1 to 64 letters, digits, `-`, `_` or `.`");
-        }
-    }
-
-    fn text(&mut self, path: &str, text: &str) {
-        if text.is_empty() || text.len() > 255 || text.chars().any(char::is_control) {
-            self.add(path, "write 1 to 255 bytes without control characters");
-        }
-    }
-
-    fn full(&mut self, path: &str, file: &Path) {
-        if !file.is_absolute() || file.as_os_str().as_encoded_bytes().contains(&0) {
-            self.add(path, format!("`{}` is not a full path; begin with `/`", file.display()));
-        }
-    }
-
-    fn command(&mut self, path: &str, line: &[String], directory: &Option<PathBuf>) {
-        let command = format!("{path}.command");
-        match line.first() {
-            Some(program) => self.full(&format!("{command}[0]"), Path::new(program)),
-            None => self.add(&command, "empty; write the full path of a program and its arguments"),
-        }
-        if line.iter().any(|argument| argument.contains('\0')) {
-            self.add(&command, "an argument holds a NUL character");
-        }
-        if line.iter().map(String::len).sum::<usize>() > COMMAND_LINE_MAX {
-            self.add(&command, format!("longer than {} KiB", COMMAND_LINE_MAX / 1024));
-        }
-        if let Some(directory) = directory {
-            self.full(&format!("{path}.directory"), directory);
-        }
-    }
-
-    fn variables(&mut self, path: &str, variables: &BTreeMap<String, String>) {
-        for (name, value) in variables {
-            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-                self.add(path, format!("`{}` cannot be a variable", name.escape_default()));
-            }
-        }
-    }
-
-    fn wait(&mut self, path: &str, wait: HumanDuration) {
-        if wait.0.is_zero() || wait.0 > WAIT_MAX {
-            self.add(path, format!("`{wait}` is not within 1ms to {}", HumanDuration(WAIT_MAX)));
         }
     }
 }

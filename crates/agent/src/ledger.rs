@@ -45,7 +45,7 @@ pub enum Entry {
     /// The agent will now try.
     ActionAccepted {
         at: Timestamp,
-        action: Action,
+        action: Box<Action>,
     },
     /// How it ended; also of actions that were refused without being accepted.
     ActionEnded {

@@ -13,18 +13,23 @@
 //! - command lines come from configuration alone, never from an order or from telemetry.
 //!
 //! Reading order: `config` (targets), `protocol`, `process` (who runs), `watch` (reports),
-//! `ledger`, `bench`, `lifecycle` (stop and start), `actions`, `faults`, `keeper` (a process beside
-//! each fault), `keepers` (the agent's side of it), `hands` (the thread of decisions), `socket`,
-//! `link` (its connections), `run`, `client`.
+//! `ledger`, `bench`, `lifecycle` (stop and start), `capture` (what a process can still tell),
+//! `http`, `balancer`, `postgres`, `clear` (what actions work with), `actions`, `faults`, `keeper`
+//! (a process beside each fault), `keepers` (the agent's side of it), `hands` (the thread of
+//! decisions), `socket`, `link` (its connections), `run`, `client`.
 
 pub mod actions;
+mod balancer;
 pub mod bench;
+mod capture;
+mod clear;
 pub mod client;
 mod clock;
 pub mod config;
 pub mod faults;
 mod frames;
 mod hands;
+mod http;
 mod keeper;
 mod keepers;
 mod launch;
@@ -32,6 +37,7 @@ pub mod ledger;
 mod lifecycle;
 mod link;
 mod outbox;
+mod postgres;
 pub mod process;
 pub mod protocol;
 mod run;

@@ -91,7 +91,10 @@ pub fn start(bench: &Bench, target: &Target) -> Result<String, String> {
         }
         Ready::Late { ended, hidden } => {
             let within = restart.ready_within;
-            let why = hidden.unwrap_or_else(|| format!("nothing {}", target.process));
+            let why = hidden.unwrap_or_else(|| match &target.process {
+                Some(process) => format!("nothing {process}"),
+                None => "it declares no process".to_owned(),
+            });
             let then = match ended {
                 true => "the start command had ended with 0".to_owned(),
                 false => stop_again(bench, restart, &mut child, pid),

@@ -16,7 +16,7 @@ pub mod usage;
 
 mod pid_file;
 
-pub use find::{Found, Holder, find, find_among, holders};
+pub use find::{Found, Holder, children, find, find_among, holders};
 pub use handle::ProcessHandle;
 pub use identity::Host;
 pub use listener::Listeners;

@@ -89,13 +89,16 @@ impl Watch {
     pub fn last(&self, target: &Target) -> Option<ProcessIdentity> {
         let memory = self.memory();
         let sighting = memory.sightings.get(&target.name)?;
-        (sighting.process == target.process).then(|| sighting.last.clone()).flatten()
+        (target.process.as_ref() == Some(&sighting.process))
+            .then(|| sighting.last.clone())
+            .flatten()
     }
 
     /// Somebody else recognised the target's process: an order may hit it before the next look.
     pub fn saw(&self, target: &Target, identity: &ProcessIdentity, now: Timestamp) {
+        let Some(process) = &target.process else { return };
         let mut memory = self.memory();
-        let sighting = memory.of(target);
+        let sighting = memory.of(target, process);
         if sighting.last.as_ref() == Some(identity) {
             return;
         }
@@ -106,8 +109,9 @@ impl Watch {
 
     /// Said before an action stops the process, so that its end is no crash.
     pub fn stop_requested(&self, target: &Target, identity: &ProcessIdentity, now: Timestamp) {
+        let Some(process) = &target.process else { return };
         let mut memory = self.memory();
-        memory.of(target).stop_requested = Some(identity.clone());
+        memory.of(target, process).stop_requested = Some(identity.clone());
         self.save(&mut memory, now);
     }
 
@@ -117,6 +121,8 @@ impl Watch {
         let mut names = Vec::new();
         let listeners = Listeners::read();
         for target in targets {
+            // Of one without a process of its own there is nothing to see.
+            let Some(process) = &target.process else { continue };
             names.push(target.name.clone());
             let holder = {
                 let memory = self.memory();
@@ -125,12 +131,12 @@ impl Watch {
             let found = match holder.filter(|holder| holder.still_holds(&self.host)) {
                 Some(holder) => Ok(Found::Process(holder)),
                 None => match &listeners {
-                    Ok(listeners) => find_among(&self.host, &target.process, listeners),
+                    Ok(listeners) => find_among(&self.host, process, listeners),
                     Err(error) => Err(std::io::Error::new(error.kind(), error.to_string())),
                 },
             };
             let mut memory = self.memory();
-            let sighting = memory.of(target);
+            let sighting = memory.of(target, process);
             let identity = sighting.last.clone();
             let (state, message) = sighting.take(&self.host, found, now);
             let changed = sighting.last != identity;
@@ -171,13 +177,11 @@ impl Watch {
 
 impl Memory {
     /// What is remembered of the target; nothing when its process is described otherwise now.
-    fn of(&mut self, target: &Target) -> &mut Sighting {
-        let sighting = self
-            .sightings
-            .entry(target.name.clone())
-            .or_insert_with(|| Sighting::new(&target.process));
-        if sighting.process != target.process {
-            *sighting = Sighting::new(&target.process);
+    fn of(&mut self, target: &Target, process: &ProcessMatch) -> &mut Sighting {
+        let sighting =
+            self.sightings.entry(target.name.clone()).or_insert_with(|| Sighting::new(process));
+        if sighting.process != *process {
+            *sighting = Sighting::new(process);
         }
         sighting
     }
@@ -243,12 +247,8 @@ mod tests {
             service: "t".into(),
             instance: None,
             environment: "default".into(),
-            process,
-            restart: None,
-            commands: BTreeMap::new(),
-            faults: BTreeMap::new(),
-            disks: Vec::new(),
-            stateful: false,
+            process: Some(process),
+            ..Target::default()
         }
     }
 

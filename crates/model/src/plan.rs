@@ -111,6 +111,90 @@ pub enum ActionKind {
     Restart,
     /// Run a command that the target declares under this name.
     RunCommand { command: String },
+    /// Send its process a signal that the target declares.
+    Signal { signal: SignalName },
+    /// Bring back the version before, by the command that the target declares for that.
+    Rollback,
+    /// Make an HTTP request that the target declares under this name.
+    HttpRequest { request: String },
+    /// Take it out of rotation at its load balancer.
+    Eject,
+    /// Put it back into rotation.
+    Return,
+    /// End the one session of a PostgreSQL database that blocks the others.
+    TerminateBlocker,
+    /// Make a cache that the target declares under this name as small as its bound.
+    ClearPath { path: String },
+}
+
+/// Signals that may be declared: those by which programs are asked something.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalName {
+    Hup,
+    Quit,
+    Term,
+    Usr1,
+    Usr2,
+}
+
+impl fmt::Display for SignalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SignalName::Hup => "SIGHUP",
+            SignalName::Quit => "SIGQUIT",
+            SignalName::Term => "SIGTERM",
+            SignalName::Usr1 => "SIGUSR1",
+            SignalName::Usr2 => "SIGUSR2",
+        })
+    }
+}
+
+/// What an action risks, at the moment at which it is ordered.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Safety {
+    /// It only starts what is gone already: nobody is disturbed.
+    StartsWhatIsGone,
+    /// A counter-action is declared that takes it back.
+    Reversible,
+    /// What it does stays done.
+    Irreversible,
+}
+
+impl ActionKind {
+    /// Its name in the catalogue of actions, without its parameter: never changed.
+    pub fn id(&self) -> &'static str {
+        match self {
+            ActionKind::Restart => "restart",
+            ActionKind::RunCommand { .. } => "run_command",
+            ActionKind::Signal { .. } => "signal",
+            ActionKind::Rollback => "rollback",
+            ActionKind::HttpRequest { .. } => "http_request",
+            ActionKind::Eject => "eject",
+            ActionKind::Return => "return",
+            ActionKind::TerminateBlocker => "terminate_blocker",
+            ActionKind::ClearPath { .. } => "clear_path",
+        }
+    }
+
+    /// `undo` is the counter-action that the target declares for it, if any.
+    pub fn safety(&self, expect: &Expectation, undo: Option<&ActionKind>) -> Safety {
+        match (self, expect) {
+            (ActionKind::Restart, Expectation::Gone(_)) => Safety::StartsWhatIsGone,
+            _ if undo.is_some() => Safety::Reversible,
+            _ => Safety::Irreversible,
+        }
+    }
+
+    /// Is there nothing to be done when no process of the target runs?
+    pub fn needs_running(&self) -> bool {
+        matches!(self, ActionKind::Signal { .. })
+    }
 }
 
 impl fmt::Display for ActionKind {
@@ -118,6 +202,13 @@ impl fmt::Display for ActionKind {
         match self {
             ActionKind::Restart => f.write_str("restart"),
             ActionKind::RunCommand { command } => write!(f, "run {command}"),
+            ActionKind::Signal { signal } => write!(f, "{signal}"),
+            ActionKind::Rollback => f.write_str("roll back"),
+            ActionKind::HttpRequest { request } => write!(f, "request {request}"),
+            ActionKind::Eject => f.write_str("eject"),
+            ActionKind::Return => f.write_str("return"),
+            ActionKind::TerminateBlocker => f.write_str("terminate blocker"),
+            ActionKind::ClearPath { path } => write!(f, "clear {path}"),
         }
     }
 }
@@ -130,7 +221,8 @@ pub enum Expectation {
     Gone(ProcessIdentity),
     /// This very process is running.
     Running(ProcessIdentity),
-    /// The target was never seen by an agent: only a command that needs no process may run.
+    /// No agent ever saw a process of the target, or it has none of its own: only what needs no
+    /// process may be done.
     NoProcess,
 }
 

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use model::human::HumanDuration;
-use model::{ActionKind, CauseKind, Mode};
+use model::{ActionKind, CauseKind, Mode, SignalName};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -174,12 +174,22 @@ fn approval_timeout() -> HumanDuration {
     HumanDuration::from_secs(5 * 60)
 }
 
-/// What a policy does: `restart`, or `run_command: NAME` of a command that the target declares.
+/// What a policy does; the target must declare it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Remedy {
     Restart,
+    /// Name of a command.
     RunCommand(String),
+    Signal(SignalName),
+    Rollback,
+    /// Name of a request.
+    HttpRequest(String),
+    Eject,
+    Return,
+    TerminateBlocker,
+    /// Name of a path.
+    ClearPath(String),
 }
 
 impl Remedy {
@@ -187,6 +197,27 @@ impl Remedy {
         match self {
             Remedy::Restart => ActionKind::Restart,
             Remedy::RunCommand(command) => ActionKind::RunCommand { command: command.clone() },
+            Remedy::Signal(signal) => ActionKind::Signal { signal: *signal },
+            Remedy::Rollback => ActionKind::Rollback,
+            Remedy::HttpRequest(request) => ActionKind::HttpRequest { request: request.clone() },
+            Remedy::Eject => ActionKind::Eject,
+            Remedy::Return => ActionKind::Return,
+            Remedy::TerminateBlocker => ActionKind::TerminateBlocker,
+            Remedy::ClearPath(path) => ActionKind::ClearPath { path: path.clone() },
+        }
+    }
+
+    /// What a target would have to declare.
+    pub(crate) fn wanted(&self) -> String {
+        match self {
+            Remedy::Restart => "`restart`".to_owned(),
+            Remedy::RunCommand(command) => format!("the command `{command}`"),
+            Remedy::Signal(signal) => format!("the signal {signal}"),
+            Remedy::Rollback => "`rollback`".to_owned(),
+            Remedy::HttpRequest(request) => format!("the request `{request}`"),
+            Remedy::Eject | Remedy::Return => "a `load_balancer`".to_owned(),
+            Remedy::TerminateBlocker => "a `postgres`".to_owned(),
+            Remedy::ClearPath(path) => format!("the path `{path}`"),
         }
     }
 }

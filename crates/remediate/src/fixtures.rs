@@ -31,6 +31,7 @@ pub(crate) fn target(name: &str) -> Target {
         entity: service(name),
         actions: vec![ActionKind::Restart, ActionKind::RunCommand { command: "flush".into() }],
         undos: Vec::new(),
+        has_process: true,
         action_timeout: HumanDuration::from_secs(20),
         stateful: false,
     }

@@ -29,7 +29,7 @@ mod telemetry;
 use model::plan::Expectation;
 use model::tick::ProcessIdentity;
 use model::tick::ProcessReport;
-use model::{ActionKind, Cause, Incident, Plan, PlanId, Timestamp, Verdict};
+use model::{Cause, Incident, Plan, PlanId, Safety, Timestamp, Verdict};
 use serde::Serialize;
 
 use crate::config::{Limits, Policy};
@@ -135,8 +135,8 @@ pub(crate) fn cause_of<'a>(plan: &Plan, incident: &'a Incident) -> Option<&'a Ca
 
 /// Would an order only start what is gone?
 fn is_gone(context: &Context<'_>) -> bool {
-    context.plan.kind == ActionKind::Restart
-        && matches!(expectation(context), Ok(Expectation::Gone(_)))
+    let kind = &context.plan.kind;
+    expectation(context).is_ok_and(|expect| kind.safety(&expect, None) == Safety::StartsWhatIsGone)
 }
 
 /// Does the verdict's reason name who stopped healing, and no moving figure?

@@ -146,10 +146,7 @@ fn check_target(path: &str, policy: &Policy, targets: &[Target], found: &mut Vec
 fn check_action(path: &str, action: &Remedy, target: &Target, found: &mut Vec<Invalid>) {
     if !target.actions.contains(&action.kind()) {
         let allowed: Vec<String> = target.actions.iter().map(ActionKind::to_string).collect();
-        let wanted = match action {
-            Remedy::Restart => "`restart`".to_owned(),
-            Remedy::RunCommand(command) => format!("the command `{command}`"),
-        };
+        let wanted = action.wanted();
         let message = format!(
             "target `{}` does not declare {wanted}; it declares: {}",
             target.name,
@@ -225,6 +222,7 @@ mod tests {
             entity: Entity::service(&Scope::default(), "orders"),
             actions: vec![ActionKind::Restart],
             undos: Vec::new(),
+            has_process: true,
             action_timeout: HumanDuration::from_secs(30),
             stateful: false,
         }]

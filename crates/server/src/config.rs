@@ -11,10 +11,7 @@ mod problems;
 
 mod storage;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use model::ActionKind;
+use agent::actions::Offer;
 use model::human::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -165,14 +162,7 @@ impl Config {
             };
         }
         for target in &mut self.targets {
-            let commands = target.commands.values_mut().map(|command| &mut command.environment);
-            let start = target.restart.iter_mut().map(|restart| &mut restart.start.environment);
-            let faults = target.faults.values_mut().flat_map(|fault| {
-                [&mut fault.inject, &mut fault.undo, &mut fault.check].map(|c| &mut c.environment)
-            });
-            for value in start.chain(commands).chain(faults).flat_map(BTreeMap::values_mut) {
-                *value = HIDDEN.to_owned();
-            }
+            target.cover_secrets(HIDDEN);
         }
         self
     }
@@ -217,21 +207,15 @@ impl Config {
 
 /// A target as the healer knows it: what it is, what it allows, how long that may take.
 fn remedy_target(target: &agent::Target) -> remediate::Target {
-    let mut actions = Vec::new();
-    let mut longest = Duration::ZERO;
-    if let Some(restart) = &target.restart {
-        actions.push(ActionKind::Restart);
-        longest = restart.stop_timeout.0 + restart.ready_within.0;
-    }
-    for (name, command) in &target.commands {
-        actions.push(ActionKind::RunCommand { command: name.clone() });
-        longest = longest.max(command.timeout.0);
-    }
+    let offers = agent::actions::offers(target);
+    let longest = offers.iter().map(|offer| offer.timeout).max().unwrap_or_default();
+    let undo = |offer: &Offer| offer.undo.clone().map(|undo| (offer.kind.clone(), undo));
     remediate::Target {
         name: target.name.clone(),
         entity: target.entity(),
-        actions,
-        undos: Vec::new(),
+        undos: offers.iter().filter_map(undo).collect(),
+        actions: offers.into_iter().map(|offer| offer.kind).collect(),
+        has_process: target.process.is_some(),
         action_timeout: HumanDuration(longest),
         stateful: target.stateful,
     }

@@ -2,11 +2,10 @@
 
 use model::ActionKind;
 
-use super::Spec;
-use crate::bench::Bench;
+use super::{Offer, Spec, Task, Trouble};
 use crate::config::Target;
 use crate::lifecycle;
-use crate::process::{Found, ProcessHandle, find};
+use crate::process::{Found, find};
 
 pub const SPEC: Spec = Spec {
     id: "restart",
@@ -17,22 +16,24 @@ pub const SPEC: Spec = Spec {
                     does not become ready is stopped again.",
     example: "restart:\n  start: {command: [/usr/bin/orders, --port, \"5001\"]}\n  \
               stop_timeout: 10s\n  ready_within: 20s\n",
-    allowed,
+    offers,
+    ends_process: |_| true,
     perform,
 };
 
-fn allowed(target: &Target, _: &ActionKind) -> Result<(), String> {
-    lifecycle::restart_of(target).map(|_| ())
+fn offers(target: &Target) -> Vec<Offer> {
+    let offer = target.restart.as_ref().map(|restart| Offer {
+        kind: ActionKind::Restart,
+        undo: None,
+        timeout: restart.stop_timeout.0 + restart.ready_within.0,
+    });
+    offer.into_iter().collect()
 }
 
-fn perform(
-    bench: &Bench,
-    target: &Target,
-    _: &ActionKind,
-    process: Option<ProcessHandle>,
-) -> Result<String, String> {
-    let Some(process) = process else { return lifecycle::start(bench, target) };
-    let stopped = lifecycle::stop(bench, target, &process)?;
+fn perform(task: &Task<'_>) -> Result<String, Trouble> {
+    let (bench, target) = (task.bench, task.target);
+    let Some(process) = &task.process else { return Ok(lifecycle::start(bench, target)?) };
+    let stopped = lifecycle::stop(bench, target, process)?;
     let rest = match find(&bench.host, &target.process) {
         // A supervisor of its own was quicker.
         Ok(Found::Process(holder)) => Ok(format!("pid {} took its place", holder.identity.pid)),
@@ -40,6 +41,6 @@ fn perform(
     };
     match rest {
         Ok(started) => Ok(format!("{stopped}, {started}")),
-        Err(failed) => Err(format!("{stopped}, then {failed}")),
+        Err(failed) => Err(format!("{stopped}, then {failed}").into()),
     }
 }

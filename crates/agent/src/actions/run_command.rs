@@ -8,11 +8,9 @@ use model::ActionKind;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use super::Spec;
-use crate::bench::Bench;
+use super::{Offer, Spec, Task, Trouble};
 use crate::clock;
 use crate::config::{Command, Target};
-use crate::process::ProcessHandle;
 use crate::{launch, lifecycle};
 
 /// The end of the output that is kept.
@@ -23,38 +21,42 @@ pub const SPEC: Spec = Spec {
     title: "Run a command",
     documentation: "Runs a command that the target declares by name, without a shell, and waits \
                     for its end. Exit status 0 is done, anything else has failed. After `timeout` \
-                    the command and what it started are killed.",
-    example: "commands:\n  flush: {command: [/usr/bin/redis-cli, flushall], timeout: 30s}\n",
-    allowed,
+                    the command and what it started are killed. `undo` names the command of the \
+                    target that takes it back.",
+    example: "commands:\n  shed: {command: [/srv/shed, \"on\"], timeout: 30s, undo: unshed}\n  \
+              unshed: {command: [/srv/shed, \"off\"]}\n",
+    offers,
+    ends_process: |_| false,
     perform,
 };
 
-fn allowed(target: &Target, kind: &ActionKind) -> Result<(), String> {
-    command_of(target, kind).map(|_| ())
-}
-
-fn command_of<'a>(target: &'a Target, kind: &ActionKind) -> Result<&'a Command, String> {
-    let ActionKind::RunCommand { command } = kind else {
-        return Err("not a command".to_owned());
+fn offers(target: &Target) -> Vec<Offer> {
+    let offer = |(name, command): (&String, &Command)| Offer {
+        kind: ActionKind::RunCommand { command: name.clone() },
+        undo: undo(command),
+        timeout: command.timeout.0,
     };
-    target
-        .commands
-        .get(command)
-        .ok_or_else(|| format!("target {} declares no command of that name", target.name))
+    target.commands.iter().map(offer).collect()
 }
 
-fn perform(
-    _: &Bench,
-    target: &Target,
-    kind: &ActionKind,
-    _: Option<ProcessHandle>,
-) -> Result<String, String> {
-    run(command_of(target, kind)?, false)
+pub(super) fn undo(command: &Command) -> Option<ActionKind> {
+    let undo = command.undo.clone();
+    undo.map(|command| ActionKind::RunCommand { command })
+}
+
+fn perform(task: &Task<'_>) -> Result<String, Trouble> {
+    let ActionKind::RunCommand { command } = &task.action.kind else {
+        return Err("not a command".to_owned().into());
+    };
+    match task.target.commands.get(command) {
+        Some(command) => Ok(run(command, false)?),
+        None => Err(Trouble::Refused("no command of that name is declared".to_owned())),
+    }
 }
 
 /// Runs a declared command to its end. `Ok` when that was 0, with what it said last. A bound one
 /// ends with the agent.
-pub fn run(command: &Command, bound: bool) -> Result<String, String> {
+pub(crate) fn run(command: &Command, bound: bool) -> Result<String, String> {
     let (mut child, output) = spawn(command, bound)
         .map_err(|error| format!("cannot run {}: {error}", command.command[0]))?;
     let (status, tail) = wait(&mut child, output, command.timeout.0)

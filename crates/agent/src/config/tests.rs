@@ -21,7 +21,19 @@ const FULL: &str = "
     stop_timeout: 3s
     ready_within: 1m
   commands:
-    flush: {command: [/usr/bin/flush], timeout: 5s}
+    flush: {command: [/usr/bin/flush], timeout: 5s, undo: fill}
+    fill: {command: [/usr/bin/fill]}
+  signals: [hup, usr1]
+  rollback: {command: [/usr/bin/deploy, orders, --previous], undo: fill}
+  requests:
+    dark: {url: 'http://localhost:8080/flags/new?key=k', method: DELETE, undo: bright}
+    bright: {url: 'https://flags.example/new', remote: true, headers: {authorization: Bearer x}}
+  load_balancer:
+    server: orders-1
+    haproxy: {socket: /run/haproxy.sock, backend: orders}
+  postgres: {address: '127.0.0.1:5432', user: immune, password: pg-secret, database: shop}
+  paths:
+    cache: {path: /var/cache/shop, size_max: 1GiB, patterns: ['*.tmp']}
 ";
 
 /// Checks the paths of the problems that `yaml` has.
@@ -49,6 +61,20 @@ fn a_short_target_is_the_service_in_the_default_environment() {
 }
 
 #[test]
+fn a_database_is_a_target_without_a_process() {
+    let yaml = "[{name: db, database: postgresql/shop, environment: production}]";
+    let targets = read(yaml).unwrap();
+    assert_eq!(validate(&targets), vec![]);
+    assert_eq!(targets[0].entity().key(), "default/production/database:/postgresql/shop");
+    check("[{name: db, database: a/b, service: c}]", &["targets[0].database"]);
+    check("[{name: db}]", &["targets[0].service"]);
+    check(
+        &FULL.replace("process: {listens_on: '127.0.0.1:5001'}", ""),
+        &["targets[0].restart", "targets[0].signals"],
+    );
+}
+
+#[test]
 fn says_where_something_is_wrong() {
     check(
         "[{name: 'a b', service: '', process: {pid_file: run/b.pid}}]",
@@ -59,6 +85,36 @@ fn says_where_something_is_wrong() {
         &["targets[0].restart.start.command[0]"],
     );
     check(&FULL.replace("[/usr/bin/flush]", "[]"), &["targets[0].commands.flush.command"]);
+    let request = |from: &str, to: &str, field: &str| {
+        check(&FULL.replace(from, to), &[&format!("targets[0].requests.bright.{field}")]);
+    };
+    request("remote: true", "remote: false", "url");
+    request("https:", "ftp:", "url");
+    request("https://", "https://ann:pw@", "url");
+    request("authorization:", "'two words':", "headers");
+    request("headers", "status: [99], headers", "status");
+    check(&FULL.replace("undo: bright", "undo: b"), &["targets[0].requests.dark.undo"]);
+    check(
+        &FULL.replace("address: '127.0.0.1:5432'", "address: '10.0.0.1:5432'"),
+        &["targets[0].postgres.address"],
+    );
+    check(&FULL.replace("address: '127.0.0.1:5432', ", ""), &["targets[0].postgres"]);
+    for path in ["/", "/var", "/etc/shop", "/var/cache/../../etc", "/usr/share/x", "/proc/1"] {
+        check(&FULL.replace("/var/cache/shop", path), &["targets[0].paths.cache.path"]);
+    }
+    check(&FULL.replace("*.tmp", "a/*"), &["targets[0].paths.cache.patterns"]);
+    let balancer = |from: &str, to: &str, field: &str| {
+        check(&FULL.replace(from, to), &[&format!("targets[0].load_balancer{field}")]);
+    };
+    balancer("server: orders-1", "server: 'orders-1;'", ".server");
+    balancer("server: orders-1", "server: orders-1\n    keep_min: 0", ".keep_min");
+    balancer("socket: /run/haproxy.sock, ", "", ".haproxy");
+    balancer("backend: orders", "backend: 'a b'", ".haproxy.backend");
+    balancer("    haproxy: {socket: /run/haproxy.sock, backend: orders}\n", "", "");
+    check(
+        &FULL.replace("undo: fill", "undo: full"),
+        &["targets[0].commands.flush.undo", "targets[0].rollback.undo"],
+    );
     check(&FULL.replace("1m", "1h"), &["targets[0].restart.ready_within"]);
     check(&FULL.replace("LANG: C", "'A=B': C"), &["targets[0].restart.start.environment"]);
     check(&FULL.replace(":5001'", ":0'"), &["targets[0].process.listens_on"]);
@@ -69,5 +125,17 @@ fn says_where_something_is_wrong() {
 fn refuses_fields_and_kinds_that_it_does_not_know() {
     assert!(read(&FULL.replace("directory", "dir")).is_err());
     assert!(read(&FULL.replace("listens_on", "matches")).is_err());
+    assert!(read(&FULL.replace("usr1", "kill")).is_err());
     assert!(read(&FULL.replace("127.0.0.1:5001", "localhost")).is_err());
+}
+
+#[test]
+fn what_may_be_secret_is_covered_when_it_is_shown() {
+    let mut targets = read(FULL).unwrap();
+    targets[0].cover_secrets("(hidden)");
+    let shown = serde_json::to_string(&targets).unwrap();
+    assert!(!shown.contains("Bearer x") && !shown.contains("key=k"), "{shown}");
+    assert!(!shown.contains("pg-secret"), "{shown}");
+    assert!(shown.contains("http://localhost:8080/flags/new?(hidden)"), "{shown}");
+    assert!(shown.contains(r#""LANG":"(hidden)""#), "{shown}");
 }

@@ -56,15 +56,15 @@ fn effect(bench: &Bench, record: &FaultRecord) -> Effect {
         let pid = hit.pid;
         match bench.host.runs(hit) {
             true => Err(format!("pid {pid} still runs")),
-            false if refuses(&record.target.process) => Ok(format!("pid {pid} is gone")),
+            false if refuses(record.target.process.as_ref()) => Ok(format!("pid {pid} is gone")),
             false => Err(format!("pid {pid} is gone, but connections are taken")),
         }
     })
 }
 
 /// True when nobody answers; a target that is known by its pid file alone is not asked.
-fn refuses(process: &ProcessMatch) -> bool {
-    let ProcessMatch::ListensOn(address) = process else { return true };
+fn refuses(process: Option<&ProcessMatch>) -> bool {
+    let Some(ProcessMatch::ListensOn(address)) = process else { return true };
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -97,11 +97,11 @@ fn running(bench: &Bench, record: &FaultRecord) -> Result<Option<String>, String
         Found::Process(holder) => holder.identity,
         Found::Hidden(why) => {
             return match &target.process {
-                ProcessMatch::ListensOn(_) => {
-                    Ok(Some(format!("something {} already", target.process)))
+                Some(process @ ProcessMatch::ListensOn(_)) => {
+                    Ok(Some(format!("something {process} already")))
                 }
                 // A file that is not believed shows nothing that runs.
-                ProcessMatch::PidFile(_) => Err(why),
+                Some(ProcessMatch::PidFile(_)) | None => Err(why),
             };
         }
         Found::Nothing => {

@@ -59,7 +59,7 @@ pub(super) fn ready(bench: &Bench, target: &Target, rules: &Rules) -> Result<Soc
 /// Where a connection is tried: the peer, or the target itself, or this host.
 fn far_side(target: &Target, rules: &Rules) -> SocketAddr {
     let own = match &target.process {
-        ProcessMatch::ListensOn(address)
+        Some(ProcessMatch::ListensOn(address))
             if rules.port.is_none_or(|port| port == address.port()) =>
         {
             Some(match address.ip() {

@@ -26,7 +26,7 @@ impl Hands {
         if let Err(reason) = self.may_perform(&action) {
             return self.end_action(refused(&action, reason), mark);
         }
-        let accepted = Entry::ActionAccepted { at: clock::now(), action: action.clone() };
+        let accepted = Entry::ActionAccepted { at: clock::now(), action: Box::new(action.clone()) };
         if let Err(error) = self.record(accepted) {
             let reason = format!("the order could not be written down: {}", chain(&error));
             return self.end_action(refused(&action, reason), mark);

@@ -127,8 +127,7 @@ impl Book {
         match entry {
             Entry::Header { .. } => {}
             Entry::ActionAccepted { at, action } => {
-                let progress =
-                    ActionEntry::InProgress { at: *at, action: Box::new(action.clone()) };
+                let progress = ActionEntry::InProgress { at: *at, action: action.clone() };
                 self.actions.insert(action.id.clone(), progress);
             }
             Entry::ActionEnded { outcome, fingerprint } => {
@@ -198,7 +197,7 @@ impl Book {
         }
         let in_progress = self.actions.values().filter_map(|entry| match entry {
             ActionEntry::InProgress { at, action } => {
-                Some(Entry::ActionAccepted { at: *at, action: (**action).clone() })
+                Some(Entry::ActionAccepted { at: *at, action: action.clone() })
             }
             ActionEntry::Ended { .. } => None,
         });

@@ -16,7 +16,7 @@ fn action(id: &str) -> Action {
 }
 
 fn accepted(id: &str) -> Entry {
-    Entry::ActionAccepted { at: Timestamp::from_secs(1), action: action(id) }
+    Entry::ActionAccepted { at: Timestamp::from_secs(1), action: Box::new(action(id)) }
 }
 
 fn ended(id: &str, detail: &str) -> Entry {

@@ -43,9 +43,12 @@ impl Holder {
     }
 }
 
-/// Searches afresh.
-pub fn find(host: &Host, process: &ProcessMatch) -> io::Result<Found> {
-    find_among(host, process, &Listeners::read()?)
+/// Searches afresh. Of a target without a process of its own nothing can be told.
+pub fn find<'a>(host: &Host, process: impl Into<Option<&'a ProcessMatch>>) -> io::Result<Found> {
+    match process.into() {
+        Some(process) => find_among(host, process, &Listeners::read()?),
+        None => Ok(Found::Hidden("the target declares no process".to_owned())),
+    }
 }
 
 /// Searches among sockets that were read a moment ago: one reading serves many targets.
@@ -80,17 +83,34 @@ pub fn find_among(host: &Host, process: &ProcessMatch, listeners: &Listeners) ->
 }
 
 /// All processes that share the target's socket (a parent and its workers), or the one of its file.
-pub fn holders(host: &Host, process: &ProcessMatch) -> io::Result<Vec<ProcessIdentity>> {
-    match process {
-        ProcessMatch::ListensOn(address) => {
+pub fn holders<'a>(
+    host: &Host,
+    process: impl Into<Option<&'a ProcessMatch>>,
+) -> io::Result<Vec<ProcessIdentity>> {
+    match process.into() {
+        None => Ok(Vec::new()),
+        Some(ProcessMatch::ListensOn(address)) => {
             let holders = socket_holders(host, &Listeners::read()?.inodes(*address))?;
             Ok(holders.into_iter().map(|(holder, _)| holder.identity).collect())
         }
-        ProcessMatch::PidFile(path) => match pid_file::read(host, path, clock::moment())? {
+        Some(ProcessMatch::PidFile(path)) => match pid_file::read(host, path, clock::moment())? {
             Named::Process(identity) => Ok(vec![identity]),
             Named::Nothing | Named::Untrusted(_) => Ok(Vec::new()),
         },
     }
+}
+
+/// The processes whose parent this one is.
+pub fn children(host: &Host, parent: u32) -> io::Result<Vec<ProcessIdentity>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        if identity::stat(pid).is_some_and(|stat| stat.parent == parent) {
+            found.extend(host.identity(pid));
+        }
+    }
+    Ok(found)
 }
 
 /// Every process with one of these sockets, with its parent's pid.

@@ -87,6 +87,7 @@ fn serve(deaf: bool) {
 }
 
 fn run_agent() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let dir = PathBuf::from(std::env::var_os(DIR).unwrap());
     let mut config = AgentConfig::new(&dir, dir.join("agent.sock"));
     config.keeper = agent::KeeperCommand {
@@ -154,12 +155,9 @@ impl Lab {
             service: "orders".into(),
             instance: Some("orders-1".into()),
             environment: "production".into(),
-            process: ProcessMatch::ListensOn(address),
+            process: Some(ProcessMatch::ListensOn(address)),
             restart: Some(restart),
-            commands: BTreeMap::new(),
-            faults: BTreeMap::new(),
-            disks: Vec::new(),
-            stateful: false,
+            ..Target::default()
         };
         Lab { dir, target, agent: None, others: Vec::new(), host: Host::this().unwrap() }
     }
@@ -171,6 +169,7 @@ impl Lab {
             timeout,
             directory: Some(self.dir.path().to_owned()),
             environment: BTreeMap::new(),
+            undo: None,
         };
         self.target.commands.insert(name.to_owned(), command);
     }
@@ -242,7 +241,7 @@ impl Lab {
     }
 
     pub fn answers(&self) -> bool {
-        let ProcessMatch::ListensOn(address) = &self.target.process else { unreachable!() };
+        let Some(ProcessMatch::ListensOn(address)) = &self.target.process else { unreachable!() };
         TcpStream::connect_timeout(address, Duration::from_millis(200)).is_ok()
     }
 
@@ -295,6 +294,12 @@ impl Lab {
             expect,
             not_after: now() + Duration::from_secs(60),
         }
+    }
+
+    /// What the agent kept of a process before the action of that id ended it.
+    pub fn kept(&self, id: &str) -> String {
+        let path = self.dir.path().join("captures").join(format!("{id}.txt"));
+        std::fs::read_to_string(path).unwrap()
     }
 
     pub fn restart(&self, id: &str, expect: Expectation) -> Action {
@@ -422,6 +427,24 @@ impl Server {
             _ => unreachable!(),
         }
     }
+}
+
+/// A program of another package, `None` when it is not installed: then the test is skipped, which
+/// is said past the capture of output. In CI it must be there.
+pub fn installed(program: &str) -> Option<PathBuf> {
+    let folders = ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/usr/local/sbin"];
+    let found = folders.iter().map(|folder| Path::new(folder).join(program));
+    let found = found.into_iter().find(|path| path.exists());
+    if found.is_none() {
+        skip(&format!("{program} is not installed"));
+    }
+    found
+}
+
+pub fn skip(why: &str) {
+    use std::io::Write;
+    assert!(std::env::var_os("CI").is_none(), "{why}");
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 #[allow(clippy::disallowed_methods, reason = "tests speak to an agent that reads the real clock")]

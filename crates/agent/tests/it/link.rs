@@ -172,7 +172,7 @@ fn many_targets(lab: &Lab) -> Vec<Target> {
             service: "s".repeat(255),
             instance: Some("i".repeat(255)),
             environment: "e".repeat(90),
-            process,
+            process: Some(process),
             restart: None,
             ..lab.target.clone()
         }

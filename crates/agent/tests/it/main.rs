@@ -5,9 +5,13 @@
 
 #![allow(clippy::unwrap_used, reason = "this is all test code, helpers included")]
 
+mod balancers;
+mod databases;
 mod faults;
 mod kinds;
 mod lab;
 mod link;
 mod orders;
+mod requests;
 mod restart;
+mod signals;

@@ -47,6 +47,8 @@ async fn a_running_process_is_stopped_first_and_its_end_is_no_crash() {
     assert_eq!(result, OutcomeResult::Done, "{detail}");
     let second = lab.service_up().await;
     assert!(detail.contains("with SIGTERM") && detail.contains(&second.pid.to_string()));
+    let kept = lab.kept("1-1");
+    assert!(kept.contains("== status\nName:") && kept.contains("== end of"), "{kept}");
 }
 
 #[tokio::test]
@@ -103,7 +105,7 @@ async fn a_target_that_is_not_as_expected_is_not_touched() {
                     ..running()
                 },
             ),
-            "declares no command",
+            "declares no such action",
         ),
     ];
     for (action, reason) in cases {
@@ -161,7 +163,7 @@ async fn a_target_with_a_pid_file_is_ready_when_its_file_can_be_believed() {
         let restart = lab.target.restart.as_mut().unwrap();
         restart.start.command = ["/bin/sh", "-c", &script].map(str::to_owned).into();
         restart.ready_within = HumanDuration::from_secs(1);
-        lab.target.process = ProcessMatch::PidFile(file.clone());
+        lab.target.process = Some(ProcessMatch::PidFile(file.clone()));
         let mut first = std::process::Command::new("/bin/sleep").arg("300").spawn().unwrap();
         std::fs::write(&file, first.id().to_string()).unwrap();
         lab.start_agent();

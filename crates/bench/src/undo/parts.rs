@@ -179,6 +179,7 @@ fn target(folder: &Path, exe: &str, address: SocketAddr) -> Target {
         timeout: HumanDuration::from_secs(5),
         directory: None,
         environment: Default::default(),
+        undo: None,
     };
     let declared = FaultCommand {
         inject: command(&["/bin/touch", &flag]),
@@ -190,15 +191,14 @@ fn target(folder: &Path, exe: &str, address: SocketAddr) -> Target {
         service: "service".to_owned(),
         instance: None,
         environment: "bench".to_owned(),
-        process: ProcessMatch::ListensOn(address),
+        process: Some(ProcessMatch::ListensOn(address)),
         restart: Some(Restart {
             start,
             stop_timeout: HumanDuration::from_secs(1),
             ready_within: HumanDuration::from_secs(10),
         }),
-        commands: Default::default(),
         faults: [("flag".to_owned(), declared)].into(),
-        disks: Vec::new(),
+        ..Target::default()
     }
 }
 

@@ -12,7 +12,7 @@ use model::{Action, Change, Entity, IncidentId, IncidentState, Outcome, PlanId, 
 use model::{Scope, Timestamp};
 
 use super::parse::{Executor, Expectation, Scenario, Step};
-use super::world::World;
+use super::world::{OFFERED, World};
 use crate::event::{Event, EventKind, IncidentReason};
 use crate::{Command, Config, Core, Effects, Entry};
 
@@ -123,11 +123,17 @@ impl<'a> Runner<'a> {
         let world = World::new(scenario, START);
         let targets = scenario.targets.iter().filter_map(|name| {
             let (entity, _) = world.target(name)?;
-            let actions = vec![ActionKind::Restart];
+            let actions = OFFERED.to_vec();
             let action_timeout = HumanDuration::from_secs(30);
-            let (name, stateful) = (name.clone(), scenario.stateful.contains(name));
-            let undos = Vec::new();
-            Some(remediate::Target { name, entity, actions, undos, action_timeout, stateful })
+            Some(remediate::Target {
+                name: name.clone(),
+                entity,
+                actions,
+                undos: vec![(ActionKind::Eject, ActionKind::Return)],
+                has_process: true,
+                action_timeout,
+                stateful: scenario.stateful.contains(name),
+            })
         });
         let settings = scenario.config.clone();
         let config = Config {
@@ -254,7 +260,7 @@ impl<'a> Runner<'a> {
                 Executor::Obeys | Executor::InVain => (OutcomeResult::Done, "started"),
             };
             if self.executor == Executor::Obeys {
-                self.world.restart(&action.target, now);
+                self.world.remedy(&action.kind, &action.target, now);
             }
             let detail = detail.to_owned();
             let outcome = Outcome { action: action.id, at: now, result, detail };

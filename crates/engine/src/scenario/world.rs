@@ -1,6 +1,8 @@
 //! The system that a scenario plays: services that call each other, and the telemetry which stock
 //! SDKs would send of it. No randomness: shares are dealt out evenly, instances take turns.
 
+mod remedies;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use model::{Entity, Scope, Timestamp};
 
 use super::parse::{Scenario, Step};
 use super::telemetry::{active_requests, group, resource, span};
+
+pub(super) use remedies::OFFERED;
 
 /// Stock SDKs send spans each 5 s and metrics each 60 s.
 const SPAN_EXPORT_SECS: u64 = 5;
@@ -26,6 +30,10 @@ pub(super) struct World {
     refused: BTreeSet<String>,
     entries: BTreeMap<String, Entry>,
     rollouts: Vec<Rollout>,
+    /// The version of each service before its last deploy.
+    before: BTreeMap<String, String>,
+    /// Instances whose end a remedy asked for.
+    asked: BTreeSet<String>,
     next_id: u64,
     next_pid: u32,
 }
@@ -109,6 +117,8 @@ impl World {
             refused: BTreeSet::new(),
             entries: BTreeMap::new(),
             rollouts: Vec::new(),
+            before: BTreeMap::new(),
+            asked: BTreeSet::new(),
             next_id: 1,
             next_pid: 4000,
         };
@@ -211,6 +221,7 @@ impl World {
             Step::Refuse(who) => drop(self.refused.insert(who.clone())),
             Step::Accept(who) => drop(self.refused.remove(who)),
             Step::Deploy { service, version } => {
+                self.remember_version(service);
                 let waiting = self.service(service).balanced.clone();
                 let version = version.clone();
                 let rollout = Rollout { waiting, replacing: None, version, next_at: now };
@@ -474,11 +485,11 @@ impl World {
                     instance.last_seen = now;
                     ProcessState::Running(identity)
                 }
-                // Who stops a process does not ask Immune: it is gone, no more can be seen.
+                // Others who stop a process do not ask Immune: it is gone, no more can be seen.
                 State::Crashed | State::Stopped => ProcessState::Gone {
                     last: identity,
                     last_seen: instance.last_seen,
-                    stop_requested: false,
+                    stop_requested: self.asked.contains(&name),
                 },
             };
             reports.push(ProcessReport { at: now, target: target.clone(), entity, state });

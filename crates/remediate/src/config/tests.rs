@@ -38,6 +38,25 @@ fn reads_policies_with_defaults_for_what_is_left_out() {
 }
 
 #[test]
+fn each_action_is_named_as_its_kind_is() {
+    for (action, id) in [
+        ("restart", "restart"),
+        ("{run_command: flush}", "run_command"),
+        ("{signal: hup}", "signal"),
+        ("rollback", "rollback"),
+        ("{http_request: dark}", "http_request"),
+        ("eject", "eject"),
+        ("return", "return"),
+        ("terminate_blocker", "terminate_blocker"),
+        ("{clear_path: cache}", "clear_path"),
+    ] {
+        let policy = format!("{{name: a, cause: change, target: t, action: {action}}}");
+        let config = read(&format!("policies: [{policy}]")).unwrap();
+        assert_eq!(config.policies[0].action.kind().id(), id);
+    }
+}
+
+#[test]
 fn healing_is_a_dry_run_unless_told_otherwise() {
     let config = Config::default();
     assert_eq!(config.mode, Mode::DryRun);

@@ -15,7 +15,9 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
         id: "G-10",
         title: "Identity of the target is known",
         documentation: "An order names the process that must be running, or must be gone, by \
-            host, boot, pid and start time. A restart without any known identity is denied. \
+            host, boot, pid and start time. A restart without any known identity is denied, and \
+            so is a signal to what does not run. A target without a process of its own is \
+            verified by the executor alone. \
             What was stopped on request is not started. What somebody started since is left \
             alone: before a first action always, later until it has had `verify_within` to \
             recover.",
@@ -35,9 +37,24 @@ fn check(context: &Context<'_>) -> Result<String, String> {
 
 /// What must be so when the executor acts, or why nothing may be done.
 pub(crate) fn expectation(context: &Context<'_>) -> Result<Expectation, String> {
+    let expected = standing(context)?;
+    let is_running = matches!(expected, Expectation::Running(_));
+    if context.plan.kind.needs_running() && !is_running {
+        return Err(format!("no process of {} is known to run", context.plan.target));
+    }
+    Ok(expected)
+}
+
+fn standing(context: &Context<'_>) -> Result<Expectation, String> {
     let Some(cause) = context.cause() else {
         return Err("no cause is known".to_owned());
     };
+    if context.target.is_some_and(|target| !target.has_process) {
+        return match context.plan.kind {
+            ActionKind::Restart => Err(format!("{} has no process", context.plan.target)),
+            _ => Ok(Expectation::NoProcess),
+        };
+    }
     match context.report.map(|report| &report.state) {
         Some(ProcessState::Gone { last, stop_requested, .. }) => {
             // After an attempt of our own the stop was part of it.

@@ -321,6 +321,24 @@ fn g10_later_leaves_alone_what_others_started_until_it_had_its_time() {
 }
 
 #[test]
+fn g10_lets_a_target_without_a_process_be_acted_upon_but_never_restarted_or_signalled() {
+    let without = |facts: &mut Facts, kind: ActionKind| {
+        facts.plan.kind = kind;
+        facts.report = None;
+        facts.target.as_mut().unwrap().has_process = false;
+    };
+    let command = || ActionKind::RunCommand { command: "flush".into() };
+    let signal = || ActionKind::Signal { signal: model::SignalName::Hup };
+    check("G-10", |facts| without(facts, command()), "");
+    check("G-10", |facts| without(facts, ActionKind::Restart), "has no process");
+    check("G-10", |facts| without(facts, signal()), "no process of orders is known to run");
+    check("G-10", |facts| facts.plan.kind = signal(), "no process of orders is known to run");
+    let mut facts = Facts::passing();
+    without(&mut facts, command());
+    assert_eq!(expectation(&facts.context()), Ok(Expectation::NoProcess));
+}
+
+#[test]
 fn g11_touches_what_runs_only_while_users_are_hurt() {
     let silent = |facts: &mut Facts| {
         facts.incident().causes[0].kind = CauseKind::Silent;
@@ -339,6 +357,11 @@ fn g11_touches_what_runs_only_while_users_are_hurt() {
     };
     check("G-11", recovering, "well again since");
     check("G-11", |facts| f::mitigate(facts.incident(), f::at(5)), "");
+    let command = |facts: &mut Facts| {
+        facts.plan.kind = ActionKind::RunCommand { command: "flush".into() };
+        f::mitigate(facts.incident(), f::at(5));
+    };
+    check("G-11", command, "well again since");
     check("G-11", |facts| f::resolve(facts.incident(), f::at(5)), "resolved");
     check("G-11", |facts| facts.incident = None, "not known");
 }

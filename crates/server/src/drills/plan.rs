@@ -105,8 +105,8 @@ impl Drills {
             service: target.service.clone(),
             environment: target.environment.clone(),
             port: match &target.process {
-                ProcessMatch::ListensOn(address) => Some(address.port()),
-                ProcessMatch::PidFile(_) => None,
+                Some(ProcessMatch::ListensOn(address)) => Some(address.port()),
+                Some(ProcessMatch::PidFile(_)) | None => None,
             },
             runs: running.contains(&target.name),
         };

@@ -1,0 +1,56 @@
+//! What remedies do to the system that a scenario plays, when its executor obeys.
+
+use std::time::Duration;
+
+use model::{ActionKind, Timestamp};
+
+use super::super::parse::Step;
+use super::{Share, World};
+
+/// What a scenario's targets allow.
+pub(in crate::scenario) const OFFERED: &[ActionKind] =
+    &[ActionKind::Restart, ActionKind::Rollback, ActionKind::Eject, ActionKind::Return];
+
+impl World {
+    pub(in crate::scenario) fn remedy(&mut self, kind: &ActionKind, target: &str, now: Timestamp) {
+        let Some((_, instance)) = self.target(target) else { return };
+        match kind {
+            ActionKind::Rollback => self.roll_back(&instance, now),
+            ActionKind::Eject => self.rotation(&instance).retain(|name| *name != instance),
+            ActionKind::Return => {
+                let rotation = self.rotation(&instance);
+                if !rotation.contains(&instance) {
+                    rotation.push(instance);
+                }
+            }
+            _ => self.restart(target, now),
+        }
+    }
+
+    /// The instances that take calls of the service of this one.
+    fn rotation(&mut self, instance: &str) -> &mut Vec<String> {
+        let service = self.instances[instance].service.clone();
+        &mut self.service(&service).balanced
+    }
+
+    /// Called before a deploy.
+    pub(super) fn remember_version(&mut self, service: &str) {
+        let of_service = self.instances.values().find(|instance| instance.service == service);
+        if let Some(instance) = of_service {
+            self.before.insert(service.to_owned(), instance.version.clone());
+        }
+    }
+
+    /// Its service runs the version before, and with it ends what was wrong with it.
+    fn roll_back(&mut self, instance: &str, now: Timestamp) {
+        let service = self.instances[instance].service.clone();
+        let Some(version) = self.before.get(&service).cloned() else { return };
+        // The agent knows that what the command ends was to end.
+        self.asked.insert(instance.to_owned());
+        let it = self.service(&service);
+        it.errors = Share::default();
+        it.duration = Duration::from_millis(5);
+        it.hangs = false;
+        self.apply(&Step::Deploy { service, version }, now);
+    }
+}
