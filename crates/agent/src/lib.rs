@@ -14,7 +14,7 @@
 //!
 //! Reading order: `config` (targets), `protocol`, `process` (who runs), `watch` (reports),
 //! `ledger`, `bench`, `lifecycle` (stop and start), `capture` (what a process can still tell),
-//! `http`, `balancer`, `postgres`, `clear` (what actions work with), `actions`, `faults`, `hands`
+//! `http`, `balancer`, `postgres`, `clear`, `docker` (what actions work with), `actions`, `faults`, `hands`
 //! (the thread of decisions), `socket`, `link` (its connections), `run`, `client`.
 
 pub mod actions;
@@ -25,6 +25,7 @@ mod clear;
 pub mod client;
 mod clock;
 pub mod config;
+mod docker;
 pub mod faults;
 mod frames;
 mod hands;

@@ -81,6 +81,7 @@ impl Check {
         self.load_balancer(path, target);
         self.postgres(path, target);
         self.paths(path, target);
+        self.container(path, target);
         if !target.signals.is_empty() && target.process.is_none() {
             self.add(&format!("{path}.signals"), "needs a `process`, which is sent them");
         }
