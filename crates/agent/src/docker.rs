@@ -1,8 +1,8 @@
 //! Docker by its HTTP interface on the Unix socket: what a container is now, and changing it.
 //!
-//! Invariants: a container is looked up by its declared name once, and acted upon by the id that was
-//! found; where the target has a process, it must be the one that the order was verified for; a
-//! change counts once Docker itself shows it.
+//! Invariants: a container is looked up by its declared name once, and acted upon by the id that
+//! was found; where the target has a process, it must be the one that the order was verified for;
+//! a change counts once Docker itself shows it.
 
 use std::time::{Duration, Instant};
 

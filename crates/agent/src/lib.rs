@@ -14,8 +14,8 @@
 //!
 //! Reading order: `config` (targets), `protocol`, `process` (who runs), `watch` (reports),
 //! `ledger`, `bench`, `lifecycle` (stop and start), `capture` (what a process can still tell),
-//! `http`, `balancer`, `postgres`, `clear`, `docker` (what actions work with), `actions`, `faults`, `hands`
-//! (the thread of decisions), `socket`, `link` (its connections), `run`, `client`.
+//! `http`, `balancer`, `postgres`, `clear`, `docker` (what actions work with), `actions`, `faults`,
+//! `hands` (the thread of decisions), `socket`, `link` (its connections), `run`, `client`.
 
 pub mod actions;
 mod balancer;

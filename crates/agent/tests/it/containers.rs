@@ -123,6 +123,31 @@ async fn order(
     server.perform(lab.action(id, kind, Expectation::NoProcess)).await
 }
 
+fn declared(daemon: &Daemon) -> Container {
+    let roomy = Limits { memory: Some(ByteSize::mib(64)), cpus: Some(0.5), undo: None };
+    Container {
+        name: "shop-payment-1".into(),
+        socket: daemon.socket(),
+        operations: [
+            Operation::Restart,
+            Operation::Pause,
+            Operation::Unpause,
+            Operation::ScaleOut,
+            Operation::ScaleIn,
+        ]
+        .into(),
+        limits: [("roomy".to_owned(), roomy)].into(),
+        compose: Some(Compose {
+            project: "shop".into(),
+            service: "payment".into(),
+            copies_min: 1,
+            copies_max: 2,
+        }),
+        stop_timeout: HumanDuration::from_secs(1),
+        timeout: HumanDuration::from_secs(10),
+    }
+}
+
 #[tokio::test]
 async fn containers_are_restarted_paused_limited_and_scaled_as_declared() {
     let Some(daemon) = Daemon::start().await else { return };
@@ -135,32 +160,7 @@ async fn containers_are_restarted_paused_limited_and_scaled_as_declared() {
     let mut lab = Lab::new();
     lab.target.process = None;
     lab.target.restart = None;
-    let limits = |mib: u64, undo: Option<&str>| Limits {
-        memory: Some(ByteSize::mib(mib)),
-        cpus: Some(0.5),
-        undo: undo.map(str::to_owned),
-    };
-    lab.target.container = Some(Container {
-        name: "shop-payment-1".into(),
-        socket: daemon.socket(),
-        operations: [
-            Operation::Restart,
-            Operation::Pause,
-            Operation::Unpause,
-            Operation::ScaleOut,
-            Operation::ScaleIn,
-        ]
-        .into(),
-        limits: [("roomy".to_owned(), limits(64, None))].into(),
-        compose: Some(Compose {
-            project: "shop".into(),
-            service: "payment".into(),
-            copies_min: 1,
-            copies_max: 2,
-        }),
-        stop_timeout: HumanDuration::from_secs(1),
-        timeout: HumanDuration::from_secs(10),
-    });
+    lab.target.container = Some(declared(&daemon));
     lab.start_agent();
     let mut server = lab.server().await;
     let before = daemon.inspect("shop-payment-1").await["State"]["Pid"].clone();
