@@ -6,6 +6,10 @@
 
 mod clear_path;
 
+mod container;
+
+mod container_limits;
+
 mod eject;
 
 mod http_request;
@@ -32,6 +36,7 @@ use crate::bench::Bench;
 use crate::capture;
 use crate::clock;
 use crate::config::Target;
+use crate::docker;
 use crate::process::{Found, ProcessHandle, find};
 
 pub(crate) use run_command::run as run_declared;
@@ -94,6 +99,15 @@ impl From<balancer::Trouble> for Trouble {
     }
 }
 
+impl From<docker::Trouble> for Trouble {
+    fn from(trouble: docker::Trouble) -> Self {
+        match trouble {
+            docker::Trouble::Refused(reason) => Trouble::Refused(reason),
+            docker::Trouble::Failed(reason) => Trouble::Failed(reason),
+        }
+    }
+}
+
 pub const ALL: &[&Spec] = &[
     &restart::SPEC,
     &run_command::SPEC,
@@ -104,6 +118,8 @@ pub const ALL: &[&Spec] = &[
     &put_back::SPEC,
     &terminate_blocker::SPEC,
     &clear_path::SPEC,
+    &container::SPEC,
+    &container_limits::SPEC,
 ];
 
 pub fn spec(kind: &ActionKind) -> &'static Spec {
@@ -117,6 +133,8 @@ pub fn spec(kind: &ActionKind) -> &'static Spec {
         ActionKind::Return => &put_back::SPEC,
         ActionKind::TerminateBlocker => &terminate_blocker::SPEC,
         ActionKind::ClearPath { .. } => &clear_path::SPEC,
+        ActionKind::Container { .. } => &container::SPEC,
+        ActionKind::ContainerLimits { .. } => &container_limits::SPEC,
     }
 }
 

@@ -8,6 +8,8 @@ mod balancer;
 
 mod check;
 
+mod container;
+
 mod faults;
 
 mod paths;
@@ -24,6 +26,7 @@ use std::time::Duration;
 
 pub use balancer::{EjectTo, Haproxy, LoadBalancer, Nginx};
 pub use check::validate;
+pub use container::{Compose, Container, Limits};
 pub use faults::FaultCommand;
 pub use paths::ClearPath;
 pub use postgres::Postgres;
@@ -46,7 +49,7 @@ pub const WAIT_MAX: Duration = Duration::from_secs(600);
 pub const TARGETS_BYTES_MAX: usize = 768 * 1024;
 
 /// Something that runs on this host and that Immune may act on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// Unique name; policies and experiments refer to it.
@@ -100,6 +103,9 @@ pub struct Target {
     /// Caches that may be cleared, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub paths: BTreeMap<String, ClearPath>,
+    /// The container that it runs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
 }
 
 fn default_environment() -> String {
@@ -127,6 +133,7 @@ impl Default for Target {
             load_balancer: None,
             postgres: None,
             paths: BTreeMap::new(),
+            container: None,
         }
     }
 }

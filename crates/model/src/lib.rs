@@ -44,8 +44,8 @@ pub use entity::{Entity, EntityKind, Scope};
 pub use histogram::Histogram;
 pub use incident::{Cause, CauseKind, Evidence, EvidenceKind, Incident, IncidentId, IncidentState};
 pub use plan::{
-    Action, ActionId, ActionKind, Mode, Outcome, Plan, PlanId, PlanState, Safety, SignalName,
-    Verdict,
+    Action, ActionId, ActionKind, ContainerOperation, Mode, Outcome, Plan, PlanId, PlanState,
+    Safety, SignalName, Verdict,
 };
 pub use symptom::{Severity, Symptom, SymptomKind};
 pub use text::Text;

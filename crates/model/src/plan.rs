@@ -125,6 +125,43 @@ pub enum ActionKind {
     TerminateBlocker,
     /// Make a cache that the target declares under this name as small as its bound.
     ClearPath { path: String },
+    /// Do this to its container.
+    Container { operation: ContainerOperation },
+    /// Give its container the limits that the target declares under this name.
+    ContainerLimits { limits: String },
+}
+
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerOperation {
+    Restart,
+    Pause,
+    Unpause,
+    /// One more of its compose service.
+    ScaleOut,
+    /// One less.
+    ScaleIn,
+}
+
+impl ContainerOperation {
+    /// Is it about its compose service, rather than the one container?
+    pub fn scales(self) -> bool {
+        matches!(self, ContainerOperation::ScaleOut | ContainerOperation::ScaleIn)
+    }
+}
+
+impl fmt::Display for ContainerOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ContainerOperation::Restart => "restart container",
+            ContainerOperation::Pause => "pause container",
+            ContainerOperation::Unpause => "unpause container",
+            ContainerOperation::ScaleOut => "scale out",
+            ContainerOperation::ScaleIn => "scale in",
+        })
+    }
 }
 
 /// Signals that may be declared: those by which programs are asked something.
@@ -179,6 +216,8 @@ impl ActionKind {
             ActionKind::Return => "return",
             ActionKind::TerminateBlocker => "terminate_blocker",
             ActionKind::ClearPath { .. } => "clear_path",
+            ActionKind::Container { .. } => "container",
+            ActionKind::ContainerLimits { .. } => "container_limits",
         }
     }
 
@@ -209,6 +248,8 @@ impl fmt::Display for ActionKind {
             ActionKind::Return => f.write_str("return"),
             ActionKind::TerminateBlocker => f.write_str("terminate blocker"),
             ActionKind::ClearPath { path } => write!(f, "clear {path}"),
+            ActionKind::Container { operation } => write!(f, "{operation}"),
+            ActionKind::ContainerLimits { limits } => write!(f, "limit to {limits}"),
         }
     }
 }

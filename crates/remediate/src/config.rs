@@ -7,7 +7,7 @@
 use std::fmt;
 
 use model::human::HumanDuration;
-use model::{ActionKind, CauseKind, Mode, SignalName};
+use model::{ActionKind, CauseKind, ContainerOperation, Mode, SignalName};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -190,6 +190,9 @@ pub enum Remedy {
     TerminateBlocker,
     /// Name of a path.
     ClearPath(String),
+    Container(ContainerOperation),
+    /// Name of limits.
+    ContainerLimits(String),
 }
 
 impl Remedy {
@@ -204,6 +207,10 @@ impl Remedy {
             Remedy::Return => ActionKind::Return,
             Remedy::TerminateBlocker => ActionKind::TerminateBlocker,
             Remedy::ClearPath(path) => ActionKind::ClearPath { path: path.clone() },
+            Remedy::Container(operation) => ActionKind::Container { operation: *operation },
+            Remedy::ContainerLimits(limits) => {
+                ActionKind::ContainerLimits { limits: limits.clone() }
+            }
         }
     }
 
@@ -218,6 +225,8 @@ impl Remedy {
             Remedy::Eject | Remedy::Return => "a `load_balancer`".to_owned(),
             Remedy::TerminateBlocker => "a `postgres`".to_owned(),
             Remedy::ClearPath(path) => format!("the path `{path}`"),
+            Remedy::Container(operation) => format!("`{operation}` of a `container`"),
+            Remedy::ContainerLimits(limits) => format!("the container's limits `{limits}`"),
         }
     }
 }

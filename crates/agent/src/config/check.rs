@@ -82,6 +82,7 @@ impl Check {
         self.postgres(path, target);
         self.paths(path, target);
         self.faults(path, target);
+        self.container(path, target);
         if !target.signals.is_empty() && target.process.is_none() {
             self.add(&format!("{path}.signals"), "needs a `process`, which is sent them");
         }

@@ -34,6 +34,11 @@ const FULL: &str = "
   postgres: {address: '127.0.0.1:5432', user: immune, password: pg-secret, database: shop}
   paths:
     cache: {path: /var/cache/shop, size_max: 1GiB, patterns: ['*.tmp']}
+  container:
+    name: shop-orders-1
+    operations: [restart, scale_out]
+    compose: {project: shop, service: orders, copies_max: 3}
+    limits: {roomy: {memory: 1GiB, cpus: 1.5, undo: usual}, usual: {memory: 512MiB}}
 ";
 
 /// Checks the paths of the problems that `yaml` has.
@@ -103,6 +108,15 @@ fn says_where_something_is_wrong() {
         check(&FULL.replace("/var/cache/shop", path), &["targets[0].paths.cache.path"]);
     }
     check(&FULL.replace("*.tmp", "a/*"), &["targets[0].paths.cache.patterns"]);
+    let container = |from: &str, to: &str, field: &str| {
+        check(&FULL.replace(from, to), &[&format!("targets[0].container.{field}")]);
+    };
+    container("shop-orders-1", "'../images'", "name");
+    container("copies_max: 3", "copies_max: 0", "compose");
+    container("cpus: 1.5", "cpus: 0", "limits.roomy.cpus");
+    container("memory: 512MiB", "memory: 1MiB", "limits.usual.memory");
+    container("undo: usual", "undo: none", "limits.roomy.undo");
+    container("compose: {project: shop, service: orders, copies_max: 3}", "", "operations");
     let balancer = |from: &str, to: &str, field: &str| {
         check(&FULL.replace(from, to), &[&format!("targets[0].load_balancer{field}")]);
     };

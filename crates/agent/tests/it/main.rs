@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "this is all test code, helpers included")]
 
 mod balancers;
+mod containers;
 mod databases;
 mod faults;
 mod kinds;

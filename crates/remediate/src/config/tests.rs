@@ -49,6 +49,8 @@ fn each_action_is_named_as_its_kind_is() {
         ("return", "return"),
         ("terminate_blocker", "terminate_blocker"),
         ("{clear_path: cache}", "clear_path"),
+        ("{container: scale_out}", "container"),
+        ("{container_limits: roomy}", "container_limits"),
     ] {
         let policy = format!("{{name: a, cause: change, target: t, action: {action}}}");
         let config = read(&format!("policies: [{policy}]")).unwrap();
