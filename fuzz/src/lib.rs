@@ -26,6 +26,8 @@ mod otlp;
 
 mod planted;
 
+mod proxies;
+
 mod queries;
 
 mod records;
@@ -114,6 +116,7 @@ pub const ALL: &[Target] = &[
     scenario::SCENARIO,
     agent_input::PROTOCOL,
     agent_input::LEDGER,
+    proxies::PROXY,
 ];
 
 /// The target of that name.

@@ -2,15 +2,16 @@
 
 import socket
 import struct
+import threading
 import time
 from contextlib import contextmanager
 
 import requests
 from toxiproxy import Toxiproxy
 
-PATIENCE_S = 10
+PATIENCE_S = 30
 # How much later than due something may come on a busy machine; never earlier.
-LATE_S = 0.4
+LATE_S = 2
 
 
 def can_connect(port):
@@ -83,8 +84,9 @@ class Suite:
         client, server = self.connect()
         self.add("latency", latency=100)
         with took(0.1):
-            server.sendall(bytes(500_000))
-            exactly(client, 500_000)
+            # If each chunk waited for the one before it, this would take 8 s.
+            threading.Thread(target=server.sendall, args=[bytes(5_000_000)]).start()
+            exactly(client, 5_000_000)
 
     def test_jitter_varies_the_delay(self):
         client, server = self.connect()

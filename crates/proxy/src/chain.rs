@@ -44,9 +44,11 @@ use crate::toxic::{Kind, Toxic};
 /// Time since the link began.
 pub type Moment = Duration;
 
-/// What a latency toxic of one direction of a connection may hold, bookkeeping included: at 1 GB/s
-/// that is 128 ms of data.
-pub const LATENCY_BYTES_MAX: usize = 128 << 20;
+/// What a latency toxic of one direction of a connection may hold, bookkeeping included: at
+/// 2.5 GB/s that is 100 ms of data.
+pub const LATENCY_BYTES_MAX: usize = 256 << 20;
+/// What it may hold before it is known how fast the other side takes it.
+const LATENCY_BYTES_AT_FIRST: usize = 64 << 20;
 /// What it may hold while all connections together hold too much.
 const LATENCY_BYTES_TIGHT: usize = 256 << 10;
 /// What waits before any other toxic, and what is ready to be written; one chunk more may be.
@@ -133,10 +135,10 @@ impl Chain {
 
     /// Lets latency toxics hold little while memory is short, else as much as they may.
     pub fn tighten(&mut self, tight: bool) {
-        let limit = if tight { LATENCY_BYTES_TIGHT } else { LATENCY_BYTES_MAX };
+        let cap = if tight { LATENCY_BYTES_TIGHT } else { LATENCY_BYTES_MAX };
         for stage in &mut self.stages {
             if matches!(stage.toxic.kind, Kind::Latency(_)) {
-                stage.input.set_limit(limit);
+                stage.input.set_cap(cap);
             }
         }
     }
@@ -215,7 +217,7 @@ impl Chain {
         let lot = self.dice.random::<f32>();
         let effect = (lot < toxic.toxicity).then(|| effect(now, &toxic.kind)).flatten();
         let is_latency = matches!(toxic.kind, Kind::Latency(_));
-        let limit = if is_latency { LATENCY_BYTES_MAX } else { QUEUE_BYTES_MAX };
+        let limit = if is_latency { LATENCY_BYTES_AT_FIRST } else { QUEUE_BYTES_MAX };
         let mut input = Queue::new(limit);
         if self.ready.has_ended() {
             input.close();

@@ -72,6 +72,20 @@ impl Object {
         }
     }
 
+    /// A number that a `float32` holds.
+    pub fn float32(&self, name: &str) -> Result<Option<f32>, String> {
+        let Some(number) = self.float(name)? else { return Ok(None) };
+        let narrow = number as f32;
+        if narrow.is_finite() {
+            return Ok(Some(narrow));
+        }
+        let type_name = self.type_name;
+        Err(format!(
+            "json: cannot unmarshal number {number} into Go struct field {type_name}.{name} of \
+             type float32"
+        ))
+    }
+
     pub fn object(&self, name: &'static str) -> Result<Option<Object>, String> {
         match self.get(name) {
             None => Ok(None),

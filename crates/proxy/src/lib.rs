@@ -17,7 +17,7 @@ mod error;
 
 pub mod http;
 
-mod json;
+pub mod json;
 
 mod link;
 

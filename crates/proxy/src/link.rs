@@ -7,8 +7,10 @@
 use std::io::{self, ErrorKind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
+use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle, set_tcp_keepintvl};
 use rustix::net::{Shutdown, shutdown};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -28,6 +30,9 @@ const PLAIN_BYTES_MAX: usize = 256 << 10;
 const CHUNK_BYTES: usize = 64 << 10;
 /// A new block is begun when less is left of the old one.
 const CHUNK_BYTES_MIN: usize = 16 << 10;
+
+/// A silent peer is asked so often whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// How a direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,7 +266,12 @@ fn wake_at(began: Instant, wake: Moment) -> Instant {
     began.checked_add(wake).unwrap_or(began)
 }
 
-/// Both sockets as the connection wants them: small writes go at once.
+/// A socket as the connection wants it, and as Go makes it: small writes go at once, and a peer
+/// that has vanished is noticed.
 pub fn prepare(socket: &TcpStream) -> io::Result<()> {
-    socket.set_nodelay(true)
+    socket.set_nodelay(true)?;
+    set_socket_keepalive(socket, true)?;
+    set_tcp_keepidle(socket, KEEPALIVE)?;
+    set_tcp_keepintvl(socket, KEEPALIVE)?;
+    Ok(())
 }

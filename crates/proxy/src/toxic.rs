@@ -132,22 +132,21 @@ impl Toxic {
         let kind = body.string("type").map_err(bad)?.unwrap_or_default();
         let stream_name = body.string("stream").map_err(bad)?;
         let stream_name = stream_name.unwrap_or_else(|| Stream::Downstream.as_str().to_owned());
-        let toxicity = body.float("toxicity").map_err(bad)?.unwrap_or(1.0);
+        let toxicity = body.float32("toxicity").map_err(bad)?.unwrap_or(1.0);
 
         let stream = Stream::parse(&stream_name).ok_or_else(Error::invalid_stream)?;
         let name = if name.is_empty() { format!("{kind}_{stream_name}") } else { name };
         let known = KINDS.iter().find(|(name, _)| *name == kind);
         let (_, default) = known.ok_or_else(Error::invalid_toxic_type)?;
         let kind = default.updated(body).map_err(bad)?;
-        Ok(Toxic { id, name, stream, stream_name, toxicity: toxicity as f32, kind })
+        Ok(Toxic { id, name, stream, stream_name, toxicity, kind })
     }
 
     /// The same toxic with what an update says; type, name and stream stay.
     pub fn updated(&self, body: &Object) -> Result<Toxic, Error> {
         let kind = self.kind.updated(body).map_err(Error::bad_request_body)?;
-        let toxicity = body.float("toxicity").map_err(Error::bad_request_body)?;
-        let toxicity = toxicity.map_or(self.toxicity, |toxicity| toxicity as f32);
-        Ok(Toxic { toxicity, kind, ..self.clone() })
+        let toxicity = body.float32("toxicity").map_err(Error::bad_request_body)?;
+        Ok(Toxic { toxicity: toxicity.unwrap_or(self.toxicity), kind, ..self.clone() })
     }
 }
 
@@ -295,6 +294,10 @@ mod tests {
             (
                 r#"{"type": "latency", "attributes": {"latency": 1.5}}"#,
                 "bad request body: json: cannot unmarshal number 1.5 into Go struct field",
+            ),
+            (
+                r#"{"type": "latency", "toxicity": 1e300}"#,
+                "bad request body: json: cannot unmarshal number 1",
             ),
         ] {
             let error = read(body).unwrap_err();

@@ -1,6 +1,6 @@
 //! Starts the proxies that are compared, each a process of its own that ends when it is dropped.
-//! Buffers are 64 KiB where they can be set, and one direction may end before the other; all else is
-//! as they come.
+//! Buffers are 64 KiB where they can be set, and one direction may end before the other; all else
+//! is as they come.
 
 use std::fs::File;
 use std::net::SocketAddr;

@@ -40,13 +40,20 @@ pub struct Queue {
     items: VecDeque<Item>,
     bytes: usize,
     bytes_max: usize,
+    /// Whatever the bound: no more than this while memory is short.
+    bytes_cap: usize,
     moved: u64,
     ended: bool,
 }
 
 impl Queue {
     pub(super) fn new(bytes_max: usize) -> Queue {
-        Queue { items: VecDeque::new(), bytes: 0, bytes_max, moved: 0, ended: false }
+        let bytes_cap = usize::MAX;
+        Queue { items: VecDeque::new(), bytes: 0, bytes_max, bytes_cap, moved: 0, ended: false }
+    }
+
+    pub(super) fn set_cap(&mut self, bytes_cap: usize) {
+        self.bytes_cap = bytes_cap;
     }
 
     pub(super) fn set_limit(&mut self, bytes_max: usize) {
@@ -55,7 +62,7 @@ impl Queue {
 
     /// Whether one more item is welcome; it may be larger than what is left.
     pub(super) fn has_room(&self) -> bool {
-        self.ended || self.bytes < self.bytes_max
+        self.ended || self.bytes < self.bytes_max.min(self.bytes_cap)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -146,17 +146,47 @@ fn jitter_stays_within_its_bounds_and_keeps_the_order() {
 fn latency_holds_100_ms_of_a_fast_stream_without_holding_it_up() {
     let mut line = Line::new(&[toxic(1, "latency", r#""latency": 100"#)]);
     let chunk = data(64 << 10);
-    // 1 GB/s: 1 MB each ms, for the bandwidth-delay product of 100 ms.
-    for _ in 0..100 {
-        for _ in 0..16 {
-            assert!(line.chain.has_room());
+    let mut pushed = 0;
+    for ms in 0..600 {
+        // 2 GB/s, once the first delay has shown that the other side takes everything.
+        for _ in 0..if ms < 150 { 8 } else { 32 } {
+            assert!(line.chain.has_room(), "no room after {ms} ms");
             line.push(chunk.clone());
+            pushed += 1;
         }
         line.run_until(line.now + MS);
     }
-    assert!(line.chain.held_bytes() <= super::LATENCY_BYTES_MAX);
-    line.run_until(400 * MS);
-    assert_eq!(line.bytes().len(), 1_600 * chunk.len());
+    let held = line.chain.held_bytes();
+    assert!(held > 190 << 20 && held <= super::LATENCY_BYTES_MAX, "{held}");
+    line.run_until(1_000 * MS);
+    let came: usize = line.out.iter().map(|(_, bytes)| bytes.len()).sum();
+    assert_eq!(came, pushed * chunk.len());
+}
+
+#[test]
+fn latency_holds_little_for_a_reader_that_takes_little() {
+    let mut line = Line::new(&[toxic(1, "latency", r#""latency": 100"#)]);
+    let chunk = data(64 << 10);
+    let mut taken = 0;
+    for ms in 0..3_000 {
+        // The sender is fast; 1 MB/s is taken.
+        while line.chain.has_room() && line.chain.held_bytes() < 16 << 20 {
+            line.chain.push(line.now, chunk.clone());
+            line.chain.advance(line.now);
+        }
+        line.now += MS;
+        line.chain.advance(line.now);
+        if let Some(Item::Data(ready)) = line.chain.ready() {
+            let count = ready.data.len().min(1_000);
+            line.chain.written(count);
+            taken += count;
+        }
+        if ms > 2_500 {
+            // It filled up at first; nothing more was read since.
+            assert!(!line.chain.has_room());
+        }
+    }
+    assert!(taken > 2_800_000, "{taken}");
 }
 
 #[test]
@@ -511,5 +541,33 @@ proptest! {
         line.run_until(line.now + Duration::from_secs(3_600));
         prop_assert_eq!(line.bytes(), Bytes::from(sent));
         prop_assert_eq!(line.end.map(|(_, end)| end), Some(End::Eof));
+    }
+
+    /// With a limit among them, what comes out is what came first, and no more is held than is
+    /// bounded.
+    #[test]
+    fn a_limit_among_others_gives_the_first_bytes(
+        seed: u64,
+        limit in 0..5_000_usize,
+        chunks in proptest::collection::vec(1..2_000_usize, 1..10),
+        (before, after) in (any_toxic(), any_toxic()),
+    ) {
+        let attributes = format!(r#""bytes": {limit}"#);
+        let mut line = Line::seeded(seed, &[
+            toxic(1, &before.0, &before.1),
+            toxic(2, "limit_data", &attributes),
+            toxic(3, &after.0, &after.1),
+        ]);
+        let mut sent = Vec::new();
+        for length in chunks {
+            sent.extend_from_slice(&data(length));
+            line.push(data(length));
+        }
+        line.end();
+        line.run_until(Duration::from_secs(3_600));
+        sent.truncate(limit);
+        prop_assert_eq!(line.bytes(), Bytes::from(sent.clone()));
+        let end = if sent.len() == limit { End::Close } else { End::Eof };
+        prop_assert_eq!(line.end.map(|(_, end)| end), Some(end));
     }
 }

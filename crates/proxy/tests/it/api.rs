@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::lab::{Lab, is_up};
+use crate::lab::{Lab, is_up, own_host};
 
 /// The toxic of that name in a list.
 fn named<'a>(toxics: &'a Value, name: &str) -> Option<&'a Value> {
@@ -12,7 +12,7 @@ fn named<'a>(toxics: &'a Value, name: &str) -> Option<&'a Value> {
 }
 
 async fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind((own_host(), 0)).await.unwrap();
     listener.local_addr().unwrap().to_string()
 }
 
@@ -101,7 +101,9 @@ async fn populate_creates_proxies() {
 #[tokio::test]
 async fn populate_keeps_what_is_the_same_and_replaces_what_is_not() {
     let lab = Lab::start().await;
-    let one = lab.proxy("one", "localhost:7171").await;
+    let body = json!({"name": "one", "listen": "localhost:0", "upstream": "localhost:7171"});
+    let created = lab.post("/proxies", body).await.expect(201);
+    let one = created["listen"].as_str().unwrap().to_owned();
     let two = lab.proxy("two", "localhost:7474").await;
     lab.post("/proxies/one/toxics", json!({"type": "latency"})).await.expect(200);
     lab.post("/proxies/two/toxics", json!({"type": "latency"})).await.expect(200);
@@ -150,20 +152,24 @@ async fn populate_ends_at_the_first_proxy_that_cannot_listen() {
 #[tokio::test]
 async fn a_created_proxy_is_listed_and_shown() {
     let lab = Lab::start().await;
-    let listen = lab.proxy("mysql_master", "localhost:20001").await;
+    let body = json!({"name": "mysql_master", "listen": "localhost:0",
+        "upstream": "localhost:20001"});
+    let listen = lab.post("/proxies", body).await.expect(201)["listen"].clone();
+    let listen = listen.as_str().unwrap();
     assert!(listen.starts_with("127.0.0.1:") && !listen.ends_with(":0"), "{listen}");
     let expected = json!({"name": "mysql_master", "listen": listen, "upstream": "localhost:20001",
         "enabled": true, "toxics": []});
     assert_eq!(lab.get("/proxies/mysql_master").await.expect(200), expected);
     assert_eq!(lab.get("/proxies").await.expect(200), json!({"mysql_master": expected}));
-    assert!(is_up(&listen).await);
+    assert!(is_up(listen).await);
 }
 
 #[tokio::test]
 async fn a_disabled_proxy_can_be_enabled_and_disabled_again() {
     let lab = Lab::start().await;
     let address = free_address().await;
-    let listen = address.replace("127.0.0.1", "localhost");
+    // As it was given, until it runs.
+    let listen = address.replace(':', ":0");
     let body = json!({"name": "a", "listen": listen, "upstream": "localhost:1", "enabled": false});
     let created = lab.post("/proxies", body).await.expect(201);
     assert_eq!((&created["listen"], &created["enabled"]), (&json!(listen), &json!(false)));

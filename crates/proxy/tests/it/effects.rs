@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use crate::lab::{Lab, PATIENCE, connect, is_silent, pass, rest};
 
 const MS: Duration = Duration::from_millis(1);
-/// How much later than due something may come on a busy machine; never earlier.
-const LATE_MAX: Duration = Duration::from_millis(250);
+/// How much later than due something may come on a busy machine; never earlier. That it comes
+/// exactly when it is due is shown in virtual time, by the tests of the chain.
+const LATE_MAX: Duration = Duration::from_secs(3);
 
 fn assert_took(took: Duration, expected_ms: u32) {
     let expected = MS * expected_ms;
@@ -61,7 +62,7 @@ async fn latency_does_not_limit_throughput() {
     let bytes = vec![7; 32 << 20];
     let took = pass(&mut server, &mut client, &bytes).await;
     // If each chunk waited for the one before it, this would take 50 s.
-    assert!(took >= 100 * MS && took < 3_000 * MS, "{took:?}");
+    assert!(took >= 100 * MS && took < 20_000 * MS, "{took:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A server of proxies with its API, upstreams, and connections through them.
 
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use proxy::{Config, Server};
@@ -12,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 /// Nothing here takes so long unless it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Lab {
     pub url: String,
@@ -103,7 +104,8 @@ impl Lab {
 
     /// A proxy to `upstream` on a free port; its address.
     pub async fn proxy(&self, name: &str, upstream: &str) -> String {
-        let body = json!({"name": name, "listen": "localhost:0", "upstream": upstream});
+        let listen = format!("{}:0", own_host());
+        let body = json!({"name": name, "listen": listen, "upstream": upstream});
         let created = self.post("/proxies", body).await.expect(201);
         created["listen"].as_str().unwrap().to_owned()
     }
@@ -122,6 +124,14 @@ impl Lab {
         let client = connect(&listen).await;
         (client, timeout(PATIENCE, upstream.accept()).await.unwrap().unwrap().0)
     }
+}
+
+/// A loopback address that nothing else of this process uses: a port that was given back there is
+/// not taken by another test.
+pub fn own_host() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    format!("127.9.{high}.{}", low.max(1))
 }
 
 pub async fn connect(address: &str) -> TcpStream {

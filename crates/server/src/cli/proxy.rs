@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ::proxy::{Config, Server, listen};
+use ::proxy::{CONNECTIONS_MAX, Config, Server, listen};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -26,6 +26,9 @@ pub(super) struct Proxy {
     /// Decides all that is random; without one it is drawn, and told in the log
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Connections that each proxy has at a time; more are closed at once and counted
+    #[arg(long, value_name = "COUNT", default_value_t = CONNECTIONS_MAX)]
+    connections: usize,
 }
 
 impl Proxy {
@@ -38,8 +41,8 @@ impl Proxy {
 
     async fn serve(self) -> Result<()> {
         let stop = stop_signal()?;
-        let drawn = Config::default();
-        let config = Config { seed: self.seed.unwrap_or(drawn.seed), ..drawn };
+        let seed = self.seed.unwrap_or(Config::default().seed);
+        let config = Config { seed, connections_max: self.connections };
         let server = Server::new(config);
         if let Some(path) = &self.config {
             let populated = server.populate(&read(path)?).await;
