@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use model::ByteSize;
 use model::signal::Signal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use model::ByteSize;
 use crate::compression::{Compression, decompress, told_size};
 use crate::config::{Limits, Otlp};
 use crate::counters::{Counters, Reason, Transport};

@@ -32,11 +32,11 @@ mod serve;
 
 pub mod counters;
 
-pub use model::ByteSize;
 pub use config::Config;
 pub use counters::Counters;
 pub use decode::{DecodeError, Decoded, decode, decode_json, decode_protobuf};
 pub use intake::Intake;
 pub use memory::MemoryGuard;
+pub use model::ByteSize;
 pub use serve::{ServeError, serve_grpc, serve_http, serve_routes};
 pub use sink::{Accepted, Authenticator, Encoding, Refusal, Sink, allow_everyone};
