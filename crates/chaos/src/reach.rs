@@ -19,8 +19,13 @@ pub struct Inhabitant {
     pub runs: bool,
 }
 
-/// All that speaks against the experiment, one line each; empty when it may run.
-pub fn refusals(experiment: &Experiment, inhabitants: &[Inhabitant]) -> Vec<String> {
+/// All that speaks against the experiment, one line each; empty when it may run. `own_ports` are
+/// Immune's own: who cuts them blinds it, and it would look as if nobody were hurt.
+pub fn refusals(
+    experiment: &Experiment,
+    inhabitants: &[Inhabitant],
+    own_ports: &[u16],
+) -> Vec<String> {
     let Some(target) = inhabitants.iter().find(|target| target.name == experiment.target) else {
         let known: Vec<&str> = inhabitants.iter().map(|target| target.name.as_str()).collect();
         return vec![format!(
@@ -44,6 +49,14 @@ pub fn refusals(experiment: &Experiment, inhabitants: &[Inhabitant]) -> Vec<Stri
         ));
     }
     let Some(fault) = &experiment.fault else { return refusals };
+    let port = match fault {
+        Fault::Partition(cut) => cut.port,
+        Fault::PacketLoss(loss) => loss.port,
+        _ => None,
+    };
+    if let Some(port) = port.filter(|port| own_ports.contains(port)) {
+        refusals.push(format!("port {port} is Immune's own: it would see nothing any more"));
+    }
     let hit = hit(fault, target, inhabitants);
     let mut told = BTreeSet::from([target.service.as_str()]);
     for other in &hit {
@@ -150,7 +163,7 @@ mod tests {
              blast_radius: {radius}, deadline: 1m, observe: 1m, \
              expect: {{decision: escalate}}}}"
         );
-        refusals(&crate::parse(&file).unwrap(), &host())
+        refusals(&crate::parse(&file).unwrap(), &host(), &[7700])
     }
 
     const OWN: &str = "{environment: production, services: [orders]}";
@@ -175,6 +188,12 @@ mod tests {
         assert_eq!(judged("{partition: {port: 5001}}", OWN), Vec::<String>::new());
         let refusals = judged("{partition: {port: 6000}}", OWN);
         assert!(refusals[0].contains("would also hurt `payment`"), "{refusals:?}");
+    }
+
+    #[test]
+    fn immune_is_not_cut_off_from_what_it_watches() {
+        let refusals = judged("{packet_loss: {port: 7700, share: 0.1}}", OWN);
+        assert!(refusals[0].contains("Immune's own"), "{refusals:?}");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Faults of experiments, with their parameters: what is done to a target, on purpose and for a
 //! while.
 //!
-//! Plain data. Which values make sense `chaos` says; what a host can do, and what it may be asked
-//! for, the agent says, which does it.
+//! Plain data; an address is `core`'s, which has no sockets. Which values make sense `chaos` says;
+//! what a host can do, and what it may be asked for, the agent says, which does it.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;

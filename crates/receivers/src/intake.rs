@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use model::ByteSize;
 use model::signal::Signal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

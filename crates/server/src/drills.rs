@@ -27,6 +27,7 @@ use client_log::LogFile;
 pub use plan::Plan;
 pub use proof::ProofError;
 
+use crate::config::Config;
 use crate::driver::{self, Handle};
 use crate::hands::Hands;
 use crate::journal::{self, Journal};
@@ -62,6 +63,8 @@ pub struct Drills {
     hands: Hands,
     journal: Arc<Journal>,
     targets: Arc<BTreeMap<String, agent::Target>>,
+    /// On which the server listens.
+    own_ports: Arc<[u16]>,
     running: Arc<Mutex<Option<Running>>>,
 }
 
@@ -69,18 +72,16 @@ pub struct Drills {
 type Running = (u64, oneshot::Sender<String>);
 
 impl Drills {
-    pub fn new(
-        handle: Handle,
-        hands: Hands,
-        journal: Arc<Journal>,
-        targets: &[agent::Target],
-    ) -> Drills {
-        let targets = targets.iter().map(|target| (target.name.clone(), target.clone()));
+    pub fn new(handle: Handle, hands: Hands, journal: Arc<Journal>, config: &Config) -> Drills {
+        let otlp = &config.receivers.otlp;
+        let own_ports = [config.api.listen, otlp.grpc, otlp.http].map(|address| address.port());
+        let targets = config.targets.iter().map(|target| (target.name.clone(), target.clone()));
         Drills {
             handle,
             hands,
             journal,
             targets: Arc::new(targets.collect()),
+            own_ports: Arc::new(own_ports),
             running: Arc::default(),
         }
     }
@@ -180,6 +181,10 @@ impl Drills {
 
     /// Checks what can be checked beforehand, records the drill, and lets it run.
     pub async fn start(&self, experiment: Experiment, by: &str) -> Result<u64, StartError> {
+        // Said before all that the agent could say: it may be away just now.
+        if let Some((id, _)) = &*self.running.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Err(one_at_a_time(*id));
+        }
         let refusals = self.refusals(&experiment).await?;
         if !refusals.is_empty() {
             return Err(StartError::Refused(refusals.join("; ")));
@@ -203,8 +208,7 @@ impl Drills {
         {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some((id, _)) = &*running {
-                let why = format!("drill {id} is running; one at a time");
-                return Err(StartError::Refused(why));
+                return Err(one_at_a_time(*id));
             }
             record.id = self.journal.insert_drill(now, &json(&record)?)?;
             *running = Some((record.id, stop));
@@ -340,6 +344,10 @@ impl Drills {
             })
             .await
     }
+}
+
+fn one_at_a_time(id: u64) -> StartError {
+    StartError::Refused(format!("drill {id} is running; one at a time"))
 }
 
 fn injection(record: &Record, fault: &FaultId) -> Injection {

@@ -83,7 +83,7 @@ pub async fn run(
         handle.clone(),
         ground.orders,
     );
-    let drills = Drills::new(handle.clone(), hands.clone(), journal.clone(), &config.targets);
+    let drills = Drills::new(handle.clone(), hands.clone(), journal.clone(), &config);
     drills.resume();
     let probes = probes::spawn(&config.detect.probes, &client, &handle);
     let mut background = JoinSet::new();

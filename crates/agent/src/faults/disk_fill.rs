@@ -91,7 +91,7 @@ fn nameless_file(folder: &Path) -> Result<File, String> {
 }
 
 fn is_memory(folder: &Path) -> bool {
-    let kind = rustix::fs::statfs(folder).map(|stat| stat.f_type as i64);
+    let kind = rustix::fs::statfs(folder).map(|stat| stat.f_type);
     kind.is_ok_and(|kind| kind == TMPFS || kind == RAMFS)
 }
 

@@ -19,6 +19,8 @@ const PIECE: u64 = 32 << 20;
 /// What stays available is at least this, and at least this part of all memory.
 const FLOOR: u64 = 256 << 20;
 const FLOOR_PART: u64 = 32;
+/// Not zero: pages of zeros may be one page.
+static FILLING: [u8; 64 << 10] = [0xa5; 64 << 10];
 const GROW_EVERY: Duration = Duration::from_millis(1);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -78,8 +80,9 @@ impl Grip for Taken {
             let length = usize::try_from(piece).map_err(|error| error.to_string())?;
             let mut bytes = Vec::new();
             bytes.try_reserve_exact(length).map_err(|error| error.to_string())?;
-            // Not zero: pages of zeros may be one page.
-            bytes.resize(length, 0xa5);
+            while bytes.len() < length {
+                bytes.extend_from_slice(&FILLING[..FILLING.len().min(length - bytes.len())]);
+            }
             self.pieces.push(bytes);
             self.bytes += piece;
             return Ok(GROW_EVERY);

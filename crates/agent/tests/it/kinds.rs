@@ -29,19 +29,7 @@ struct Kind {
 /// The service and what is declared for it; `None` when this host cannot do the fault.
 async fn stage(kind: &Kind) -> Option<(Lab, Fault)> {
     let mut lab = Lab::new();
-    let flag = lab.dir.path().join("flag").display().to_string();
-    let command = |line: &[&str]| Command {
-        command: line.iter().map(|part| (*part).to_owned()).collect(),
-        timeout: HumanDuration::from_secs(5),
-        directory: None,
-        environment: Default::default(),
-    };
-    let declared = FaultCommand {
-        inject: command(&["/bin/touch", &flag]),
-        undo: command(&["/bin/rm", "-f", &flag]),
-        check: command(&["/usr/bin/test", "-e", &flag]),
-    };
-    lab.target.faults.insert("flag".to_owned(), declared);
+    declare_flag(&mut lab);
     lab.target.disks = vec![shm(&lab)];
     lab.start_service().await;
     let fault = (kind.fault)(&lab);
@@ -62,6 +50,23 @@ async fn stage(kind: &Kind) -> Option<(Lab, Fault)> {
             Some((lab, fault))
         }
     }
+}
+
+/// A fault whose presence is that of a file.
+fn declare_flag(lab: &mut Lab) {
+    let flag = lab.dir.path().join("flag").display().to_string();
+    let command = |line: &[&str]| Command {
+        command: line.iter().map(|part| (*part).to_owned()).collect(),
+        timeout: HumanDuration::from_secs(5),
+        directory: None,
+        environment: Default::default(),
+    };
+    let declared = FaultCommand {
+        inject: command(&["/bin/touch", &flag]),
+        undo: command(&["/bin/rm", "-f", &flag]),
+        check: command(&["/usr/bin/test", "-e", &flag]),
+    };
+    lab.target.faults.insert("flag".to_owned(), declared);
 }
 
 async fn dry_run(lab: &Lab, server: &mut Server, fault: &Fault) -> Result<String, String> {
@@ -260,4 +265,80 @@ fn every_kind_of_fault_is_gone_whoever_dies() {
             .collect();
         assert_eq!(failed, Vec::<&str>::new());
     });
+}
+
+#[tokio::test]
+async fn what_the_host_cannot_do_or_may_not_be_done_is_refused_with_the_reason() {
+    let mut lab = Lab::new();
+    let service = lab.start_service().await;
+    lab.start_agent();
+    let mut server = lab.server().await;
+    let fill = |path: &str, leave_free| {
+        Fault::DiskFill(fault::DiskFill { path: path.into(), leave_free: ByteSize(leave_free) })
+    };
+    let cases = [
+        (Fault::Cpu(fault::Cpu { cores: 4_000 }), "4000 asked for"),
+        (Fault::Memory(fault::Memory { bytes: ByteSize(1 << 50) }), "without harm"),
+        (fill("/", 1 << 30), "name it in `disks`"),
+        (fill(lab.dir.path().to_str().unwrap(), 1 << 30), "name it in `disks`"),
+        (fill("/nowhere/at/all", 1 << 30), "No such file"),
+        (fill("/dev/shm", 1 << 60), "free already"),
+        (fill("/proc", 1 << 20), ""),
+        (Fault::Partition(fault::Partition { port: None, peer: None }), "would be cut"),
+        (Fault::Command(fault::CommandFault { name: "none".into() }), "declares no fault"),
+    ];
+    for (fault, why) in cases {
+        let refused = dry_run(&lab, &mut server, &fault).await.unwrap_err();
+        assert!(refused.contains(why), "{fault}: {refused}");
+        let id = format!("{fault}");
+        server.client.inject(lab.fault(&id, fault, LONG)).unwrap();
+        let report = server.fault(&id, FaultState::Refused).await;
+        assert!(report.detail.contains(why), "{}", report.detail);
+    }
+    assert_eq!(lab.service(), Some(service));
+    assert_eq!(lab.keepers(), Vec::<u32>::new());
+}
+
+#[tokio::test]
+async fn a_declared_fault_is_undone_as_it_was_declared_when_everything_is_asked_to_be_undone() {
+    let mut lab = Lab::new();
+    lab.start_service().await;
+    declare_flag(&mut lab);
+    lab.start_agent();
+    let mut server = lab.server().await;
+    let flag = Fault::Command(fault::CommandFault { name: "flag".into() });
+    server.client.inject(lab.fault("f", flag.clone(), LONG)).unwrap();
+    server.fault("f", FaultState::Effective).await;
+    let refused = dry_run(&lab, &mut server, &flag).await.unwrap_err();
+    assert!(refused.contains("fault f is active on it"), "{refused}");
+    // The configuration does not know it any more.
+    lab.target.faults.clear();
+    server.client.set_targets(vec![lab.target.clone()]);
+    let welcome =
+        |event: &ClientEvent| matches!(event, ClientEvent::Message(FromAgent::Welcome(_)));
+    server.expect("the new targets", welcome).await;
+    server.client.undo_all().unwrap();
+    let undone = server.fault("f", FaultState::Undone).await;
+    assert!(undone.detail.contains("everything was asked to be undone"), "{}", undone.detail);
+    assert!(!lab.dir.path().join("flag").exists());
+}
+
+/// The kernel keeps what a process has open; only more is refused.
+#[tokio::test]
+async fn a_process_without_files_left_keeps_its_connections_and_takes_no_more() {
+    let mut lab = Lab::new();
+    let service = lab.start_service().await;
+    lab.start_agent();
+    let mut server = lab.server().await;
+    let fault = Fault::FileDescriptors(fault::FileDescriptors { spare: 1 });
+    let before = usage::open_files_limit(service.pid).unwrap().0;
+    server.client.inject(lab.fault("f", fault, LONG)).unwrap();
+    let effective = server.fault("f", FaultState::Effective).await;
+    let open = usage::open_files(service.pid).unwrap();
+    let limit = usage::open_files_limit(service.pid).unwrap().0.unwrap();
+    let free = limit - open.iter().filter(|number| **number < limit).count() as u64;
+    assert_eq!(free, 1, "{}: {open:?} below {limit}", effective.detail);
+    server.client.undo(FaultId("f".into())).unwrap();
+    server.fault("f", FaultState::Undone).await;
+    assert_eq!(usage::open_files_limit(service.pid).unwrap().0, before);
 }

@@ -67,7 +67,7 @@ impl Drills {
 
     /// All that speaks against the experiment, as far as the server can tell.
     pub(super) async fn refusals(&self, experiment: &Experiment) -> Result<Vec<String>, Error> {
-        let mut refusals = refusals(experiment, &self.inhabitants().await?);
+        let mut refusals = refusals(experiment, &self.inhabitants().await?, &self.own_ports);
         if let Some(path) = &experiment.client_log
             && let Err(why) = super::LogFile::open(path)
         {
