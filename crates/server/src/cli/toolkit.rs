@@ -58,7 +58,7 @@ pub(super) struct RunArgs {
 #[derive(Args)]
 pub(super) struct SharedArgs {
     /// Python interpreter for Python activities and controls [default: that of the active virtual
-    /// environment, else python3]
+    /// environment, else python3; for recover, the run's own]
     #[arg(long, value_name = "INTERPRETER")]
     python: Option<String>,
     /// A value for configuration; TYPE: str, int, float, bool, json
@@ -171,6 +171,7 @@ impl Recover {
         let mut options = self.shared.options(true)?;
         let journal = self.journal.display().to_string();
         options.journal = self.journal;
+        options.python = self.shared.python;
         let Some(recovery) = block_on(::toolkit::recover(options))? else {
             text::line(&format!("{journal}: nothing is left to be rolled back"));
             return Ok(ExitCode::SUCCESS);
@@ -212,7 +213,7 @@ impl SharedArgs {
             hypothesis: None,
             rollbacks: None,
             schedule: Schedule::default(),
-            python: self.python.clone().unwrap_or_else(interpreter),
+            python: Some(self.python.clone().unwrap_or_else(interpreter)),
             given,
             settings: self.settings()?,
             controls,

@@ -85,6 +85,7 @@ impl Run {
         let signals = Signals::default();
         let added = options.given.environment.clone();
         let insist = options.verdict == Verdict::Strict;
+        let python = options.python.clone().unwrap_or_else(|| "python3".to_owned());
         let mut global_controls = named_controls(options.settings.get("controls"));
         global_controls.extend(options.controls.iter().cloned());
         Run {
@@ -94,7 +95,7 @@ impl Run {
             hypothesis: Hypothesis::Default,
             rollbacks: Rollbacks::Default,
             settings: options.settings.clone(),
-            worker: Worker::new(options.python.clone(), added.clone(), signals.clone(), insist),
+            worker: Worker::new(python, added.clone(), signals.clone(), insist),
             added,
             journal_path: options.journal.clone(),
             shared: Mutex::new(Shared {
