@@ -106,7 +106,7 @@ def fails_when_a_rollback_fails_and_remembers_it(place):
 
 
 def plays_rollbacks_when_terminated(place):
-    for which in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    for which in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
         run = place.begin(experiment([MIDDLE, DONE], None, UNDO))
         place.wait_for("ready")
         run.send_signal(which)
@@ -115,6 +115,20 @@ def plays_rollbacks_when_terminated(place):
         assert place.journal()["status"] == "interrupted"
         os.remove(place.path("ready"))
         os.remove(place.path("effects.txt"))
+
+
+def goes_on_when_nobody_listens_to_its_progress(place):
+    with open(place.path("experiment.json"), "w") as file:
+        json.dump(experiment([DONE, activity("a", python("fail"))], [GOOD], UNDO), file)
+    read, write = os.pipe()
+    os.close(read)
+    ran = subprocess.run(
+        [place.immune, "drill", "run", "--python", sys.executable, "experiment.json"],
+        cwd=place.folder, stdout=write, timeout=SECONDS_MAX, stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.path.join(HERE, "modules")})
+    os.close(write)
+    assert ran.returncode == 1
+    assert place.read("effects.txt") == "done\nundone\n"
 
 
 def ends_python_that_does_not_let_go(place):
@@ -254,7 +268,7 @@ def prints_the_journal_for_programs(place):
 ALL = [passes_and_leaves_no_record, fails_when_an_action_fails, fails_when_a_process_says_so,
        fails_when_the_gate_is_missed_and_plays_rollbacks,
        fails_when_a_rollback_fails_and_remembers_it, plays_rollbacks_when_terminated,
-       ends_python_that_does_not_let_go, leaves_the_run_so_far_when_killed_and_recovers,
+       goes_on_when_nobody_listens_to_its_progress, ends_python_that_does_not_let_go, leaves_the_run_so_far_when_killed_and_recovers,
        ends_what_a_killed_run_left_running, plays_rollbacks_of_a_killed_run_before_the_next,
        leaves_rollbacks_to_recovery_on_sigusr2,
        a_kill_at_any_moment_is_undone,

@@ -47,7 +47,8 @@ pub async fn run(file: &Path, options: Options) -> Result<Outcome, String> {
         run.worker.kill().await;
         return Err(problem);
     }
-    run.signals.listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    let strict = run.verdict == Verdict::Strict;
+    run.signals.listen(strict).map_err(|error| format!("cannot listen to signals: {error}"))?;
     Arc::new(run).conduct().await.map_err(|raise| raise.text())
 }
 

@@ -108,7 +108,7 @@ async fn play(mut record: Record, path: &Path, mut options: Options) -> Result<R
         };
     }
     let run = Arc::new(run);
-    run.signals.listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    run.signals.listen(true).map_err(|error| format!("cannot listen to signals: {error}"))?;
     play_pending(&run, &record, path).await
 }
 
