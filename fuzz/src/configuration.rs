@@ -39,6 +39,45 @@ pub const CLIENT_LOG: Target = Target {
     run: client_log,
 };
 
+pub const TOOLKIT: Target = Target {
+    name: "toolkit",
+    feeds: "an experiment of Chaos Toolkit; its configuration is also what its probes give",
+    form: Form::Yaml,
+    memory: MEMORY,
+    caught: &[],
+    run: toolkit_experiment,
+};
+
+fn toolkit_experiment(input: &[u8]) -> Answer {
+    use toolkit::{Format, Value, experiment, substitute::Variables, tolerance};
+
+    let Ok(text) = std::str::from_utf8(input) else { return Answer::Refused };
+    let Ok(read) = toolkit::parse(text, Format::Yaml) else { return Answer::Refused };
+    let written = serde_json::to_string(&read).expect("what was read can be written");
+    if !written.contains(".nan") && !written.contains("null") {
+        let again = toolkit::parse(&written, Format::Json).expect("what was written can be read");
+        assert_eq!(again, read);
+    }
+    let environment = |name: &str| (name == "PORT").then(|| "80".to_owned());
+    let valid = experiment::validate(&read, &environment);
+    assert!(!valid.as_ref().is_err_and(String::is_empty), "refused without a word");
+    let configuration = read.get("configuration").and_then(Value::as_map).cloned();
+    let variables =
+        Variables { configuration: configuration.unwrap_or_default(), ..Variables::default() };
+    let _ = variables.substitute(&read);
+    for place in experiment::activities(&read, experiment::PROBES) {
+        let Some(tolerance) = read.at(&place).and_then(|probe| probe.get("tolerance")) else {
+            continue;
+        };
+        let _ = tolerance::validate(tolerance);
+        let _ = tolerance::within(tolerance, &read, &variables);
+        for result in variables.configuration.values() {
+            let _ = tolerance::within(tolerance, result, &variables);
+        }
+    }
+    if valid.is_ok() { Answer::Taken } else { Answer::Refused }
+}
+
 fn server(input: &[u8]) -> Answer {
     let Ok(text) = std::str::from_utf8(input) else { return Answer::Refused };
     let file = Path::new("immune.yaml");

@@ -112,6 +112,7 @@ pub const ALL: &[Target] = &[
     queries::SERIES,
     configuration::SERVER,
     configuration::EXPERIMENT,
+    configuration::TOOLKIT,
     configuration::CLIENT_LOG,
     scenario::SCENARIO,
     agent_input::PROTOCOL,

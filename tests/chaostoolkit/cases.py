@@ -328,6 +328,56 @@ case("signal: SIGTERM while waiting for the background", experiment(
     [activity("b", process("sh", ["-c", "touch ready; sleep 1.5"]), background=True)], [GOOD], UNDO),
     signal="SIGTERM")
 
+case("signal: SIGTERM in the hypothesis", experiment(
+    [DONE], [probe("p", process("sh", ["-c", "touch ready; sleep 4"]), 0)], UNDO), signal="SIGTERM")
+case("signal: SIGTERM with a continuous hypothesis", experiment([MIDDLES["process"], DONE], [GOOD], UNDO),
+     "--hypothesis-strategy", "continuously", "--hypothesis-frequency", "0.3", signal="SIGTERM")
+case("signal: SIGUSR1 while waiting for the background", experiment(
+    [activity("b", process("sh", ["-c", "touch ready; sleep 1.5"]), background=True)], [GOOD], UNDO),
+    signal="SIGUSR1")
+case("signal: SIGTERM in a request", experiment(
+    [activity("r", process("touch", ["ready"])), activity("m", http("/slow")), DONE], [GOOD], UNDO),
+    signal="SIGTERM")
+
+# What is left over: shapes that people write.
+case("hypothesis without probes", {**experiment([DONE], rollbacks=UNDO),
+                                   "steady-state-hypothesis": {"title": "h"}})
+case("hypothesis with no probes", experiment([DONE], [], UNDO))
+case("probe of the method fails", experiment(
+    [activity("p", python("fail"), "probe"), DONE], [GOOD], UNDO))
+case("probe of the method with a tolerance", experiment([BAD, DONE], [GOOD], UNDO))
+case("results of all kinds", experiment([
+    activity("r%d" % at, python("echo", value=value))
+    for at, value in enumerate([None, False, 0, 1.0, 1e16, 1e-7, "", "é\n", [], {}, [{"a": [None]}]])]))
+case("continuous and deviated", experiment(
+    [action("done", pauses={"before": 0.6}), PAUSED], [AFTER], UNDO),
+     "--hypothesis-strategy", "continuously", "--hypothesis-frequency", "0.4",
+     "--rollback-strategy", "deviated")
+case("continuous with controls", {**experiment([PAUSED], [GOOD], UNDO), "steady-state-hypothesis": {
+    "title": "h", "probes": [GOOD], "controls": [WATCH]}},
+     "--hypothesis-strategy", "during-method-only", "--hypothesis-frequency", "30")
+case("continuous breaks", experiment([PAUSED, DONE], [
+    probe("p", python("echo", value="text"), [1, 2])], UNDO),
+    "--hypothesis-strategy", "during-method-only", "--hypothesis-frequency", "0.3")
+case("background with pauses", experiment([
+    action("late", background=True, pauses={"before": 0.5}), DONE], None, UNDO))
+case("controls: change the configuration", experiment(
+    [activity("e", python("echo", value="${name}"))], None, UNDO, controls=[watching("configure")],
+    configuration=CONFIGURATION))
+case("controls: two", experiment([DONE], [GOOD], UNDO, controls=[
+    watching("first"), {**watching("second"), "name": "other"}]))
+case("controls: named again in an activity", experiment(
+    [{**DONE, "controls": [watching("inner")]}], [GOOD], UNDO, controls=[watching("outer")]))
+case("secrets: of a control", experiment([DONE], None, UNDO, controls=[watching("${token}")],
+                                         secrets=SECRETS), environment={"TOKEN": "t"})
+case("secrets: replaced by a file", experiment(
+    [activity("b", python("given", more="${token}"))], secrets=SECRETS), "--var-file", "s.json",
+    environment={"TOKEN": "t"}, files={"s.json": '{"secrets": {"one": {"token": "replaced"}}}'})
+case("arguments nested", experiment([activity("e", python("echo", value={
+    "a": ["${name}", {"b": "x ${five} ${half} ${tree}"}], "${name}": "$name $$"}))],
+    configuration={**CONFIGURATION, "tree": {"x": [True, None, "it's"]}}))
+case("invalid reference of a control", experiment([DONE], controls=[WATCH, {"ref": "nobody"}]))
+
 # Experiments that are not valid.
 case("invalid: no title", {"description": "d", "method": []})
 case("invalid: no method", {"title": "t", "description": "d"})

@@ -106,7 +106,7 @@ def fails_when_a_rollback_fails_and_remembers_it(place):
 
 
 def plays_rollbacks_when_terminated(place):
-    for which in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    for which in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
         run = place.begin(experiment([MIDDLE, DONE], None, UNDO))
         place.wait_for("ready")
         run.send_signal(which)
@@ -115,6 +115,20 @@ def plays_rollbacks_when_terminated(place):
         assert place.journal()["status"] == "interrupted"
         os.remove(place.path("ready"))
         os.remove(place.path("effects.txt"))
+
+
+def goes_on_when_nobody_listens_to_its_progress(place):
+    with open(place.path("experiment.json"), "w") as file:
+        json.dump(experiment([DONE, activity("a", python("fail"))], [GOOD], UNDO), file)
+    read, write = os.pipe()
+    os.close(read)
+    ran = subprocess.run(
+        [place.immune, "drill", "run", "--python", sys.executable, "experiment.json"],
+        cwd=place.folder, stdout=write, timeout=SECONDS_MAX, stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.path.join(HERE, "modules")})
+    os.close(write)
+    assert ran.returncode == 1
+    assert place.read("effects.txt") == "done\nundone\n"
 
 
 def ends_python_that_does_not_let_go(place):
@@ -146,6 +160,17 @@ def leaves_the_run_so_far_when_killed_and_recovers(place):
     assert place.journal()["rollbacks"][0]["status"] == "succeeded"
     assert place.drill("recover") == 0
     assert place.read("undone") == "hush-hush\n", "a second recovery has nothing to do"
+
+
+def ends_what_a_killed_run_left_running(place):
+    fault = activity("fault", process("sh", ["-c", "touch ready; while true; do date > alive; sleep 0.05; done"]))
+    run = place.begin(experiment([fault], None, [activity("undo", process("rm", ["-f", "alive"]))]))
+    place.wait_for("alive")
+    run.kill()
+    run.wait()
+    assert place.drill("recover") == 0
+    time.sleep(0.3)
+    assert not os.path.exists(place.path("alive")), "the fault goes on beside its rollback"
 
 
 def plays_rollbacks_of_a_killed_run_before_the_next(place):
@@ -182,6 +207,39 @@ def a_kill_at_any_moment_is_undone(place):
         assert not os.path.exists(place.path("did")), place.read("output.log")
 
 
+def ends_the_background_of_an_interrupted_method_before_rollbacks(place):
+    slow = activity("slow", process("sh", ["-c", "sleep 1; echo late >> effects.txt"]), background=True)
+    run = place.begin(experiment([slow, MIDDLE], None, [action("in background", background=True), *UNDO]))
+    place.wait_for("ready")
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(SECONDS_MAX) == 1
+    time.sleep(1.2)
+    assert sorted(place.read("effects.txt").split()) == ["background", "in", "undone"]
+
+
+def recovers_in_the_runs_folder_with_its_python_and_environment(place):
+    os.mkdir(place.path("elsewhere"))
+    with open(place.path("given.env"), "w") as file:
+        file.write("FROM_FILE=yes\n")
+    undo = [activity("p", python("note", text="by Python")),
+            activity("e", process("sh", ["-c", "echo $FROM_FILE ${x} >> effects.txt"]))]
+    run = place.begin(experiment([MIDDLE], None, undo, configuration={"x": 1}),
+                      "--var-file", "given.env", "--var", "x=7", "--journal", "elsewhere/j.json")
+    place.wait_for("ready")
+    run.kill()
+    run.wait()
+    assert place.drill("recover", "elsewhere/j.json") == 0, place.read("output.log")
+    assert place.read("effects.txt") == "by Python\nyes 7\n"
+    assert len(json.loads(place.read("elsewhere/j.json"))["rollbacks"]) == 2
+
+
+def plays_rollbacks_though_the_journal_cannot_be_written(place):
+    os.mkdir(place.path("full"))
+    gone = activity("gone", process("rm", ["-r", "full"]))
+    assert place.run(experiment([gone, DONE], None, UNDO), "--journal", "full/j.json") == 1
+    assert place.read("effects.txt") == "done\nundone\n"
+
+
 def says_whether_a_file_is_valid(place):
     def write(name, content):
         with open(place.path(name), "w") as file:
@@ -210,9 +268,13 @@ def prints_the_journal_for_programs(place):
 ALL = [passes_and_leaves_no_record, fails_when_an_action_fails, fails_when_a_process_says_so,
        fails_when_the_gate_is_missed_and_plays_rollbacks,
        fails_when_a_rollback_fails_and_remembers_it, plays_rollbacks_when_terminated,
-       ends_python_that_does_not_let_go, leaves_the_run_so_far_when_killed_and_recovers,
-       plays_rollbacks_of_a_killed_run_before_the_next, leaves_rollbacks_to_recovery_on_sigusr2,
-       a_kill_at_any_moment_is_undone, says_whether_a_file_is_valid,
+       goes_on_when_nobody_listens_to_its_progress, ends_python_that_does_not_let_go, leaves_the_run_so_far_when_killed_and_recovers,
+       ends_what_a_killed_run_left_running, plays_rollbacks_of_a_killed_run_before_the_next,
+       leaves_rollbacks_to_recovery_on_sigusr2,
+       a_kill_at_any_moment_is_undone,
+       ends_the_background_of_an_interrupted_method_before_rollbacks,
+       recovers_in_the_runs_folder_with_its_python_and_environment,
+       plays_rollbacks_though_the_journal_cannot_be_written, says_whether_a_file_is_valid,
        prints_the_journal_for_programs]
 
 

@@ -8,6 +8,8 @@
 mod lex;
 mod parse;
 
+use std::borrow::Cow;
+
 use crate::value::Value;
 
 /// Values that one match may yield and steps it may take; beyond, it ends with an error.
@@ -86,17 +88,20 @@ impl JsonPath {
     }
 
     /// The values that the path leads to, in document order.
-    pub fn find(&self, root: &Value) -> Result<Vec<Value>, String> {
-        Search { root, steps: 0 }.segments(&self.0, root.clone())
+    pub fn find<'a>(&self, root: &'a Value) -> Result<Vec<Found<'a>>, String> {
+        Search { root, steps: 0 }.segments(&self.0, &Cow::Borrowed(root))
     }
 }
+
+/// A value of the document, or one that a call made.
+pub type Found<'a> = Cow<'a, Value>;
 
 struct Search<'a> {
     root: &'a Value,
     steps: usize,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
     fn step(&mut self) -> Result<(), String> {
         self.steps += 1;
         if self.steps > STEPS_MAX {
@@ -105,28 +110,39 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn segments(&mut self, segments: &[Segment], current: Value) -> Result<Vec<Value>, String> {
+    fn segments(
+        &mut self,
+        segments: &[Segment],
+        current: &Found<'a>,
+    ) -> Result<Vec<Found<'a>>, String> {
         self.step()?;
-        let Some((segment, rest)) = segments.split_first() else { return Ok(vec![current]) };
+        let Some((segment, rest)) = segments.split_first() else {
+            return Ok(vec![current.clone()]);
+        };
         let mut found = Vec::new();
         for subscript in &segment.subscripts {
-            for value in self.subscript(subscript, &current)? {
-                found.extend(self.segments(rest, value)?);
+            for value in self.subscript(subscript, current)? {
+                found.extend(self.segments(rest, &value)?);
             }
         }
         if segment.recursive {
-            for member in members(&current) {
-                found.extend(self.segments(segments, member)?);
+            for member in members(current) {
+                found.extend(self.segments(segments, &member)?);
             }
         }
         Ok(found)
     }
 
-    fn subscript(&mut self, subscript: &Subscript, current: &Value) -> Result<Vec<Value>, String> {
-        let one = |value: Option<&Value>| value.cloned().into_iter().collect();
+    fn subscript(
+        &mut self,
+        subscript: &Subscript,
+        current: &Found<'a>,
+    ) -> Result<Vec<Found<'a>>, String> {
         Ok(match subscript {
-            Subscript::Key(key) => one(current.get(key)),
-            Subscript::Index(index) => one(at_index(current, *index)),
+            Subscript::Key(key) => part(current, |value| value.get(key)).into_iter().collect(),
+            Subscript::Index(index) => {
+                part(current, |value| at_index(value, *index)).into_iter().collect()
+            }
             Subscript::Slice { start, end, step } => slice(current, *start, *end, *step)?,
             Subscript::Wildcard => members(current),
             Subscript::Filter(expression) => {
@@ -136,22 +152,19 @@ impl Search<'_> {
             Subscript::Path(path) => {
                 let mut found = Vec::new();
                 for value in self.path(path, current)? {
-                    let value = match value {
-                        Value::Bool(yes) => at_index(current, i64::from(yes)),
-                        Value::Int(index) => {
-                            i64::try_from(index).ok().and_then(|index| at_index(current, index))
-                        }
-                        Value::Text(key) => current.get(&key),
+                    found.extend(part(current, |current| match value.as_ref() {
+                        Value::Bool(yes) => at_index(current, i64::from(*yes)),
+                        Value::Int(index) => at_index(current, i64::try_from(*index).ok()?),
+                        Value::Text(key) => current.get(key),
                         _ => None,
-                    };
-                    found.extend(value.cloned());
+                    }));
                 }
                 found
             }
             Subscript::Call(function, operands) => {
                 let mut found = Vec::new();
                 for arguments in self.arguments(operands, current)? {
-                    found.extend(call(*function, &arguments, current));
+                    found.extend(call(*function, &arguments, current).map(Cow::Owned));
                 }
                 found
             }
@@ -162,8 +175,8 @@ impl Search<'_> {
     fn arguments(
         &mut self,
         operands: &[Operand],
-        current: &Value,
-    ) -> Result<Vec<Vec<Value>>, String> {
+        current: &Found<'a>,
+    ) -> Result<Vec<Vec<Found<'a>>>, String> {
         let mut combinations = vec![Vec::new()];
         for operand in operands {
             let values = self.operand(operand, current)?;
@@ -171,7 +184,7 @@ impl Search<'_> {
             for combination in &combinations {
                 for value in &values {
                     self.step()?;
-                    let mut combination: Vec<Value> = combination.clone();
+                    let mut combination: Vec<Found<'a>> = combination.clone();
                     combination.push(value.clone());
                     longer.push(combination);
                 }
@@ -181,19 +194,25 @@ impl Search<'_> {
         Ok(combinations)
     }
 
-    fn path(&mut self, path: &Path, current: &Value) -> Result<Vec<Value>, String> {
-        let from = if path.from_root { self.root.clone() } else { current.clone() };
-        self.segments(&path.segments, from)
-    }
-
-    fn operand(&mut self, operand: &Operand, current: &Value) -> Result<Vec<Value>, String> {
-        match operand {
-            Operand::Path(path) => self.path(path, current),
-            Operand::Value(value) => Ok(vec![value.clone()]),
+    fn path(&mut self, path: &Path, current: &Found<'a>) -> Result<Vec<Found<'a>>, String> {
+        match path.from_root {
+            true => self.segments(&path.segments, &Cow::Borrowed(self.root)),
+            false => self.segments(&path.segments, current),
         }
     }
 
-    fn holds(&mut self, expression: &Expression, current: &Value) -> Result<bool, String> {
+    fn operand(
+        &mut self,
+        operand: &Operand,
+        current: &Found<'a>,
+    ) -> Result<Vec<Found<'a>>, String> {
+        match operand {
+            Operand::Path(path) => self.path(path, current),
+            Operand::Value(value) => Ok(vec![Cow::Owned(value.clone())]),
+        }
+    }
+
+    fn holds(&mut self, expression: &Expression, current: &Found<'a>) -> Result<bool, String> {
         self.step()?;
         Ok(match expression {
             Expression::All(all) => {
@@ -232,12 +251,31 @@ impl Search<'_> {
     }
 }
 
-fn members(value: &Value) -> Vec<Value> {
+/// A part of a value: borrowed from the document where the value is.
+fn part<'a>(
+    value: &Found<'a>,
+    choose: impl for<'b> Fn(&'b Value) -> Option<&'b Value>,
+) -> Option<Found<'a>> {
     match value {
-        Value::List(list) => list.clone(),
-        Value::Map(map) => map.values().cloned().collect(),
-        _ => Vec::new(),
+        Cow::Borrowed(value) => choose(value).map(Cow::Borrowed),
+        Cow::Owned(value) => choose(value).cloned().map(Cow::Owned),
     }
+}
+
+fn members<'a>(value: &Found<'a>) -> Vec<Found<'a>> {
+    let of = |value: &Value| match value {
+        Value::List(list) => list.len(),
+        Value::Map(map) => map.len(),
+        _ => 0,
+    };
+    let member = |index: usize| {
+        part(value, |value| match value {
+            Value::List(list) => list.get(index),
+            Value::Map(map) => map.get_index(index).map(|(_, member)| member),
+            _ => None,
+        })
+    };
+    (0..of(value)).filter_map(member).collect()
 }
 
 fn at_index(value: &Value, index: i64) -> Option<&Value> {
@@ -247,12 +285,12 @@ fn at_index(value: &Value, index: i64) -> Option<&Value> {
 }
 
 /// jsonpath2's own reckoning of slices, which differs from Python's at its edges.
-fn slice(
-    value: &Value,
+fn slice<'a>(
+    value: &Found<'a>,
     start: Option<i64>,
     end: Option<i64>,
     step: Option<i64>,
-) -> Result<Vec<Value>, String> {
+) -> Result<Vec<Found<'a>>, String> {
     let Some(list) = value.as_list() else { return Ok(Vec::new()) };
     let length = list.len() as i64;
     let start = match start {
@@ -279,7 +317,7 @@ fn slice(
         index = start.saturating_add(steps.saturating_mul(step));
     }
     while (step > 0 && index < end.min(length)) || (step < 0 && index > end.max(-length - 1)) {
-        found.extend(at_index(value, index).cloned());
+        found.extend(part(value, |value| at_index(value, index)));
         index = index.saturating_add(step);
     }
     Ok(found)
@@ -298,8 +336,8 @@ fn compare(comparison: Comparison, left: &Value, right: &Value) -> bool {
     }
 }
 
-fn call(function: Function, arguments: &[Value], current: &Value) -> Option<Value> {
-    let int = |at: usize| match arguments.get(at) {
+fn call(function: Function, arguments: &[Found<'_>], current: &Value) -> Option<Value> {
+    let int = |at: usize| match arguments.get(at).map(Cow::as_ref) {
         Some(Value::Int(number)) => i64::try_from(*number).ok(),
         Some(Value::Bool(yes)) => Some(i64::from(*yes)),
         _ => None,
@@ -329,7 +367,8 @@ fn call(function: Function, arguments: &[Value], current: &Value) -> Option<Valu
             Some(Value::List((0..list.len()).map(index).collect()))
         }
         (Function::Values, Value::Map(_) | Value::List(_), 0) => {
-            Some(Value::List(members(current)))
+            let values = members(&Cow::Borrowed(current));
+            Some(Value::List(values.into_iter().map(Cow::into_owned).collect()))
         }
         (Function::Entries, Value::Map(map), 0) => {
             let entries = map.iter().map(|(key, value)| pair(Value::text(key), value));

@@ -17,13 +17,13 @@ mod value;
 
 mod read;
 
-mod experiment;
+pub mod experiment;
 
 mod variables;
 
-mod substitute;
+pub mod substitute;
 
-mod tolerance;
+pub mod tolerance;
 
 mod jsonpath;
 
@@ -50,6 +50,9 @@ mod worker;
 mod providers;
 
 mod run;
+
+#[cfg(test)]
+mod properties;
 
 pub use read::{Format, is_experiment, parse};
 pub use run::{Options, Outcome, Recovery, Tell, named_controls, read_value};

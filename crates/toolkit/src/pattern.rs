@@ -10,16 +10,52 @@ use fancy_regex::{Regex, RegexBuilder};
 const BACKTRACKS_MAX: usize = 1_000_000;
 const COMPILED_BYTES_MAX: usize = 4 << 20;
 
-/// Compiles Python's `pattern`.
-pub fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(&translate(pattern))
-        .backtrack_limit(BACKTRACKS_MAX)
-        .delegate_size_limit(COMPILED_BYTES_MAX)
-        .build()
-        .map_err(|error| error.to_string())
+#[derive(Debug)]
+pub struct Pattern {
+    regex: Regex,
+    /// `$` is the very end here: the text is also searched without a last line feed. Patterns that
+    /// look around or go on after a `$` have it spelled out instead, which takes steps back.
+    also_shortened: bool,
 }
 
-fn translate(pattern: &str) -> String {
+impl Pattern {
+    /// Compiles a pattern of Python's.
+    pub fn compile(pattern: &str) -> Result<Pattern, String> {
+        let also_shortened = ends_plainly(pattern);
+        let end = if also_shortened { "$" } else { "(?:$|(?=\\n\\z))" };
+        let regex = RegexBuilder::new(&translate(pattern, end))
+            .backtrack_limit(BACKTRACKS_MAX)
+            .delegate_size_limit(COMPILED_BYTES_MAX)
+            .build()
+            .map_err(|error| error.to_string())?;
+        Ok(Pattern { regex, also_shortened })
+    }
+
+    /// Whether the text has a match anywhere. An error: it took too long.
+    pub fn search(&self, text: &str) -> Result<bool, String> {
+        let search = |text: &str| self.regex.is_match(text).map_err(|error| error.to_string());
+        if search(text)? {
+            return Ok(true);
+        }
+        match text.strip_suffix('\n') {
+            Some(shortened) if self.also_shortened => search(shortened),
+            _ => Ok(false),
+        }
+    }
+}
+
+/// Whether nothing in the pattern looks at what follows a `$`, or at the very end.
+fn ends_plainly(pattern: &str) -> bool {
+    let looks_around = ["(?=", "(?!", "(?<", "\\Z"];
+    let goes_on = |rest: &str| {
+        let rest = rest.trim_start_matches(')');
+        !rest.is_empty() && !rest.starts_with('|')
+    };
+    !looks_around.iter().any(|looks| pattern.contains(looks))
+        && !pattern.match_indices('$').any(|(at, _)| goes_on(&pattern[at + 1..]))
+}
+
+fn translate(pattern: &str, end: &str) -> String {
     let mut translated = String::with_capacity(pattern.len() + 16);
     let mut class_start = None;
     let mut characters = pattern.char_indices().peekable();
@@ -52,7 +88,7 @@ fn translate(pattern: &str) -> String {
                 translated.push(']');
             }
             '[' | '&' | '~' if in_class => translated.extend(['\\', character]),
-            '$' if !in_class => translated.push_str("(?:$|(?=\\n\\z))"),
+            '$' if !in_class => translated.push_str(end),
             '{' if !in_class && !is_repetition(&pattern[at..]) => translated.push_str("\\{"),
             other => translated.push(other),
         }
@@ -94,23 +130,37 @@ mod tests {
             ("\\d+ \\w+\\/", "12 é/", true),
             ("$", "", true),
             ("[$]", "a", false),
+            ("(ok|$)", "no\n", true),
+            ("ok$\n", "ok\n", true),
+            ("a(?!\n)$", "a\n", false),
+            ("^a$|^b$", "b\n", true),
         ];
         for (pattern, text, found) in cases {
-            let compiled = compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
-            assert_eq!(compiled.is_match(text).unwrap(), found, "{pattern} in {text:?}");
+            let compiled =
+                Pattern::compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+            assert_eq!(compiled.search(text).unwrap(), found, "{pattern} in {text:?}");
         }
     }
 
     #[test]
     fn a_broken_pattern_is_refused() {
         for pattern in ["(", "[a", "*", "a\\"] {
-            assert!(compile(pattern).is_err(), "{pattern}");
+            assert!(Pattern::compile(pattern).is_err(), "{pattern}");
         }
     }
 
     #[test]
+    fn long_output_is_searched_to_its_end() {
+        let long = format!("{}ok\n", "some line of a log\n".repeat(500_000));
+        let search = |pattern: &str| Pattern::compile(pattern).unwrap().search(&long).unwrap();
+        assert!(search("ok$"));
+        assert!(!search("^ok$"));
+        assert!(search("(?m)^ok$"));
+    }
+
+    #[test]
     fn a_hostile_pattern_ends() {
-        let hostile = compile("(a+)+\\1b").unwrap();
-        assert!(!hostile.is_match(&"a".repeat(60)).unwrap_or(false));
+        let hostile = Pattern::compile("(a+)+\\1b").unwrap();
+        assert!(!hostile.search(&"a".repeat(60)).unwrap_or(false));
     }
 }

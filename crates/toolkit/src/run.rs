@@ -48,8 +48,8 @@ pub struct Options {
     pub hypothesis: Option<String>,
     pub rollbacks: Option<String>,
     pub schedule: Schedule,
-    /// The interpreter for Python activities and controls.
-    pub python: String,
+    /// The interpreter for Python activities and controls; for a recovery, `None` is the run's own.
+    pub python: Option<String>,
     pub given: Given,
     /// Chaos Toolkit's settings.
     pub settings: Value,
@@ -128,6 +128,14 @@ impl Run {
 
     fn is_ending(&self) -> bool {
         matches!(self.status().as_deref(), Some("aborted" | "failed" | "interrupted"))
+    }
+
+    /// Writes the journal on the way. That it cannot be written is told and ends nothing: least of
+    /// all rollbacks.
+    fn note_progress(&self) {
+        if let Err(problem) = self.save() {
+            self.tell(problem.text());
+        }
     }
 
     /// Writes the journal as it is by now, to the disk.
@@ -239,7 +247,7 @@ impl Run {
             }
             self.set_status("interrupted");
         }
-        self.save()?;
+        self.note_progress();
         broken.map_or(Ok(with_rollbacks), Err)
     }
 
@@ -283,9 +291,7 @@ impl Run {
             shared.journal.set("status", "aborted");
             shared.journal.set("end", clock::written(clock::now()));
         }
-        if let Err(problem) = self.save() {
-            self.tell(problem.text());
-        }
+        self.note_progress();
     }
 
     /// Before the method of a strict run: what has to be rolled back, on the disk.

@@ -17,11 +17,13 @@ pub enum Signal {
     Terminate,
     User1,
     User2,
+    /// The terminal is gone. Taken by strict runs alone; chaoslib dies of it.
+    Hangup,
 }
 
 impl Signal {
     const ALL: &'static [Signal] =
-        &[Signal::Interrupt, Signal::Terminate, Signal::User1, Signal::User2];
+        &[Signal::Interrupt, Signal::Terminate, Signal::User1, Signal::User2, Signal::Hangup];
 
     pub fn by_name(name: &str) -> Option<Signal> {
         Signal::ALL.iter().copied().find(|signal| signal.name() == name)
@@ -33,6 +35,7 @@ impl Signal {
             Signal::Terminate => "SIGTERM",
             Signal::User1 => "SIGUSR1",
             Signal::User2 => "SIGUSR2",
+            Signal::Hangup => "SIGHUP",
         }
     }
 
@@ -42,13 +45,15 @@ impl Signal {
             Signal::Terminate => SignalKind::terminate(),
             Signal::User1 => SignalKind::user_defined1(),
             Signal::User2 => SignalKind::user_defined2(),
+            Signal::Hangup => SignalKind::hangup(),
         }
     }
 
+    /// What the Python worker is sent in its place.
     pub fn number(self) -> rustix::process::Signal {
         match self {
             Signal::Interrupt => rustix::process::Signal::INT,
-            Signal::Terminate => rustix::process::Signal::TERM,
+            Signal::Terminate | Signal::Hangup => rustix::process::Signal::TERM,
             Signal::User1 => rustix::process::Signal::USR1,
             Signal::User2 => rustix::process::Signal::USR2,
         }
@@ -58,6 +63,7 @@ impl Signal {
         match self {
             Signal::Interrupt => Raise::Keyboard,
             Signal::Terminate => Raise::Interrupt("SIGTERM signal received".to_owned()),
+            Signal::Hangup => Raise::Interrupt("SIGHUP signal received".to_owned()),
             Signal::User1 => Raise::Exit(20),
             Signal::User2 => Raise::Exit(Raise::EXIT_WITHOUT_ROLLBACKS),
         }
@@ -72,9 +78,9 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes the process's signals from now on. Within a tokio runtime.
-    pub fn listen(&self) -> std::io::Result<()> {
-        for which in Signal::ALL {
+    /// Takes the process's signals from now on, with SIGHUP or without. Within a tokio runtime.
+    pub fn listen(&self, with_hangup: bool) -> std::io::Result<()> {
+        for which in Signal::ALL.iter().filter(|which| with_hangup || **which != Signal::Hangup) {
             let mut stream = signal(which.kind())?;
             let signals = self.clone();
             tokio::spawn(async move {

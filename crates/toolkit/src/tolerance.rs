@@ -5,7 +5,7 @@
 //! the run then ends as it does there.
 
 use crate::jsonpath::JsonPath;
-use crate::pattern;
+use crate::pattern::Pattern;
 use crate::read::{self, Format};
 use crate::substitute::Variables;
 use crate::value::{Decimal, Value};
@@ -43,7 +43,7 @@ fn validate_regex(tolerance: &Value) -> Result<(), String> {
     let Some(text) = pattern.as_str() else {
         return Err(format!("hypothesis probe tolerance pattern {pattern} has an invalid type"));
     };
-    pattern::compile(text).map(|_| ()).map_err(|error| {
+    Pattern::compile(text).map(|_| ()).map_err(|error| {
         format!("hypothesis probe tolerance pattern {text} seems invalid: {error}")
     })
 }
@@ -130,9 +130,9 @@ fn substituted(
 fn within_regex(tolerance: &Value, value: &Value, variables: &Variables) -> Result<bool, String> {
     let pattern = substituted(tolerance, "pattern", variables)?.unwrap_or_default();
     let pattern = pattern.as_str().ok_or("the pattern of a regex must be text")?;
-    let pattern = pattern::compile(pattern)?;
+    let pattern = Pattern::compile(pattern)?;
     match targeted(tolerance, value)? {
-        Value::Text(text) => pattern.is_match(text).map_err(|error| error.to_string()),
+        Value::Text(text) => pattern.search(text),
         other => Err(format!("a regex searches text, but the probe gave a {}", other.kind())),
     }
 }
@@ -150,8 +150,11 @@ fn within_jsonpath(
 
     if let Some(expected) = substituted(tolerance, "expect", variables)? {
         return Ok(match expected {
-            Value::List(expected) => found == expected,
-            expected => found == [expected],
+            Value::List(expected) => {
+                let pairs = found.iter().zip(&expected);
+                found.len() == expected.len() && pairs.clone().all(|(a, b)| a.as_ref() == b)
+            }
+            expected => matches!(found.as_slice(), [only] if only.as_ref() == &expected),
         });
     }
     match tolerance.get("count") {

@@ -2,11 +2,14 @@
 //!
 //! Written and synced before the method starts, so that a run that was killed can be rolled back
 //! later: `immune drill recover JOURNAL`, or the next run with the same journal. It names the
-//! process that holds it, by what no other process has: number, start and boot. Secrets are not in
-//! it; they are taken from the environment again. Only its owner may read it.
+//! process that holds it, and those that its actions started, by what no other process has: number,
+//! start and boot. Secrets are not in it; they are taken from the environment again. Only its owner
+//! may read it.
 
 use std::io;
 use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal};
 
 use crate::durable;
 use crate::experiment::{ROLLBACKS, activities};
@@ -25,6 +28,8 @@ pub struct Record {
     pub environment: Vec<(String, String)>,
     holder: Value,
     rolled_back: Vec<usize>,
+    /// Leaders of groups that actions started.
+    started: Vec<Value>,
 }
 
 impl Record {
@@ -35,8 +40,9 @@ impl Record {
             folder: std::env::current_dir()?,
             python,
             environment: Vec::new(),
-            holder: holder(std::process::id())?,
+            holder: identity(std::process::id())?,
             rolled_back: Vec::new(),
+            started: Vec::new(),
         })
     }
 
@@ -98,6 +104,7 @@ impl Record {
                 .collect(),
             holder: head.get("holder").cloned().unwrap_or_default(),
             rolled_back: Vec::new(),
+            started: Vec::new(),
         };
         // A last line that a crash cut short is as good as not written.
         for line in lines {
@@ -105,6 +112,7 @@ impl Record {
             if let Some(Value::Int(index)) = line.get("rolled_back") {
                 record.rolled_back.extend(usize::try_from(*index).ok());
             }
+            record.started.extend(line.get("started").cloned());
         }
         Ok(record)
     }
@@ -112,6 +120,24 @@ impl Record {
     /// Notes that this rollback succeeded.
     pub fn note(path: &Path, index: usize) -> io::Result<()> {
         durable::append(path, &rolled_back_line(index))
+    }
+
+    /// Notes that an action started this process, which leads a group. One that has ended already
+    /// is not worth a note.
+    pub fn note_started(path: &Path, pid: u32) -> io::Result<()> {
+        let Ok(started) = identity(pid) else { return Ok(()) };
+        let line: Value = [("started", started)].into();
+        durable::append(path, &serde_json::to_string(&line)?)
+    }
+
+    /// Kills the groups that the run's actions started and that still live; says how many.
+    pub fn end_started(&self) -> usize {
+        let lives = |started: &&Value| pid_of(started).is_some_and(|pid| is_it(pid, started));
+        let leaders = self.started.iter().filter(lives).filter_map(pid_of);
+        leaders
+            .filter_map(|pid| Pid::from_raw(pid as i32))
+            .filter(|pid| rustix::process::kill_process_group(*pid, Signal::KILL).is_ok())
+            .count()
     }
 
     /// The rollbacks that are still to be done, by their index.
@@ -122,16 +148,12 @@ impl Record {
 
     /// Whether the run that wrote it still goes on.
     pub fn is_held(&self) -> bool {
-        let pid = match self.holder.get("pid") {
-            Some(Value::Int(pid)) => u32::try_from(*pid).ok(),
-            _ => None,
-        };
-        pid.and_then(|pid| holder(pid).ok()).is_some_and(|living| living == self.holder)
+        pid_of(&self.holder).is_some_and(|pid| is_it(pid, &self.holder))
     }
 
     /// Makes it this process's own.
     pub fn take_over(&mut self) -> io::Result<()> {
-        self.holder = holder(std::process::id())?;
+        self.holder = identity(std::process::id())?;
         Ok(())
     }
 }
@@ -140,8 +162,20 @@ fn rolled_back_line(index: usize) -> String {
     format!("{{\"rolled_back\":{index}}}")
 }
 
+fn pid_of(identity: &Value) -> Option<u32> {
+    match identity.get("pid") {
+        Some(Value::Int(pid)) => u32::try_from(*pid).ok(),
+        _ => None,
+    }
+}
+
+/// Whether the process of this number is the one meant, and lives.
+fn is_it(pid: u32, meant: &Value) -> bool {
+    identity(pid).is_ok_and(|living| living == *meant)
+}
+
 /// What tells a process from all others, before and after it.
-fn holder(pid: u32) -> io::Result<Value> {
+fn identity(pid: u32) -> io::Result<Value> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // After the name, which may hold anything: the 22nd field of all is the start.
@@ -188,6 +222,22 @@ mod tests {
         assert!(!read.is_held());
         read.take_over().unwrap();
         assert!(read.is_held());
+    }
+
+    #[test]
+    fn processes_that_actions_started_are_ended_with_their_group_if_it_is_still_them() {
+        use std::os::unix::process::CommandExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record");
+        record().write(&path).unwrap();
+        let mut command = std::process::Command::new("sleep");
+        let mut child = command.arg("60").process_group(0).spawn().unwrap();
+        Record::note_started(&path, child.id()).unwrap();
+        let other = r#"{"started":{"pid":1,"start":"1","boot":"x"}}"#;
+        durable::append(&path, other).unwrap();
+        assert_eq!(Record::read(&path).unwrap().unwrap().end_started(), 1);
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(Record::read(&path).unwrap().unwrap().end_started(), 0);
     }
 
     #[test]

@@ -252,6 +252,7 @@ def handle(request):
 
 
 def handle_in_background(request):
+    background[threading.get_ident()] = True
     try:
         send(handle(request))
     finally:
@@ -293,7 +294,6 @@ def read():
         else:
             thread = threading.Thread(target=handle_in_background, args=(request,), daemon=True)
             thread.start()
-            background[thread.ident] = thread
     # The other end is gone, and so is what this process is for.
     os._exit(0)
 

@@ -70,6 +70,8 @@ def before_activity_control(context, mode=None, target=None, secrets=None, **kwa
         raise InterruptExecution("the control says so")
     if mode == "broken":
         raise ValueError("broken control")
+    if mode == "configure":
+        kwargs["configuration"]["name"] = "changed"
     if mode == "change":
         context["provider"]["arguments"] = {"value": "changed"}
 

@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0 it passed; 1 it did not, is not valid, or broke; 2 wrong use.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 
-use super::text::{self, Paint, paint};
+use super::text::{Paint, paint};
 
 /// How a Chaos Toolkit experiment is run; none of it is for Immune's own experiments.
 #[derive(Args)]
@@ -58,7 +59,7 @@ pub(super) struct RunArgs {
 #[derive(Args)]
 pub(super) struct SharedArgs {
     /// Python interpreter for Python activities and controls [default: that of the active virtual
-    /// environment, else python3]
+    /// environment, else python3; for recover, the run's own]
     #[arg(long, value_name = "INTERPRETER")]
     python: Option<String>,
     /// A value for configuration; TYPE: str, int, float, bool, json
@@ -130,10 +131,10 @@ impl RunArgs {
         let journal = options.journal.display().to_string();
         let outcome = block_on(::toolkit::run(file, options)).with_context(|| file_name(file))?;
         if json {
-            text::json(&outcome.journal)?;
+            say(&serde_json::to_string_pretty(&outcome.journal)?);
         } else {
-            text::line(&verdict(&outcome));
-            text::line(&paint(Paint::Dim, &format!("journal: {journal}")));
+            say(&verdict(&outcome));
+            say(&paint(Paint::Dim, &format!("journal: {journal}")));
         }
         Ok(if outcome.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -146,7 +147,7 @@ impl Validate {
             let options = self.shared.options(true)?;
             block_on(::toolkit::validate(&self.file, options)).context(name.clone())?;
         }
-        text::line(&format!("{name}: valid"));
+        say(&format!("{name}: valid"));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -171,13 +172,14 @@ impl Recover {
         let mut options = self.shared.options(true)?;
         let journal = self.journal.display().to_string();
         options.journal = self.journal;
+        options.python = self.shared.python;
         let Some(recovery) = block_on(::toolkit::recover(options))? else {
-            text::line(&format!("{journal}: nothing is left to be rolled back"));
+            say(&format!("{journal}: nothing is left to be rolled back"));
             return Ok(ExitCode::SUCCESS);
         };
-        text::line(&format!("{} rollbacks played", recovery.played));
+        say(&format!("{} rollbacks played", recovery.played));
         for failure in &recovery.failures {
-            text::line(&format!("  {}", paint(Paint::Red, failure)));
+            say(&format!("  {}", paint(Paint::Red, failure)));
         }
         let failed = !recovery.failures.is_empty();
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -202,7 +204,7 @@ impl SharedArgs {
             controls.extend(::toolkit::named_controls(Some(&declared)));
         }
         let tell: Tell = match tells {
-            true => Arc::new(|line: &str| text::line(line)),
+            true => Arc::new(say),
             false => Arc::new(|_: &str| {}),
         };
         Ok(Options {
@@ -212,7 +214,7 @@ impl SharedArgs {
             hypothesis: None,
             rollbacks: None,
             schedule: Schedule::default(),
-            python: self.python.clone().unwrap_or_else(interpreter),
+            python: Some(self.python.clone().unwrap_or_else(interpreter)),
             given,
             settings: self.settings()?,
             controls,
@@ -248,6 +250,12 @@ fn verdict(outcome: &::toolkit::Outcome) -> String {
     }];
     lines.extend(outcome.failures.iter().map(|failure| format!("  {failure}")));
     lines.join("\n")
+}
+
+/// Prints a line. That nobody listens any more must neither end a run before its rollbacks nor hide
+/// that it failed.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn file_name(file: &Path) -> String {

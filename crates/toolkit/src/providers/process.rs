@@ -19,12 +19,14 @@ use crate::substitute::Variables;
 use crate::value::Value;
 use crate::variables::Environment;
 
-/// Runs the provider's program to its end.
+/// Runs the provider's program to its end. `started` is told the number of its process, the leader
+/// of its group.
 pub async fn run(
     provider: &Value,
     variables: &Variables,
     added: &[(String, String)],
     environment: Environment<'_>,
+    started: &(dyn Fn(u32) + Sync),
 ) -> Result<Value, Failure> {
     let mut command = command(provider, variables, environment)?;
     let timeout = match provider.get("timeout") {
@@ -37,6 +39,7 @@ pub async fn run(
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
         command.spawn().map_err(|error| Raise::Error(format!("cannot run it: {error}")))?;
+    child.id().into_iter().for_each(started);
     let mut group = Group(child.id().and_then(|id| Pid::from_raw(id as i32)));
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let done = async {
@@ -171,7 +174,7 @@ mod tests {
         let environment = |name: &str| std::env::var(name).ok();
         let provider = value(provider);
         let added = [("ADDED".to_owned(), "yes".to_owned())];
-        let run = run(&provider, &variables, &added, &environment);
+        let run = run(&provider, &variables, &added, &environment, &|_| {});
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(run)
     }

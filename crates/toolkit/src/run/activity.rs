@@ -9,6 +9,7 @@ use crate::journal::List;
 use crate::providers::{http, process};
 use crate::raise::{Failure, Raise};
 use crate::strategy::{Dry, Verdict, by_name};
+use crate::undo::Record;
 use crate::value::{Map, Value};
 use crate::verdict::process_failure;
 use crate::worker::Thread;
@@ -35,7 +36,7 @@ impl Run {
             (None, _, _) => Ok(run),
             (Some(changed), Some(list), Some(index)) => {
                 self.shared().journal.set_run(list, index, changed.clone());
-                self.save()?;
+                self.note_progress();
                 Ok(changed)
             }
             (Some(changed), _, _) => Ok(changed),
@@ -71,7 +72,7 @@ impl Run {
         .into();
         if let Some(list) = list {
             *index = Some(self.shared().journal.add_run(list, run.clone()));
-            self.save()?;
+            self.note_progress();
         }
         let result = match pretended {
             true => Ok(Value::Null),
@@ -83,7 +84,7 @@ impl Run {
         set(&mut run, "duration", end.0.saturating_sub(start.0) as f64 / 1e9);
         if let (Some(list), Some(index)) = (list, *index) {
             self.shared().journal.set_run(list, index, run.clone());
-            self.save()?;
+            self.note_progress();
         }
         if with_pauses {
             self.pause(pauses.get("after"), thread).await?;
@@ -149,11 +150,24 @@ impl Run {
         match provider.get_str("type") {
             Some("python") => self.call_python(&provider, thread).await,
             Some("process") => {
-                let run = process::run(&provider, &variables, &self.added, &environment);
+                let started = |pid: u32| self.note_started(activity, pid);
+                let run = process::run(&provider, &variables, &self.added, &environment, &started);
                 self.raising(thread, run).await?
             }
             Some("http") => self.raising(thread, http::run(&provider, &variables)).await?,
             _ => Ok(Value::Null),
+        }
+    }
+
+    /// Notes in the record of a strict run which process an action started.
+    fn note_started(&self, activity: &Value, pid: u32) {
+        let path = Record::path(&self.journal_path);
+        if self.verdict == Verdict::Strict
+            && activity.get_str("type") == Some("action")
+            && path.exists()
+            && let Err(error) = Record::note_started(&path, pid)
+        {
+            self.tell(format!("cannot write {}: {error}", path.display()));
         }
     }
 

@@ -23,7 +23,7 @@ impl Run {
         let state = self.look(Thread::Main).await?;
         self.shared().journal.set_steady_state("before", state.clone());
         let met = self.judge(&state, false);
-        self.save()?;
+        self.note_progress();
         Ok(met)
     }
 
@@ -32,7 +32,8 @@ impl Run {
         let state = self.look(Thread::Main).await?;
         self.shared().journal.set_steady_state("after", state.clone());
         self.judge(&state, true);
-        self.save()
+        self.note_progress();
+        Ok(())
     }
 
     /// Notes in the journal that the steady state is not met; says whether it is.
@@ -169,7 +170,7 @@ impl Run {
                 }
             }
             if saved.elapsed() >= SAVE_EVERY {
-                self.save()?;
+                self.note_progress();
                 saved = clock::monotonic();
             }
             tokio::select! {

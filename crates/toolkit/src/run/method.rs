@@ -27,7 +27,7 @@ impl Run {
             Err(Raise::Error(problem)) => {
                 self.tell(format!("the method was aborted: {problem}"));
                 self.set_status("aborted");
-                self.save()?;
+                self.note_progress();
                 Ok(false)
             }
             Err(raise) => Err(raise),
@@ -68,11 +68,21 @@ impl Run {
                 break;
             }
         }
-        if played == Err(Raise::Exit(Raise::EXIT_WITHOUT_ROLLBACKS)) {
+        let exits = played == Err(Raise::Exit(Raise::EXIT_WITHOUT_ROLLBACKS));
+        // Strictly, nothing of an interrupted method goes on beside its rollbacks.
+        let interrupted = self.verdict == Verdict::Strict
+            && matches!(played, Err(Raise::Interrupt(_) | Raise::Keyboard | Raise::Exit(_)));
+        if exits || interrupted {
             self.give_up(background).await;
-        } else {
-            for task in background {
-                self.wait(task).await?;
+            return played;
+        }
+        let mut background = background.into_iter();
+        while let Some(task) = background.next() {
+            if let Err(raise) = self.wait(task).await {
+                if self.verdict == Verdict::Strict {
+                    self.give_up(background.collect()).await;
+                }
+                return Err(raise);
             }
         }
         played
@@ -91,32 +101,31 @@ impl Run {
         };
         if !in_background {
             let played = self.execute(&place, Some(list), Thread::Main).await?;
-            self.note_rollback(&place, list, &played)?;
+            self.note_rollback(&place, list, &played);
             return Ok(None);
         }
         let run = self.clone();
         Ok(Some(tokio::spawn(async move {
             // As in chaoslib, what breaks in the background is told and ends only itself.
-            let played = run.execute(&place, Some(list), Thread::Own).await;
-            let noted = played.and_then(|played| run.note_rollback(&place, list, &played));
-            if let Err(raise) = noted {
-                run.tell(format!("in the background: {}", raise.text()));
+            match run.execute(&place, Some(list), Thread::Own).await {
+                Ok(played) => run.note_rollback(&place, list, &played),
+                Err(raise) => run.tell(format!("in the background: {}", raise.text())),
             }
         })))
     }
 
     /// Notes in the record that a rollback was done.
-    fn note_rollback(&self, place: &Place, list: List, played: &Value) -> Result<(), Raise> {
+    fn note_rollback(&self, place: &Place, list: List, played: &Value) {
         let path = Record::path(&self.journal_path);
         let succeeded = played.get_str("status") == Some("succeeded");
         let is_recorded = list == List::Rollbacks && self.verdict == Verdict::Strict;
-        match place.last() {
-            Some(Step::Index(index)) if is_recorded && succeeded && path.exists() => {
-                Record::note(&path, *index).map_err(|error| {
-                    Raise::Error(format!("cannot write {}: {error}", path.display()))
-                })
-            }
-            _ => Ok(()),
+        if let Some(Step::Index(index)) = place.last()
+            && is_recorded
+            && succeeded
+            && path.exists()
+            && let Err(error) = Record::note(&path, *index)
+        {
+            self.tell(format!("cannot write {}: {error}", path.display()));
         }
     }
 
@@ -127,6 +136,8 @@ impl Run {
         for task in background {
             let _ = tokio::time::timeout(LET_GO, task).await;
         }
+        // Rollbacks may run in the background, too.
+        self.abandoned.send_replace(false);
     }
 
     /// Plays the rollbacks, if the strategy says so.
@@ -154,7 +165,7 @@ impl Run {
                 self.set_status("interrupted");
             }
         }
-        self.save()?;
+        self.note_progress();
         self.forget_rollbacks()
     }
 

@@ -47,7 +47,8 @@ pub async fn run(file: &Path, options: Options) -> Result<Outcome, String> {
         run.worker.kill().await;
         return Err(problem);
     }
-    run.signals.listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    let strict = run.verdict == Verdict::Strict;
+    run.signals.listen(strict).map_err(|error| format!("cannot listen to signals: {error}"))?;
     Arc::new(run).conduct().await.map_err(|raise| raise.text())
 }
 
@@ -85,6 +86,7 @@ impl Run {
         let signals = Signals::default();
         let added = options.given.environment.clone();
         let insist = options.verdict == Verdict::Strict;
+        let python = options.python.clone().unwrap_or_else(|| "python3".to_owned());
         let mut global_controls = named_controls(options.settings.get("controls"));
         global_controls.extend(options.controls.iter().cloned());
         Run {
@@ -94,7 +96,7 @@ impl Run {
             hypothesis: Hypothesis::Default,
             rollbacks: Rollbacks::Default,
             settings: options.settings.clone(),
-            worker: Worker::new(options.python.clone(), added.clone(), signals.clone(), insist),
+            worker: Worker::new(python, added.clone(), signals.clone(), insist),
             added,
             journal_path: options.journal.clone(),
             shared: Mutex::new(Shared {

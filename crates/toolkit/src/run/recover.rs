@@ -51,7 +51,7 @@ pub(super) async fn recover_before(options: &Options) -> Result<(), String> {
         journal: options.journal.clone(),
         hypothesis: None,
         rollbacks: None,
-        python: options.python.clone(),
+        python: None,
         given: options.given.clone(),
         settings: options.settings.clone(),
         controls: Vec::new(),
@@ -75,7 +75,11 @@ fn absolute(path: &Path) -> Result<std::path::PathBuf, String> {
     std::path::absolute(path).map_err(|error| error.to_string())
 }
 
-async fn play(mut record: Record, path: &Path, options: Options) -> Result<Recovery, String> {
+async fn play(mut record: Record, path: &Path, mut options: Options) -> Result<Recovery, String> {
+    let ended = record.end_started();
+    if ended > 0 {
+        (options.tell)(&format!("ended {ended} processes that the run's actions had started"));
+    }
     let told = |error: std::io::Error| format!("{}: {error}", path.display());
     record.take_over().map_err(told)?;
     record.write(path).map_err(told)?;
@@ -83,9 +87,12 @@ async fn play(mut record: Record, path: &Path, options: Options) -> Result<Recov
     std::env::set_current_dir(&record.folder)
         .map_err(|error| format!("the run's folder {folder}: {error}"))?;
 
+    // What is given now hides what was given to the run.
+    let given = std::mem::take(&mut options.given.environment);
+    options.given.environment = record.environment.iter().cloned().chain(given).collect();
+    options.python.get_or_insert_with(|| record.python.clone());
     let mut run = Run::new(&options, record.experiment.clone());
     run.rollbacks = Rollbacks::Always;
-    run.added.extend(record.environment.clone());
     let environment = |name: &str| run.environment(name);
     let given = Some(&options.given.secrets);
     let declared = record.experiment.get("secrets");
@@ -101,7 +108,7 @@ async fn play(mut record: Record, path: &Path, options: Options) -> Result<Recov
         };
     }
     let run = Arc::new(run);
-    run.signals.listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    run.signals.listen(true).map_err(|error| format!("cannot listen to signals: {error}"))?;
     play_pending(&run, &record, path).await
 }
 
