@@ -178,6 +178,7 @@ impl Engine {
         if let Some(freeze) = self.healer.frozen() {
             anew.healer.freeze(&freeze.who, &freeze.reason, now);
         }
+        anew.healer.take_over_autonomy(&self.healer);
         anew.healer.take_over_pauses(self.healer.pauses(), self.now, now);
         anew.now = now;
         anew.calm_until = now + self.config.catch_up.calm.0;

@@ -96,6 +96,17 @@ pub struct Policy {
     /// Further remedies, each taken when the one before did not help in its attempts.
     #[serde(default)]
     pub then: Vec<Step>,
+    /// In mode `approve`: the remedy acts by itself once it has proven itself.
+    #[serde(default)]
+    pub promote: Option<Promote>,
+}
+
+/// How a remedy earns autonomy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Promote {
+    /// Verified cures in a row; one failure, and it begins anew.
+    pub after: u32,
 }
 
 /// A further remedy of a policy.

@@ -56,6 +56,7 @@ pub(crate) fn policy(name: &str) -> Policy {
         allow_during_deploy: None,
         back_off_jitter: 0.0,
         then: Vec::new(),
+        promote: None,
     }
 }
 

@@ -119,6 +119,9 @@ pub struct Context<'a> {
     pub stopped: Option<String>,
     pub approval: &'a Approval,
     pub around: Around,
+    /// Where a plan acts by itself although its policy asks for approval: by what right, or why it
+    /// may not.
+    pub earned: Option<Result<String, String>>,
 }
 
 impl<'a> Context<'a> {

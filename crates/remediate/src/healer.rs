@@ -8,7 +8,7 @@
 //! `plans` makes and withdraws, `orders` decides and orders, `outcomes` takes the executor's word,
 //! `verify` judges recovery, `undo` takes back what did not help, `credit` says whose work it was,
 //! `around` what is known around a target, `people` is approval, freeze and calls for a person,
-//! `pauses` what is left alone for a while.
+//! `pauses` what is left alone for a while, `trust` how far a plan may go by itself.
 
 mod plans;
 
@@ -28,11 +28,14 @@ mod pauses;
 
 mod undo;
 
+mod trust;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Action, Incident, IncidentId, IncidentState, Plan, PlanId, PlanState, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::autonomy::Autonomy;
 use crate::config::Config;
 use crate::pause::Pause;
 use crate::proposals::{Proposals, StepInput};
@@ -62,6 +65,7 @@ pub struct Healer {
     pauses: Vec<Pause>,
     hold: Option<String>,
     surroundings: Surroundings,
+    autonomy: Autonomy,
     storm: Option<StormSeen>,
     /// What each incident's people were already called for, since it was opened last.
     calls: BTreeMap<IncidentId, BTreeSet<Call>>,
@@ -86,6 +90,7 @@ impl Healer {
             pauses: Vec::new(),
             hold: None,
             surroundings: Surroundings::default(),
+            autonomy: Autonomy::default(),
             storm: None,
             calls: BTreeMap::new(),
             resolved: BTreeSet::new(),
@@ -133,6 +138,7 @@ impl Healer {
         self.verify(input, &incidents, &mut out);
         self.undo_all(now, &incidents, &mut out);
         self.follow_causes(&incidents, &mut out);
+        self.fall_back(now, &mut out);
         self.withdraw(now, &incidents, &mut out);
         self.make_plans(now, &incidents, &mut out);
         for id in self.ids(|record| !record.is_final() || record.plan.state == PlanState::DryRun) {

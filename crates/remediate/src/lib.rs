@@ -16,6 +16,8 @@
 
 mod config;
 
+mod autonomy;
+
 mod target;
 
 mod validate;
@@ -39,7 +41,8 @@ mod healer;
 #[cfg(test)]
 mod fixtures;
 
-pub use config::{Causes, Config, Limits, Policy, Remedy, Step};
+pub use autonomy::{Deed, Proof, Track, Trial};
+pub use config::{Causes, Config, Limits, Policy, Promote, Remedy, Step};
 pub use healer::Healer;
 pub use pause::{PAUSES_MAX, Pause, PauseError, Paused};
 pub use proposals::{HealError, Proposals, StepInput};

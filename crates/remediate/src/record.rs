@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::plan::{Attempt, Undo};
 use model::tick::{ProcessIdentity, ProcessReport};
-use model::{Action, Incident, IncidentState, Plan, PlanState, Timestamp};
+use model::{Action, Incident, IncidentState, Mode, Plan, PlanState, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Policy;
@@ -46,6 +46,8 @@ pub(crate) struct Record {
     /// The policy as it was when the plan was made.
     pub policy: Policy,
     pub approval: Approval,
+    /// What the policy says; the plan's own mode may be earned.
+    pub base_mode: Mode,
     /// Since when a guardrail holds it.
     pub held_since: Option<Timestamp>,
     /// Since when the last attempt is being verified.

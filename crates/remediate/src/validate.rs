@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::{ActionKind, CauseKind};
+use model::{ActionKind, CauseKind, Mode};
 
 use crate::config::{Config, Policy, Remedy};
 use crate::target::Target;
@@ -14,6 +14,7 @@ use crate::target::Target;
 /// More policies than anybody reads.
 const POLICIES_MAX: usize = 500;
 const ATTEMPTS_MAX: u32 = 20;
+const PROMOTE_AFTER_MAX: u32 = 100;
 const STEPS_MAX: usize = 5;
 const IN_FLIGHT_MAX: u32 = 100;
 const PER_HOUR_MAX: u32 = 1_000;
@@ -47,6 +48,7 @@ impl Config {
             check_cause(&path, policy, &mut found);
             check_target(&path, policy, targets, &mut found);
             check_times(&path, policy, &mut found);
+            check_promotion(&path, self.mode_of(policy), policy, &mut found);
         }
         self.check_limits(&mut found);
         found
@@ -181,6 +183,18 @@ fn check_times(path: &str, policy: &Policy, found: &mut Vec<Invalid>) {
         let message =
             format!("{} is longer than back_off_max {}", policy.back_off, policy.back_off_max);
         found.push(invalid(&format!("{path}.back_off"), message));
+    }
+}
+
+fn check_promotion(path: &str, mode: Mode, policy: &Policy, found: &mut Vec<Invalid>) {
+    let Some(promote) = &policy.promote else { return };
+    if !(1..=PROMOTE_AFTER_MAX).contains(&promote.after) {
+        let message = format!("must lie between 1 and {PROMOTE_AFTER_MAX}");
+        found.push(invalid(&format!("{path}.promote.after"), message));
+    }
+    if mode != Mode::Approve {
+        let message = format!("only mode approve can be promoted, this is {}", mode.as_str());
+        found.push(invalid(&format!("{path}.promote"), message));
     }
 }
 

@@ -125,6 +125,7 @@ pub fn router(shared: App) -> Router {
         .route("/api/v1/plans", get(plans::list))
         .route("/api/v1/plans/{id}", get(plans::one))
         .route("/api/v1/pauses", get(pauses::list))
+        .route("/api/v1/autonomy", get(plans::autonomy))
         .route("/api/v1/events", get(incidents::all_events))
         .route("/api/v1/traces", get(traces::list))
         .route("/api/v1/traces/{id}", get(traces::one))

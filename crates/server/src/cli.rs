@@ -87,6 +87,8 @@ enum Command {
     Resume(pauses::End),
     /// List what was decided and why: verdicts, refusals, orders, outcomes, commands
     Audit(audit::Audit),
+    /// Show what each remedy has proven so far, and with what evidence
+    Autonomy(ServerArgs),
     /// Allow healing again
     Thaw(ServerArgs),
     /// Learn a latency limit anew
@@ -171,6 +173,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Pauses(server) => pauses::list(server),
         Command::Resume(resume) => resume.run(),
         Command::Audit(audit) => audit.run(),
+        Command::Autonomy(server) => plans::autonomy(server),
         Command::Thaw(server) => plans::thaw(server),
         Command::Relearn(relearn) => relearn.run(),
         Command::Traces(traces) => traces.run(),

@@ -11,14 +11,18 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
         title: "Approval in time",
         documentation: "In mode `approve` a person must say yes within `approval_timeout`; \
             silence is a no. An approval lapses when its first action could not be ordered \
-            within the same time.",
-        setting: "healing.policies[].approval_timeout",
+            within the same time. A policy that says `promote` acts by itself while its \
+            remedy has been a verified cure so often in a row, of this target and kind of cause.",
+        setting: "healing.policies[].approval_timeout, healing.policies[].promote",
         default: "5m",
     },
     check,
 };
 
 fn check(context: &Context<'_>) -> Result<String, String> {
+    if let Some(earned) = &context.earned {
+        return earned.clone().map(|by| format!("acts by itself, {by}"));
+    }
     if context.plan.mode != Mode::Approve {
         return Ok(format!("mode {} asks for no approval", context.plan.mode.as_str()));
     }

@@ -29,6 +29,7 @@ pub(super) struct Facts {
     stopped: Option<String>,
     pub approval: Approval,
     pub around: Around,
+    pub earned: Option<Result<String, String>>,
 }
 
 impl Facts {
@@ -65,6 +66,7 @@ impl Facts {
             stopped: None,
             approval: Approval::NotNeeded,
             around: Around::default(),
+            earned: None,
         }
     }
 
@@ -86,6 +88,7 @@ impl Facts {
             stopped: self.stopped.clone(),
             approval: &self.approval,
             around: self.around.clone(),
+            earned: self.earned.clone(),
         }
     }
 
@@ -203,6 +206,8 @@ fn g6_denies_while_healing_is_stopped() {
 fn g7_takes_silence_for_a_no() {
     let given = |until| Approval::Given { who: "ann".into(), at: f::at(5), until };
     check("G-7", |_| {}, "");
+    check("G-7", |facts| facts.earned = Some(Ok("earned by 5 cures".into())), "");
+    check("G-7", |facts| facts.earned = Some(Err("2 of 5 cures".into())), "2 of 5 cures");
     let approve = |facts: &mut Facts, approval: Approval| {
         facts.plan.mode = Mode::Approve;
         facts.approval = approval;

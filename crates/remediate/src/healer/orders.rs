@@ -228,6 +228,7 @@ impl Healer {
             stopped: self.stopped(record),
             approval: &record.approval,
             around: self.around(record, incident, now),
+            earned: self.earned_by(record),
         }
     }
 }

@@ -38,6 +38,7 @@ impl Healer {
         record.outcome_assumed = false;
         out.change(id);
         if is_awaited {
+            self.learn_of_outcome(id, outcome.result, now);
             self.apply(id, outcome.result, &outcome.detail, now, &mut out);
         } else {
             let text = format!("late outcome: {}: {}", outcome.result.as_str(), outcome.detail);

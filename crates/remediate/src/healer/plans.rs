@@ -120,7 +120,7 @@ impl Healer {
         self.config
             .policy(&record.policy.name)
             .filter(|policy| **policy == record.policy)
-            .filter(|policy| self.config.mode_of(policy) == record.plan.mode)
+            .filter(|policy| self.config.mode_of(policy) == record.base_mode)
     }
 
     /// Makes a plan for each target that a policy names for the first cause of an incident, and for
@@ -201,7 +201,8 @@ impl Healer {
     ) {
         self.plans_made += 1;
         let id = PlanId(self.plans_made);
-        let mode = self.config.mode_of(&policy);
+        let base_mode = self.config.mode_of(&policy);
+        let mode = self.mode_for(&policy, cause.kind, &policy.action.kind());
         let approval = match mode {
             Mode::Approve => Approval::Asked { until: now + policy.approval_timeout.0 },
             Mode::Off | Mode::DryRun | Mode::Auto => Approval::NotNeeded,
@@ -225,6 +226,7 @@ impl Healer {
             plan,
             policy,
             approval,
+            base_mode,
             held_since: Some(now),
             verifying_since: None,
             recovery: Recovery::default(),

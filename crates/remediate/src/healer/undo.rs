@@ -14,6 +14,7 @@ use model::{
 
 use super::people::Call;
 use super::{Healer, note};
+use crate::autonomy::Trial;
 use crate::guardrails::{self, Passed};
 use crate::proposals::Proposals;
 use crate::record::{Record, Undoing};
@@ -195,6 +196,7 @@ impl Healer {
         let (kind, target) = (&record.plan.kind, &record.plan.target);
         let call = format!("{kind} {target} did not help and could not be taken back: {how}");
         self.call_about(id, Call::NotUndone(id), &call, out);
+        self.learn(id, Trial::Harmed, now);
         self.give_up(id, &format!("{why}; not taken back: {how}"), now, out);
     }
 }

@@ -8,6 +8,7 @@ use model::{Incident, IncidentId, PlanId, PlanState, Timestamp};
 use super::Healer;
 use super::credit::{Standing, standing, why_not_ours};
 use super::people::Call;
+use crate::autonomy::Trial;
 use crate::proposals::{Proposals, StepInput};
 use crate::record::Record;
 use crate::recovery::{Proof, good_1m, proof};
@@ -61,8 +62,14 @@ impl Healer {
 
     fn conclude(&mut self, id: PlanId, finding: Finding, now: Timestamp, out: &mut Proposals) {
         match finding {
-            Finding::Recovered(why) => self.enter(id, PlanState::Verified, &why, now, out),
-            Finding::NotRecovered(why) => self.not_recovered(id, &why, now, out),
+            Finding::Recovered(why) => {
+                self.learn(id, Trial::Cured, now);
+                self.enter(id, PlanState::Verified, &why, now, out);
+            }
+            Finding::NotRecovered(why) => {
+                self.learn(id, Trial::Failed, now);
+                self.not_recovered(id, &why, now, out);
+            }
             Finding::ByOthers(why) => {
                 if let Some(record) = self.records.get_mut(&id) {
                     record.by_others = true;

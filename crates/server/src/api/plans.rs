@@ -24,6 +24,11 @@ pub(super) async fn one(State(app): State<App>, Path(id): Path<u64>) -> Result<J
     plan.map(Json).ok_or_else(|| Error::NotFound(format!("there is no plan {id}")))
 }
 
+/// What each remedy has proven so far.
+pub(super) async fn autonomy(State(app): State<App>) -> Result<Json<Vec<remediate::Track>>, Error> {
+    Ok(Json(app.ask(|core| core.engine.healer.autonomy().cloned().collect()).await?))
+}
+
 pub(super) async fn approve(
     State(app): State<App>,
     Extension(Principal(by)): Extension<Principal>,

@@ -78,6 +78,34 @@ impl Freeze {
     }
 }
 
+pub(super) fn autonomy(server: ServerArgs) -> Result<ExitCode> {
+    let tracks: Vec<remediate::Track> = block_on(Client::new(&server)?.get("autonomy"))?;
+    if server.json {
+        text::json(&tracks)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if tracks.is_empty() {
+        text::line("no remedy has proven anything yet");
+    }
+    for track in tracks {
+        let remediate::Track { deed, streak, cured, failed, harmed, proofs } = track;
+        let remediate::Deed { cause, entity, action } = deed;
+        text::line(&text::plain(&format!(
+            "{action} of {entity} for {}: {streak} cures in a row; {cured} cured, {failed} failed, \
+             {harmed} harmed",
+            cause.as_str()
+        )));
+        for proof in proofs {
+            let (at, trial) = (text::moment(proof.at), proof.trial.as_str());
+            text::line(&format!(
+                "  {at}  {trial}  plan {} incident {}",
+                proof.plan, proof.incident
+            ));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 pub(super) fn thaw(server: ServerArgs) -> Result<ExitCode> {
     let _: Value = block_on(Client::new(&server)?.post("thaw", None))?;
     text::line("healing is allowed again");

@@ -19,6 +19,7 @@ const ROUTES: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("read", "GET", "/api/v1/plans", None, 200),
     ("read", "GET", "/api/v1/plans/7", None, 404),
     ("read", "GET", "/api/v1/pauses", None, 200),
+    ("read", "GET", "/api/v1/autonomy", None, 200),
     ("read", "GET", "/api/v1/events?after=3", None, 200),
     ("read", "GET", "/api/v1/traces", None, 200),
     ("read", "GET", "/api/v1/traces/0af7651916cd43dd8448eb211c80319c", None, 404),
