@@ -22,7 +22,6 @@ use crate::counters::{Counters, Reason, Transport};
 use crate::decode::{DecodeError, decode_within};
 use crate::memory::{MemoryGuard, Pool, Reservation, Shortage};
 use crate::sink::{Accepted, Authenticator, Encoding, Refusal, Sink};
-use model::ByteSize;
 
 /// Bodies that are larger than this, also once decompressed, are decoded away from the threads that
 /// serve connections; the way to another thread costs more than to decode a small one.

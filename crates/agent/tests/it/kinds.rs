@@ -60,6 +60,7 @@ fn declare_flag(lab: &mut Lab) {
         timeout: HumanDuration::from_secs(5),
         directory: None,
         environment: Default::default(),
+        undo: None,
     };
     let declared = FaultCommand {
         inject: command(&["/bin/touch", &flag]),

@@ -246,7 +246,7 @@ impl Lab {
     }
 
     pub fn address(&self) -> SocketAddr {
-        let ProcessMatch::ListensOn(address) = &self.target.process else { unreachable!() };
+        let Some(ProcessMatch::ListensOn(address)) = &self.target.process else { unreachable!() };
         *address
     }
 

@@ -190,6 +190,6 @@ async fn operators_deploy_go_back_eject_and_slow_down() {
     let begun = std::time::Instant::now();
     assert!(fleet.ask("gateway", "GET", "/api/products", "").starts_with("HTTP/1.1 200"));
     assert!(begun.elapsed() >= std::time::Duration::from_millis(300));
-    CATALOGS.map(|name| fleet.end_released(name));
+    CATALOGS.iter().for_each(|name| fleet.end_released(name));
     fleet.stop_all();
 }
