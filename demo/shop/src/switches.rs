@@ -161,7 +161,7 @@ mod tests {
     fn a_leak_grows_with_each_request_and_has_an_end() {
         let leaked = Leaked::default();
         (0..3).for_each(|_| assert!(!leaked.remember("/carts/1", 64)));
-        assert_eq!(leaked.bytes.load(Ordering::Relaxed), 3 * 64 << 10);
+        assert_eq!(leaked.bytes.load(Ordering::Relaxed), (3 * 64) << 10);
         leaked.bytes.store(LEAKED_BYTES_MAX, Ordering::Relaxed);
         leaked.remember("/carts/1", 64);
         assert_eq!(leaked.entries.lock().expect("no panic").len(), 3);

@@ -133,20 +133,30 @@ impl Fleet {
 
     /// An operator's request; the answer's status line and body.
     pub fn ask(&self, name: &str, method: &str, path: &str, body: &str) -> String {
-        let ask = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.ports[name]))?;
-            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            let length = body.len();
-            let head = "host: t\r\nconnection: close\r\ncontent-type: application/json";
-            write!(
-                stream,
-                "{method} {path} HTTP/1.1\r\n{head}\r\ncontent-length: {length}\r\n\r\n{body}"
-            )?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
-        };
-        ask().expect("an answer")
+        let answer = self.ask_within(Duration::from_secs(5), name, method, path, body);
+        answer.expect("an answer")
+    }
+
+    /// As `ask`; an error where nothing comes for so long.
+    pub fn ask_within(
+        &self,
+        patience: Duration,
+        name: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.ports[name]))?;
+        stream.set_read_timeout(Some(patience))?;
+        let length = body.len();
+        let head = "host: t\r\nconnection: close\r\ncontent-type: application/json";
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\n{head}\r\ncontent-length: {length}\r\n\r\n{body}"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     fn catalog(&self) -> Vec<String> {
