@@ -61,19 +61,19 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
     /// The instance (`service.instance.id` of its telemetry), where the target is one of several.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
     #[serde(default = "default_environment")]
     pub environment: String,
     /// How its process is recognised. Without it the target has none of its own on this host, and
     /// only actions that need none can be done.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessMatch>,
     /// How it is restarted.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
     /// Commands that a plan may run, by name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub commands: BTreeMap<String, Command>,
     /// Faults of its own that a drill may inject, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -83,7 +83,7 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disks: Vec<PathBuf>,
     /// It keeps data: no policy acts on it that does not say so.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stateful: bool,
     /// Signals that its process may be sent.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

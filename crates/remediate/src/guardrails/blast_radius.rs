@@ -1,5 +1,7 @@
 //! G-12: what still carries the users is left alone.
 
+use model::ActionKind;
+
 use super::{Context, Guardrail, Spec, is_gone};
 
 pub(super) const GUARDRAIL: Guardrail = Guardrail {
@@ -8,7 +10,7 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
         title: "Blast radius",
         documentation: "A running process is touched only when at least `healthy_share_min` of \
             its service's instances are known to be well beside it; the only instance only when \
-            it is itself to blame. Of the targets on one host, of one service or of one database \
+            it is itself to blame; all of a service, by a rollback, only when the service is. Of the targets on one host, of one service or of one database \
             at most `touched_share_max`, but always one, are touched at the same time. What is \
             gone may be started whatever else is so.",
         setting: "healing.guardrails.healthy_share_min, healing.guardrails.touched_share_max, \
@@ -41,9 +43,12 @@ fn replicas(context: &Context<'_>) -> Result<String, String> {
         return Err("the target is not known".to_owned());
     };
     let (known, well) = (context.around.copies.known, context.around.copies.well_beside);
+    let blamed = context.cause().map(|cause| &cause.entity);
+    let owner = target.entity.owner();
+    if context.plan.kind == ActionKind::Rollback && blamed.is_some() && blamed == owner.as_ref() {
+        return Ok("what is brought back replaces the whole service, which is to blame".to_owned());
+    }
     if known <= 1 {
-        let blamed = context.cause().map(|cause| &cause.entity);
-        let owner = target.entity.owner();
         let is_to_blame = blamed == Some(&target.entity) || blamed == owner.as_ref();
         return match is_to_blame && blamed.is_some() {
             true => Ok(format!("{} is the only instance, and to blame", target.entity)),

@@ -200,6 +200,17 @@ fn the_only_instance_that_is_not_to_blame_is_left_alone() {
 }
 
 #[test]
+fn a_whole_service_is_brought_back_only_when_it_is_to_blame() {
+    let mut facts = running();
+    facts.around.copies = Copies { known: 3, well_beside: 0 };
+    facts.plan.kind = model::ActionKind::Rollback;
+    facts.incident().causes[0].entity = f::service("orders");
+    assert!(passes("G-12", &facts));
+    facts.incident().causes[0].entity = f::service("other");
+    assert!(!passes("G-12", &facts));
+}
+
+#[test]
 fn a_policy_may_ask_for_another_share_of_well_instances() {
     let mut facts = running();
     facts.around.copies = Copies { known: 3, well_beside: 1 };

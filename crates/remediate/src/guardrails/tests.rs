@@ -99,7 +99,7 @@ impl Facts {
         self.report = Some(f::running("orders", pid));
     }
 
-    fn incident(&mut self) -> &mut Incident {
+    pub fn incident(&mut self) -> &mut Incident {
         self.incident.as_mut().unwrap()
     }
 
