@@ -1,5 +1,5 @@
-//! Checkout: takes an order (a cart, or items as they are), asks what it costs, reserves it, charges
-//! the card, and says how it ended.
+//! Checkout: takes an order (a cart, or items as they are), asks what it costs, reserves it,
+//! charges the card, and says how it ended.
 //!
 //! An order is written down before anything is asked of others and after every answer
 //! ([`order::OrderState`]), so that a killed process leaves no order in doubt without a trace. A

@@ -5,8 +5,8 @@
 //!
 //! Reading order: `gateway` → `checkout` → `cart`, `catalog`, `inventory` and `payment` is the path
 //! of an order; `serve`, `store`, `balancer`, `transport`, `problem` and `telemetry` are what they
-//! stand on; `switches` and `release` are for operators; `users` is the load generator, which stands
-//! on `transport` alone.
+//! stand on; `switches` and `release` are for operators; `users` is the load generator, which
+//! stands on `transport` alone.
 
 mod cart;
 mod catalog;

@@ -231,15 +231,6 @@ impl World {
         }
     }
 
-    /// A target's process is ended, if it runs, and begun anew.
-    pub(super) fn restart(&mut self, target: &str, now: Timestamp) {
-        let Some((_, name)) = self.target(target) else { return };
-        if let Some(instance) = self.instances.get_mut(&name) {
-            instance.state = State::Stopped;
-        }
-        self.start(&name, now);
-    }
-
     /// Brings an instance up with a new process.
     pub(super) fn start(&mut self, who: &str, now: Timestamp) {
         let mut pid = self.next_pid;

@@ -10,9 +10,10 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
         title: "Blast radius",
         documentation: "A running process is touched only when at least `healthy_share_min` of \
             its service's instances are known to be well beside it; the only instance only when \
-            it is itself to blame; all of a service, by a rollback, only when the service is. Of the targets on one host, of one service or of one database \
-            at most `touched_share_max`, but always one, are touched at the same time. What is \
-            gone may be started whatever else is so.",
+            it is itself to blame; all of a service, by a rollback, only when the service is. \
+            Of the targets on one host, of one service or of one database at most \
+            `touched_share_max`, but always one, are touched at the same time. What is gone may \
+            be started whatever else is so.",
         setting: "healing.guardrails.healthy_share_min, healing.guardrails.touched_share_max, \
             healing.policies[].healthy_share_min",
         default: "0.5, 0.34",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{ActionKind, Timestamp};
 
 use super::super::parse::Step;
-use super::{Share, World};
+use super::{Share, State, World};
 
 /// What a scenario's targets allow.
 pub(in crate::scenario) const OFFERED: &[ActionKind] =
@@ -23,8 +23,16 @@ impl World {
                     rotation.push(instance);
                 }
             }
-            _ => self.restart(target, now),
+            _ => self.restart(&instance, now),
         }
+    }
+
+    /// A process is ended, if it runs, and begun anew.
+    fn restart(&mut self, instance: &str, now: Timestamp) {
+        if let Some(instance) = self.instances.get_mut(instance) {
+            instance.state = State::Stopped;
+        }
+        self.start(instance, now);
     }
 
     /// The instances that take calls of the service of this one.

@@ -71,7 +71,7 @@ impl Folder {
             };
             removed.with_context(|| format!("cannot remove {}", path.display()))?;
         }
-        for name in ["catalog.json", "data", "logs", "pids"] {
+        for name in ["data", "logs", "pids"] {
             let path = self.dir.join(name);
             fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         }

@@ -18,8 +18,8 @@ const PORTS: usize = 12;
 /// The version of the catalog that a demo begins with.
 pub(super) const CATALOG_VERSION: &str = "1.4.0";
 
-/// Parts without data of their own, which Immune may not touch: the gateway is the users' way in, and
-/// the card network is somebody else's.
+/// Parts without data of their own, which Immune may not touch: the gateway is the users' way in,
+/// and the card network is somebody else's.
 const STATELESS: [&str; 2] = ["gateway", "provider"];
 
 #[derive(Clone, Debug)]

@@ -147,8 +147,8 @@ impl Show {
             }
         }
         let text = format!(
-            "The shop runs, {} processes that know nothing of Immune but where to send OpenTelemetry: \
-             {} (the storefront is {}).",
+            "The shop runs, {} processes that know nothing of Immune but where to send \
+             OpenTelemetry: {} (the storefront is {}).",
             parts.len(),
             parts.iter().map(|part| part.name).collect::<Vec<_>>().join(", "),
             self.layout.storefront_url()
