@@ -165,10 +165,10 @@ case("action exits gracefully", experiment([activity("a", python("gracefully")),
 case("action exits ungracefully", experiment([activity("a", python("ungracefully")), DONE], [GOOD], UNDO))
 case("action terminates", experiment([activity("a", python("terminate")), DONE], [GOOD], UNDO))
 case("background exits ungracefully", experiment(
-    [activity("a", python("ungracefully", after=0.7), background=True),
+    [activity("a", python("ungracefully", after=2), background=True),
      activity("b", python("echo"), pauses={"after": 5}), DONE], [GOOD], UNDO))
 case("background exits gracefully", experiment(
-    [activity("a", python("gracefully", after=0.7), background=True),
+    [activity("a", python("gracefully", after=2), background=True),
      activity("b", process("sleep", ["5"])), DONE], [GOOD], UNDO))
 case("rollback fails", experiment([DONE], [GOOD], [activity("r", python("fail")), *UNDO]))
 case("rollback exits", experiment([DONE], [GOOD], [activity("r", python("exit_with", code=1)), *UNDO]))

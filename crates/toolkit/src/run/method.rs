@@ -14,6 +14,9 @@ use crate::undo::Record;
 use crate::value::{Step, Value};
 use crate::worker::Thread;
 
+/// For a background activity to stand in the journal before the next one begins.
+const BEGINS_WITHIN: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// For each background activity, after it was told to let go.
 const LET_GO: Duration = Duration::from_millis(200);
 
@@ -105,13 +108,23 @@ impl Run {
             return Ok(None);
         }
         let run = self.clone();
-        Ok(Some(tokio::spawn(async move {
+        let begun = self.shared().journal.runs(list).len();
+        let task = tokio::spawn(async move {
             // As in chaoslib, what breaks in the background is told and ends only itself.
             match run.execute(&place, Some(list), Thread::Own).await {
                 Ok(played) => run.note_rollback(&place, list, &played),
                 Err(raise) => run.tell(format!("in the background: {}", raise.text())),
             }
-        })))
+        });
+        // What begins first stands first in the journal, unless it pauses before or its controls
+        // take long.
+        let stands = async {
+            while self.shared().journal.runs(list).len() == begun && !task.is_finished() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let _ = tokio::time::timeout(BEGINS_WITHIN, stands).await;
+        Ok(Some(task))
     }
 
     /// Notes in the record that a rollback was done.
