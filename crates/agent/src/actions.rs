@@ -31,13 +31,12 @@ use std::time::Duration;
 use model::plan::{Expectation, OutcomeResult};
 use model::{Action, ActionKind, Entity, Outcome};
 
-use crate::balancer;
 use crate::bench::Bench;
 use crate::capture;
 use crate::clock;
 use crate::config::Target;
-use crate::docker;
 use crate::process::{Found, ProcessHandle, find};
+use crate::trouble::Trouble;
 
 pub(crate) use run_command::run as run_declared;
 
@@ -74,38 +73,6 @@ struct Task<'a> {
     action: &'a Action,
     /// The process of the target, if one runs.
     process: Option<ProcessHandle>,
-}
-
-/// Why an action is not done.
-#[derive(Debug, PartialEq, Eq)]
-enum Trouble {
-    /// What is there now forbids it. Nothing was done.
-    Refused(String),
-    Failed(String),
-}
-
-impl From<String> for Trouble {
-    fn from(reason: String) -> Self {
-        Trouble::Failed(reason)
-    }
-}
-
-impl From<balancer::Trouble> for Trouble {
-    fn from(trouble: balancer::Trouble) -> Self {
-        match trouble {
-            balancer::Trouble::Refused(reason) => Trouble::Refused(reason),
-            balancer::Trouble::Failed(reason) => Trouble::Failed(reason),
-        }
-    }
-}
-
-impl From<docker::Trouble> for Trouble {
-    fn from(trouble: docker::Trouble) -> Self {
-        match trouble {
-            docker::Trouble::Refused(reason) => Trouble::Refused(reason),
-            docker::Trouble::Failed(reason) => Trouble::Failed(reason),
-        }
-    }
 }
 
 pub const ALL: &[&Spec] = &[

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::bench::Bench;
 use crate::clock;
 use crate::config::LoadBalancer;
+use crate::trouble::Trouble;
 
 /// What a balancer says of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,19 +23,6 @@ pub struct Standing {
     pub is_ejected: bool,
     /// Other servers that get users.
     pub others: u32,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Nothing was done.
-    Refused(String),
-    Failed(String),
-}
-
-impl From<String> for Trouble {
-    fn from(reason: String) -> Self {
-        Trouble::Failed(reason)
-    }
 }
 
 /// The time that one change has.

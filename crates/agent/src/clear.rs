@@ -19,19 +19,13 @@ use rustix::io::Errno;
 
 use crate::clock;
 use crate::config::ClearPath;
+use crate::trouble::Trouble;
 
 /// Files that one action looks at; the rest waits for the next.
 const FILES_MAX: usize = 200_000;
 /// Folders within folders.
 const DEPTH_MAX: usize = 32;
 const FOLDERS_MAX: usize = 50_000;
-
-#[derive(Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Nothing was done.
-    Refused(String),
-    Failed(String),
-}
 
 /// A file that may go.
 struct Old {

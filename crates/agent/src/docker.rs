@@ -15,22 +15,10 @@ use crate::clock;
 use crate::config::{Compose, Container, Limits};
 use crate::http::{self, Ask};
 use crate::lifecycle;
+use crate::trouble::Trouble;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const NUMBER: &str = "com.docker.compose.container-number";
-
-#[derive(Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Nothing was done.
-    Refused(String),
-    Failed(String),
-}
-
-impl From<String> for Trouble {
-    fn from(reason: String) -> Self {
-        Trouble::Failed(reason)
-    }
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]

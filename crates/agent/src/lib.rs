@@ -44,6 +44,7 @@ pub mod protocol;
 mod run;
 mod socket;
 mod store;
+mod trouble;
 mod watch;
 
 pub use bench::Step;

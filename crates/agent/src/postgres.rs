@@ -14,6 +14,7 @@ use tokio_postgres::{Client, NoTls, Row};
 
 use crate::config::Postgres;
 use crate::lifecycle;
+use crate::trouble::Trouble;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -48,13 +49,6 @@ where b.pid = $1 and b.backend_start = $2 and b.xact_start = $3
   and exists (select from pg_stat_activity w where b.pid = any(pg_blocking_pids(w.pid)))";
 
 const STANDS: &str = "select from pg_stat_activity where pid = $1 and backend_start = $2";
-
-#[derive(Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Nothing was done.
-    Refused(String),
-    Failed(String),
-}
 
 /// One session, as it was seen.
 struct Session {

@@ -134,6 +134,10 @@ async fn stop(pid_file: &Path) -> anyhow::Result<()> {
     let Ok(text) = std::fs::read_to_string(pid_file) else { return Ok(()) };
     let pid = text.trim().parse().ok().and_then(Pid::from_raw);
     let Some(pid) = pid else { bail!("{} holds no process id", pid_file.display()) };
+    // The file of a part that was killed stays, and its number may be somebody else's by now.
+    if !is_of(pid, pid_file) {
+        return Ok(());
+    }
     for signal in [Signal::TERM, Signal::KILL] {
         if kill_process(pid, signal).is_err() {
             return Ok(());
@@ -148,6 +152,13 @@ async fn stop(pid_file: &Path) -> anyhow::Result<()> {
         }
     }
     bail!("process {} does not end", pid.as_raw_nonzero())
+}
+
+/// Whether the process was told to write this pid file.
+fn is_of(pid: Pid, pid_file: &Path) -> bool {
+    let line = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+    let told = pid_file.as_os_str().as_encoded_bytes();
+    line.is_ok_and(|line| line.split(|byte| *byte == 0).any(|argument| argument == told))
 }
 
 /// It has ended, and whoever started it has not looked yet.
@@ -172,4 +183,21 @@ async fn healthy(url: &Upstream) -> anyhow::Result<()> {
     };
     let waited = tokio::time::timeout(HEALTHY_TIMEOUT, asking).await;
     waited.map_err(|_| anyhow::anyhow!("it is not healthy after {HEALTHY_TIMEOUT:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_that_does_not_name_the_pid_file_is_left_alone() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("catalog.pid");
+        let mut other = Command::new("/bin/sleep").arg("60").spawn().expect("start sleep");
+        std::fs::write(&file, other.id().to_string()).expect("write");
+        stop(&file).await.expect("nothing to stop");
+        assert_eq!(other.try_wait().expect("look"), None, "it was ended");
+        other.kill().expect("kill");
+        other.wait().expect("reap");
+    }
 }

@@ -3,7 +3,7 @@
 use model::ActionKind;
 
 use super::{Offer, Spec, Task, Trouble};
-use crate::clear::{self, Trouble as Why};
+use crate::clear;
 use crate::config::{ClearPath, Target};
 
 pub const SPEC: Spec = Spec {
@@ -37,8 +37,5 @@ fn perform(task: &Task<'_>) -> Result<String, Trouble> {
     let Some(declared) = task.target.paths.get(path) else {
         return Err(Trouble::Refused("no path of that name is declared".to_owned()));
     };
-    clear::clear(declared).map_err(|why| match why {
-        Why::Refused(reason) => Trouble::Refused(reason),
-        Why::Failed(reason) => Trouble::Failed(reason),
-    })
+    clear::clear(declared)
 }

@@ -58,5 +58,5 @@ fn perform(task: &Task<'_>) -> Result<String, Trouble> {
     if let Some(process) = process.filter(|_| *operation == Operation::Restart) {
         task.bench.watch.stop_requested(task.target, process, crate::clock::now());
     }
-    Ok(docker::operate(container, *operation, process.map(|process| process.pid))?)
+    docker::operate(container, *operation, process.map(|process| process.pid))
 }

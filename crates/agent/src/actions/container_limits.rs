@@ -41,5 +41,5 @@ fn perform(task: &Task<'_>) -> Result<String, Trouble> {
         return Err(Trouble::Refused("no limits of that name are declared".to_owned()));
     };
     let pid = task.process.as_ref().map(|process| process.identity.pid);
-    Ok(docker::limit(container, limits, pid)?)
+    docker::limit(container, limits, pid)
 }

@@ -33,5 +33,5 @@ fn perform(task: &Task<'_>) -> Result<String, Trouble> {
     let Some(balancer) = &task.target.load_balancer else {
         return Err(Trouble::Refused("no load balancer is declared".to_owned()));
     };
-    Ok(balancer::eject(task.bench, balancer)?)
+    balancer::eject(task.bench, balancer)
 }

@@ -4,7 +4,7 @@ use model::ActionKind;
 
 use super::{Offer, Spec, Task, Trouble};
 use crate::config::Target;
-use crate::postgres::{self, Trouble as Why};
+use crate::postgres;
 
 pub const SPEC: Spec = Spec {
     id: "terminate_blocker",
@@ -34,8 +34,5 @@ fn perform(task: &Task<'_>) -> Result<String, Trouble> {
     let Some(postgres) = &task.target.postgres else {
         return Err(Trouble::Refused("no PostgreSQL database is declared".to_owned()));
     };
-    postgres::end_blocker(postgres).map_err(|why| match why {
-        Why::Refused(reason) => Trouble::Refused(reason),
-        Why::Failed(reason) => Trouble::Failed(reason),
-    })
+    postgres::end_blocker(postgres)
 }
