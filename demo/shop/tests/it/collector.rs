@@ -72,7 +72,8 @@ impl Collector {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// A trace with a span from every part, once its payment's database span is there.
+    /// A trace with a span from every part, once its payment's database span is there and no
+    /// span waits for its parent: each part exports on its own time.
     pub fn whole_order(&self) -> Option<Trace> {
         let received = self.received();
         let charges = received.spans.iter().filter(|span| span.name.starts_with("INSERT charges"));
@@ -88,8 +89,12 @@ impl Collector {
             .find(|trace| {
                 let services: BTreeSet<&str> =
                     trace.spans.iter().map(|span| span.service.as_str()).collect();
-                let has_root = trace.spans.iter().any(|span| span.parent_id.is_empty());
-                services.len() == PARTS && has_root
+                let ids: BTreeSet<&[u8]> =
+                    trace.spans.iter().map(|span| span.id.as_slice()).collect();
+                let has_parent = |span: &Span| {
+                    span.parent_id.is_empty() || ids.contains(span.parent_id.as_slice())
+                };
+                services.len() == PARTS && trace.spans.iter().all(has_parent)
             })
     }
 
