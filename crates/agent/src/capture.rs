@@ -107,7 +107,7 @@ fn file_name(id: &str) -> String {
 fn write(folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     store::private_folder(folder)?;
     make_room(folder)?;
-    store::replace(path, content)
+    store::replace_durably(path, content)
 }
 
 /// Leaves room for one more.

@@ -4,7 +4,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
@@ -46,14 +46,36 @@ pub fn lock(path: &Path) -> io::Result<Option<File>> {
 
 /// Puts a file of this content in its place, through to the disk: after a power cut there is the
 /// old one or the new one, and never half of either.
+pub fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
+    let (file, fresh) = write_beside(path, content)?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    sync_parent(path)
+}
+
+/// The same for what a power cut makes worthless, or somebody brings again: whoever dies, the file
+/// is whole; of what a power cut leaves, an empty one stands for none.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let (_, fresh) = write_beside(path, content)?;
+    fs::rename(&fresh, path)
+}
+
+fn write_beside(path: &Path, content: &[u8]) -> io::Result<(File, PathBuf)> {
     let fresh = path.with_extension("new");
     let mut file =
         File::options().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    sync_parent(path)
+    Ok((file, fresh))
+}
+
+/// Reads what [`replace`] wrote; `None` when it is not there.
+pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(content) if content.iter().all(|byte| *byte == 0) => Ok(None),
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Replaces the file, if it says something else. Returns the CRC-32C of the targets.
@@ -69,11 +91,7 @@ pub fn save_targets(path: &Path, targets: &[Target]) -> io::Result<u32> {
 
 /// The targets that were in force before; none at the first start.
 pub fn load_targets(path: &Path) -> io::Result<Vec<Target>> {
-    let json = match fs::read(path) {
-        Ok(json) => json,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
+    let Some(json) = read(path)? else { return Ok(Vec::new()) };
     let saved: Saved = serde_json::from_slice(&json)?;
     match saved.version {
         VERSION => Ok(saved.targets),
@@ -91,11 +109,27 @@ mod tests {
         let path = dir.path().join("processes.json");
         // What a crash left of an earlier replacement.
         fs::write(dir.path().join("processes.new"), "longer than what comes").unwrap();
-        for content in [&b"old"[..], b"new and longer", b""] {
-            replace(&path, content).unwrap();
-            assert_eq!(fs::read(&path).unwrap(), content);
+        for (content, into) in [
+            (&b"old"[..], replace as fn(&Path, &[u8]) -> io::Result<()>),
+            (b"new and longer", replace_durably),
+            (b"last", replace),
+        ] {
+            into(&path, content).unwrap();
+            assert_eq!(read(&path).unwrap().unwrap(), content);
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_power_cut_left_of_a_file_stands_for_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("targets.json");
+        for left in [&b""[..], &[0; 4096]] {
+            fs::write(&path, left).unwrap();
+            assert_eq!(load_targets(&path).unwrap(), Vec::new());
+        }
+        fs::write(&path, b"{").unwrap();
+        assert!(load_targets(&path).is_err());
     }
 
     #[test]

@@ -6,7 +6,6 @@
 //! out, never reported gone; a report tells nothing of faults.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -68,11 +67,11 @@ pub struct Look {
 impl Watch {
     /// Memory that cannot be read is begun anew, with a message.
     pub fn open(host: Host, path: &Path) -> (Watch, Option<String>) {
-        let read = match fs::read(path) {
-            Ok(json) => serde_json::from_slice::<Saved>(&json).map_err(|error| error.to_string()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Saved { version: VERSION, targets: BTreeMap::new() })
+        let read = match store::read(path) {
+            Ok(Some(json)) => {
+                serde_json::from_slice::<Saved>(&json).map_err(|error| error.to_string())
             }
+            Ok(None) => Ok(Saved { version: VERSION, targets: BTreeMap::new() }),
             Err(error) => Err(error.to_string()),
         };
         let (sightings, message) = match read {
@@ -159,9 +158,7 @@ impl Watch {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Synced, though after a power cut the processes are gone too: a file of which only the name
-    /// is there would be told as damage. While nothing changes that is one fsync of a few hundred
-    /// bytes, and one of the folder, every ten seconds.
+    /// Not synced: after a power cut the processes are gone, too.
     fn save(&self, memory: &mut Memory, now: Timestamp) {
         let saved = Saved { version: VERSION, targets: memory.sightings.clone() };
         let written = serde_json::to_vec(&saved)
@@ -238,6 +235,8 @@ impl Sighting {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use std::net::TcpListener;
 

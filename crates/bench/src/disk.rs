@@ -20,6 +20,8 @@ mod names;
 mod volume;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -105,6 +107,24 @@ impl Disk {
         let taken = lock(&self.state).volume.cut();
         self.attach()?;
         Ok(Some(taken))
+    }
+
+    /// One bit of the file turns over, durably; nothing where there is none.
+    pub fn damage(&self, name: &str) -> Result<()> {
+        let path = self.at.join(name);
+        let mut content = match std::fs::read(&path) {
+            Ok(content) => content,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let middle = content.len() / 2;
+        if let Some(byte) = content.get_mut(middle) {
+            *byte ^= 1;
+        }
+        let mut file = File::create(&path)?;
+        file.write_all(&content)?;
+        file.sync_all()?;
+        Ok(())
     }
 
     /// Copies a folder of the disk to a real one.

@@ -85,21 +85,30 @@ impl Lost {
             proof::prove(&self, folder).await?
         } else {
             let pattern = self.ignore_fsync.as_deref().map(Pattern::new);
-            self.cut_off(folder, self.disk, pattern).await?.0
+            self.cut_off(self.plan(folder), pattern).await?.0
         };
         outcome.figures["dir"] = json!(workplace.kept());
         Ok(outcome)
     }
 
+    fn plan(&self, folder: &Path) -> Plan {
+        Plan {
+            folder: folder.to_owned(),
+            seed: self.seed,
+            on_disk: self.disk,
+            with_bucket: self.disk && !self.no_bucket,
+            only: self.only,
+            damaged: None,
+        }
+    }
+
     /// One run of all cuts. Also how often what was synced.
     async fn cut_off(
         &self,
-        folder: &Path,
-        on_disk: bool,
+        plan: Plan,
         ignored: Option<Pattern>,
     ) -> Result<(Outcome, std::collections::BTreeMap<String, u64>)> {
-        let (folder, with_bucket) = (folder.to_owned(), on_disk && !self.no_bucket);
-        let plan = Plan { folder, seed: self.seed, on_disk, with_bucket, only: self.only };
+        let seed = plan.seed;
         let mut run = Run::begin(plan).await?;
         if let Some(disk) = &run.disk {
             disk.ignore(ignored);
@@ -111,10 +120,10 @@ impl Lost {
         }
         let (run, ended) = run.finish().await.context("after the last cut")?;
         let syncs = run.disk.as_ref().map(|disk| disk.syncs()).unwrap_or_default();
-        Ok((self.outcome(run, ended).await?, syncs))
+        Ok((self.outcome(run, ended, seed).await?, syncs))
     }
 
-    async fn outcome(&self, run: Run, ended: Ended) -> Result<Outcome> {
+    async fn outcome(&self, run: Run, ended: Ended, seed: u64) -> Result<Outcome> {
         let Ended { sent, answers, data, storage } = ended;
         eprintln!("reading back the log");
         let found = readback::read(&data, sent.numbered)?;
@@ -124,7 +133,7 @@ impl Lost {
         let mut figures = json!({
             "bench": "lost",
             "profile": run.programs.profile(),
-            "seed": self.seed,
+            "seed": seed,
             "cuts": self.cuts,
             "power_cuts": run.disk.is_some(),
             "uploads": run.bucket.is_some(),

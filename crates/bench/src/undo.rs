@@ -10,6 +10,8 @@ mod kinds;
 
 mod parts;
 
+pub mod power;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use crate::disk::Pattern;
 use crate::figures::{Outcome, count, quantile, seconds};
 use crate::programs::{Programs, Workplace};
 use kinds::Kind;
@@ -45,6 +48,13 @@ pub struct Undo {
     /// Only this kind; all without it
     #[arg(long)]
     fault: Option<String>,
+    /// The power is cut instead, under a fault that outlives it, and an agent comes back: its
+    /// folder lies on a disk that forgets what was not synced (needs /dev/fuse and root)
+    #[arg(long, conflicts_with = "fault")]
+    power: bool,
+    /// That disk ignores fsyncs of these files, or folders (which end with a slash)
+    #[arg(long, value_name = "PATTERN", requires = "power")]
+    ignore_fsync: Option<String>,
     /// Folder to work in, which is kept; without one, a temporary folder
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -74,6 +84,10 @@ impl Undo {
             .collect();
         ensure!(!kinds.is_empty(), "there is no such kind; there are {}", kinds::names());
         let workplace = Workplace::new(self.dir.as_deref(), false)?;
+        if self.power {
+            let ignored = self.ignore_fsync.as_deref().map(Pattern::new);
+            return power::cuts(workplace.path(), self.runs, self.seed, ignored.as_ref()).await;
+        }
         let mut tasks = Vec::new();
         for kind in kinds {
             let folder = workplace.path().join(kind.name);
@@ -123,7 +137,8 @@ async fn all_of(kind: &'static Kind, folder: PathBuf, count: u32, seed: u64) -> 
     for number in 0..count {
         let victim = Victim::value_variants()[number as usize % 3];
         let delay = DEADLINE.mul_f64(generator.random_range(0.0..0.95));
-        let stage = Stage::set(kind, &immune, &folder.join(number.to_string())).await?;
+        let folder = folder.join(number.to_string());
+        let stage = Stage::set(kind, &immune, &folder, &folder).await?;
         match one(kind, stage, victim, delay).await? {
             Ended::Run(run) => {
                 let gone =
@@ -199,7 +214,11 @@ async fn look(kind: &'static Kind, stage: Stage, seen: bool) -> Result<(Stage, b
 }
 
 fn kill(pid: u32) -> Result<()> {
+    signal(pid, Signal::KILL)
+}
+
+fn signal(pid: u32, signal: Signal) -> Result<()> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("no pid")?;
-    kill_process(pid, Signal::KILL)?;
+    kill_process(pid, signal)?;
     Ok(())
 }

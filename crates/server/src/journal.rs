@@ -15,11 +15,15 @@ mod notifications;
 
 mod retention;
 
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine::{Event, EventKind};
 use rusqlite::{Connection, OpenFlags, params};
+use rustix::fs::FlockOperation;
 
 pub use notifications::Owed;
 
@@ -62,6 +66,8 @@ create table drills (
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error("cannot create the journal")]
+    Create(#[from] io::Error),
     #[error("cannot {operation} the journal")]
     Sql {
         operation: &'static str,
@@ -78,6 +84,37 @@ fn sql(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
     move |source| Error::Sql { operation, source }
 }
 
+/// Makes an empty journal, for its owner only. It has its name once it is whole and durable, so
+/// SQLite need not keep it safe until then. Who makes one of the same name waits.
+fn create(path: &Path) -> Result<(), Error> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let folder = File::open(folder)?;
+    rustix::fs::flock(&folder, FlockOperation::LockExclusive).map_err(io::Error::from)?;
+    if fs::metadata(path).map_or(0, |found| found.len()) > 0 {
+        return Ok(());
+    }
+    let fresh = path.with_extension("new");
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let file = File::options().create_new(true).write(true).mode(0o600).open(&fresh)?;
+    let connection = Connection::open(&fresh).map_err(sql("create"))?;
+    let unsafe_until_named = format!(
+        "pragma synchronous = off; pragma journal_mode = off;
+         {SCHEMA}
+         pragma user_version = {SCHEMA_VERSION}; pragma journal_mode = wal;"
+    );
+    connection.execute_batch(&unsafe_until_named).map_err(sql("create"))?;
+    connection.close().map_err(|(_, error)| sql("create")(error))?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    Ok(folder.sync_all()?)
+}
+
 pub struct Journal {
     connection: Mutex<Connection>,
     reading: Mutex<Connection>,
@@ -85,20 +122,17 @@ pub struct Journal {
 
 impl Journal {
     pub fn open(path: &Path) -> Result<Journal, Error> {
+        if fs::metadata(path).map_or(0, |found| found.len()) == 0 {
+            create(path)?;
+        }
         let connection = Connection::open(path).map_err(sql("open"))?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(sql("configure"))?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(sql("configure"))?;
         let found: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(sql("read the version of"))?;
-        match found {
-            0 => {
-                let create =
-                    format!("begin; {SCHEMA} pragma user_version = {SCHEMA_VERSION}; commit;");
-                connection.execute_batch(&create).map_err(sql("create"))?;
-            }
-            SCHEMA_VERSION => {}
-            found => return Err(Error::Version { found }),
+        if found != SCHEMA_VERSION {
+            return Err(Error::Version { found });
         }
         let reading = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reading = Connection::open_with_flags(path, reading).map_err(sql("open"))?;
@@ -307,6 +341,21 @@ mod tests {
         journal.append(&[event(1), long(2), long(3)], &[], |_| false).unwrap();
         assert_eq!(journal.events_after(0, 10).unwrap().len(), 2);
         assert_eq!(journal.events_after(2, 10).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_journal_is_private_and_what_a_crash_left_of_one_is_made_anew() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        fs::write(path.with_extension("new"), "half of a database").unwrap();
+        fs::write(&path, "").unwrap();
+        let journal = Journal::open(&path).unwrap();
+        journal.append(&[event(1)], &[], |_| false).unwrap();
+        assert_eq!(journal.events_after(0, 10).unwrap().len(), 1);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!path.with_extension("new").exists());
     }
 
     #[test]

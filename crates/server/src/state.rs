@@ -7,9 +7,9 @@
 //! immune-data/telemetry/   files and their catalog   immune-data/reserve      room for a full disk
 //! ```
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,14 +97,6 @@ impl DataFolder {
 
     pub fn journal(&self) -> Result<Journal> {
         let path = self.path.join("journal.db");
-        // Made here, so that it is private from its first moment; SQLite keeps to its mode.
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        durable::sync_folder(&self.path)?;
         Journal::open(&path).with_context(|| format!("cannot use {}", path.display()))
     }
 

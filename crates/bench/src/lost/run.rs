@@ -38,6 +38,8 @@ pub struct Plan {
     pub with_bucket: bool,
     /// All cuts are of this kind.
     pub only: Option<Cut>,
+    /// A file of the disk that is damaged at each power cut.
+    pub damaged: Option<&'static str>,
 }
 
 /// What a run gathers as it goes.
@@ -53,6 +55,7 @@ pub struct Run {
     pub taken: Taken,
     pub times_full: u32,
     only: Option<Cut>,
+    damaged: Option<&'static str>,
     pub bucket: Option<Bucket>,
     begun: Timestamp,
     leftovers: Leftovers,
@@ -70,7 +73,7 @@ pub struct Ended {
 
 impl Run {
     pub async fn begin(plan: Plan) -> Result<Run> {
-        let Plan { folder, seed, on_disk, with_bucket, only } = plan;
+        let Plan { folder, seed, on_disk, with_bucket, only, damaged } = plan;
         std::fs::create_dir_all(&folder)?;
         let disk = if on_disk { Some(Disk::mount(&folder.join("disk"), seed)?) } else { None };
         let bucket = match with_bucket {
@@ -91,6 +94,7 @@ impl Run {
             taken: Taken::default(),
             times_full: 0,
             only,
+            damaged,
             begun: server::clock::now(),
             folder,
             disk,
@@ -183,6 +187,9 @@ impl Run {
             if let Some(taken) = disk.power_cut()? {
                 self.taken.files_changed += taken.files_changed;
                 self.taken.changes_of_names += taken.changes_of_names;
+                if let Some(damaged) = self.damaged {
+                    disk.damage(damaged)?;
+                }
                 break;
             }
             if Instant::now() > deadline {

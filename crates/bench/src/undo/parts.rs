@@ -36,6 +36,8 @@ pub struct UndoPart {
 
 pub struct Stage {
     folder: PathBuf,
+    /// The agent's own.
+    data: PathBuf,
     kind: &'static Kind,
     target: Target,
     host: Host,
@@ -48,21 +50,27 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Everything runs; nothing is ordered yet.
-    pub async fn set(kind: &'static Kind, immune: &Path, folder: &Path) -> Result<Stage> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    /// Everything runs, the agent with its files in `data`; nothing is ordered yet.
+    pub async fn set(
+        kind: &'static Kind,
+        immune: &Path,
+        folder: &Path,
+        data: &Path,
+    ) -> Result<Stage> {
+        for folder in [folder, data] {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
         let exe = std::env::current_exe()?.to_str().context("odd path of a program")?.to_owned();
         let address = TcpListener::bind(own_address())?.local_addr()?;
         let target = target(folder, &exe, address);
         let line = &target.restart.as_ref().context("no restart")?.start.command;
         let service = start(Command::new(&line[0]).args(&line[1..]))?;
-        let mut command = Command::new(immune);
-        command.arg("agent").arg("--dir").arg(folder).arg("--socket").arg(folder.join("a.sock"));
-        let agent = start(&mut command)?;
+        let agent = start_agent(immune, folder, data)?;
         // A process that holds the place of the server until the order.
         let server = start(Command::new("/bin/sleep").arg("0"))?;
         let stage = Stage {
             folder: folder.to_owned(),
+            data: data.to_owned(),
             kind,
             target,
             host: Host::this()?,
@@ -81,6 +89,12 @@ impl Stage {
         };
         timeout(READY_WITHIN, up).await.context("service and agent are not ready")?;
         Ok(stage)
+    }
+
+    /// Starts an agent anew, the one before being gone.
+    pub fn start_agent(&mut self, immune: &Path) -> Result<()> {
+        self.agent = start_agent(immune, &self.folder, &self.data)?;
+        Ok(())
     }
 
     /// Starts the server's part, which orders the fault.
@@ -120,7 +134,7 @@ impl Stage {
 
     /// Keepers of this stage's fault.
     pub fn keepers(&self) -> Vec<u32> {
-        let ending = format!(" of {}\0", self.folder.display());
+        let ending = format!(" of {}\0", self.data.display());
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
             let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
@@ -151,6 +165,12 @@ impl Drop for Stage {
             }
         }
     }
+}
+
+fn start_agent(immune: &Path, folder: &Path, data: &Path) -> Result<Child> {
+    let mut command = Command::new(immune);
+    command.arg("agent").arg("--dir").arg(data).arg("--socket").arg(folder.join("a.sock"));
+    start(&mut command)
 }
 
 fn start(command: &mut Command) -> Result<Child> {

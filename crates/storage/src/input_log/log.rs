@@ -12,9 +12,6 @@ use crate::input_log::reader::segments;
 use crate::input_log::segment::{self, Header, Salt};
 use crate::{Error, durable};
 
-/// Name of a segment until its header is durable.
-const PART: &str = "segment.part";
-
 #[derive(Clone, Debug)]
 pub struct Config {
     /// A segment is closed when it is larger than this.
@@ -184,16 +181,13 @@ impl Log {
     }
 }
 
-/// Makes a segment that bears its name only once its header is durable, so that a crash leaves a
-/// whole header or none. One left behind by a crash or failure holds nothing and is replaced.
+/// Makes a segment whose name is durable. Its header becomes so with the first batch: one that a
+/// crash left without a whole header ([`Header::Torn`]) holds nothing and is replaced.
 fn create_segment(folder: &Path, first_seq: u64) -> Result<Segment, Error> {
     let salt = random_salt()?;
-    let part = folder.join(PART);
-    let mut file = File::create(&part).map_err(Error::io("create", &part))?;
-    file.write_all(&segment::header(first_seq, &salt)).map_err(Error::io("write", &part))?;
-    file.sync_all().map_err(Error::io("sync", &part))?;
     let path = segment::path(folder, first_seq);
-    std::fs::rename(&part, &path).map_err(Error::io("name", &path))?;
+    let mut file = File::create(&path).map_err(Error::io("create", &path))?;
+    file.write_all(&segment::header(first_seq, &salt)).map_err(Error::io("write", &path))?;
     durable::sync_folder(folder)?;
     Ok(Segment { file, path, salt, durable_bytes: segment::HEADER_BYTES as u64 })
 }
