@@ -27,6 +27,19 @@ mod partition;
 
 mod pause_process;
 
+mod redirect;
+
+mod sockets;
+
+mod tcp;
+
+mod through;
+
+mod toxics;
+
+mod toxiproxy;
+
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use model::Timestamp;
@@ -99,6 +112,9 @@ pub enum Prior {
         device: u64,
         free: u64,
     },
+    /// An address of loopback that nobody else has, for the connections by which the effect is
+    /// seen.
+    Probe(SocketAddr),
 }
 
 /// When the effect was seen, if it was.
@@ -117,6 +133,8 @@ pub const ALL: &[&Spec] = &[
     &file_descriptors::SPEC,
     &partition::SPEC,
     &packet_loss::SPEC,
+    &tcp::SPEC,
+    &toxiproxy::SPEC,
     &command::SPEC,
 ];
 
@@ -130,6 +148,8 @@ pub fn spec(fault: &Fault) -> &'static Spec {
         Fault::FileDescriptors(_) => &file_descriptors::SPEC,
         Fault::Partition(_) => &partition::SPEC,
         Fault::PacketLoss(_) => &packet_loss::SPEC,
+        Fault::Tcp(_) => &tcp::SPEC,
+        Fault::Toxiproxy(_) => &toxiproxy::SPEC,
         Fault::Command(_) => &command::SPEC,
     }
 }

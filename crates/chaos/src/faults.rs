@@ -4,8 +4,10 @@
 //! `/`) is refused here, whatever the host would allow; the agent has refusals of its own.
 
 use std::path::{Component, Path};
+use std::time::Duration;
 
-use model::fault::{DiskFill, Fault};
+use model::fault::{DiskFill, Fault, Slicer, Toxics, Toxiproxy};
+use model::human::HumanDuration;
 
 pub const CORES_MAX: u32 = 1_024;
 const MEMORY_MIN: u64 = 1 << 20;
@@ -16,6 +18,13 @@ const SPARE_MAX: u32 = 1_000_000;
 const SHARE_MIN: f64 = 0.01;
 const SHARE_MAX: f64 = 0.99;
 const NAME_MAX: usize = 64;
+/// Longer than any caller waits; its effect is still seen in the time that a drill gives it.
+const DELAY_MAX: Duration = Duration::from_secs(20);
+/// Toxiproxy counts thousands of bytes.
+const BANDWIDTH_MIN: u64 = 1_000;
+const BANDWIDTH_MAX: u64 = 64 << 20;
+const SLICE_MAX: u64 = 64 << 10;
+const LIMIT_DATA_MAX: u64 = 16 << 20;
 /// Who drops this locks out those who could help.
 const SSH_PORT: u16 = 22;
 
@@ -41,6 +50,14 @@ pub fn check(fault: &Fault) -> Result<(), String> {
             }
             far_side(loss.port, loss.peer.is_some())
         }
+        Fault::Tcp(tcp) => {
+            far_side(Some(tcp.port), tcp.peer.is_some())?;
+            toxics(&tcp.toxics)
+        }
+        Fault::Toxiproxy(at) => {
+            proxy_at(at)?;
+            toxics(&at.toxics)
+        }
         Fault::Command(command) => {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             match !command.name.is_empty()
@@ -51,6 +68,77 @@ pub fn check(fault: &Fault) -> Result<(), String> {
                 false => Err("name: write 1 to 64 letters, digits, `-`, `_` or `.`".to_owned()),
             }
         }
+    }
+}
+
+fn proxy_at(at: &Toxiproxy) -> Result<(), String> {
+    if !at.api.ip().is_loopback() || at.api.port() == 0 {
+        return Err(format!("api: {} is no port of loopback", at.api));
+    }
+    let length = at.proxy.len();
+    match (1..=2 * NAME_MAX).contains(&length) && !at.proxy.chars().any(char::is_control) {
+        true => Ok(()),
+        false => Err("proxy: write the name of the proxy, at most 128 bytes".to_owned()),
+    }
+}
+
+fn toxics(toxics: &Toxics) -> Result<(), String> {
+    let Toxics { latency, jitter, bandwidth, timeout, reset_peer, slicer, limit_data, .. } = toxics;
+    let hurts = [
+        latency.is_some(),
+        bandwidth.is_some(),
+        timeout.is_some(),
+        reset_peer.is_some(),
+        slicer.is_some(),
+        limit_data.is_some(),
+    ];
+    let others = hurts.into_iter().filter(|hurts| *hurts).count();
+    if toxics.down && (others > 0 || toxics.toxicity.is_some()) {
+        return Err("down: who is refused has no use for other toxics or a toxicity".to_owned());
+    }
+    if !toxics.down && others == 0 {
+        return Err("name what is done to connections: `latency`, `bandwidth`, `timeout`, \
+                    `reset_peer`, `slicer`, `limit_data` or `down`"
+            .to_owned());
+    }
+    if jitter.is_some() && latency.is_none() {
+        return Err("jitter: there is no `latency` that could vary".to_owned());
+    }
+    if latency.is_some_and(|latency| latency.0.is_zero()) {
+        return Err("latency: 0s is none".to_owned());
+    }
+    delay(*latency, "latency")?;
+    delay(*jitter, "jitter")?;
+    delay(*timeout, "timeout")?;
+    delay(*reset_peer, "reset_peer")?;
+    if let Some(rate) = bandwidth.filter(|rate| !(BANDWIDTH_MIN..=BANDWIDTH_MAX).contains(&rate.0))
+    {
+        return Err(format!("bandwidth: {rate} a second is not within 1kB to 64MiB"));
+    }
+    if let Some(limit) = limit_data.filter(|limit| !(1..=LIMIT_DATA_MAX).contains(&limit.0)) {
+        return Err(format!("limit_data: {limit} is not within 1B to 16MiB"));
+    }
+    if let Some(share) = toxics.toxicity.filter(|share| !(SHARE_MIN..=1.0).contains(share)) {
+        return Err(format!("toxicity: {share} is not within {SHARE_MIN} to 1"));
+    }
+    slicer.as_ref().map_or(Ok(()), slices)
+}
+
+fn slices(slicer: &Slicer) -> Result<(), String> {
+    let Slicer { average_size, size_variation, delay: between } = slicer;
+    if !(1..=SLICE_MAX).contains(&average_size.0) || size_variation >= average_size {
+        return Err("slicer: pieces are 1B to 64KiB large, and vary by less than that".to_owned());
+    }
+    if between.0.is_zero() || between.0 > Duration::from_secs(1) {
+        return Err(format!("slicer.delay: {between} is not within 1ms to 1s"));
+    }
+    Ok(())
+}
+
+fn delay(given: Option<HumanDuration>, field: &str) -> Result<(), String> {
+    match given.filter(|given| given.0 > DELAY_MAX) {
+        Some(given) => Err(format!("{field}: {given} is more than {} s", DELAY_MAX.as_secs())),
+        None => Ok(()),
     }
 }
 
@@ -129,6 +217,12 @@ mod tests {
             "partition: {port: 5432}",
             "partition: {peer: '10.0.0.7'}",
             "packet_loss: {port: 5432, peer: '::1', share: 0.3}",
+            "tcp: {port: 8000, latency: 2s, jitter: 100ms, toxicity: 0.5, stream: upstream}",
+            "tcp: {port: 8000, peer: '::1', bandwidth: 64KiB, limit_data: 1MiB}",
+            "tcp: {port: 8000, slicer: {average_size: 64B, delay: 10ms}}",
+            "tcp: {port: 8000, timeout: 0s}",
+            "tcp: {port: 8000, down: true}",
+            "toxiproxy: {api: '127.0.0.1:8474', proxy: orders, reset_peer: 0s}",
             "command: {name: stop-replication}",
         ] {
             assert_eq!(judged(yaml), Ok(()), "{yaml}");
@@ -151,6 +245,23 @@ mod tests {
             ("partition: {port: 22}", "lock out"),
             ("packet_loss: {port: 80, share: 1.0}", "drop everything by `partition`"),
             ("packet_loss: {port: 80, share: .nan}", "is not within"),
+            ("tcp: {port: 80}", "name what is done"),
+            ("tcp: {port: 80, jitter: 1s}", "name what is done"),
+            ("tcp: {port: 80, jitter: 1s, down: true}", "no `latency` that could vary"),
+            ("tcp: {port: 80, latency: 5m}", "is more than 20 s"),
+            ("tcp: {port: 80, latency: 0s}", "0s is none"),
+            ("tcp: {port: 22, down: true}", "lock out"),
+            ("tcp: {port: 80, down: true, latency: 1s}", "no use for other toxics"),
+            ("tcp: {port: 80, bandwidth: 10B}", "is not within 1kB to 64MiB"),
+            ("tcp: {port: 80, limit_data: 0B}", "is not within 1B to 16MiB"),
+            ("tcp: {port: 80, latency: 1s, toxicity: 1.5}", "is not within 0.01 to 1"),
+            (
+                "tcp: {port: 80, slicer: {average_size: 8B, size_variation: 8B, delay: 1ms}}",
+                "vary by less than that",
+            ),
+            ("tcp: {port: 80, slicer: {average_size: 8B, delay: 2s}}", "not within 1ms to 1s"),
+            ("toxiproxy: {api: '10.0.0.1:8474', proxy: a, down: true}", "no port of loopback"),
+            ("toxiproxy: {api: '127.0.0.1:8474', proxy: '', down: true}", "write the name"),
             ("command: {name: 'a b'}", "write 1 to 64"),
         ] {
             let error = judged(yaml).unwrap_err();
@@ -160,7 +271,14 @@ mod tests {
 
     #[test]
     fn unknown_faults_and_parameters_are_refused() {
-        for yaml in ["dance", "cpu: {cores: 1, hours: 3}", "partition: {port: 99999}", "cpu: {}"] {
+        for yaml in [
+            "dance",
+            "cpu: {cores: 1, hours: 3}",
+            "partition: {port: 99999}",
+            "cpu: {}",
+            "tcp: {port: 80, latency: 1s, latenzy: 2s}",
+            "tcp: {latency: 1s}",
+        ] {
             assert!(serde_saphyr::from_str::<Fault>(yaml).is_err(), "{yaml}");
         }
     }

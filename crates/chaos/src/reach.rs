@@ -52,6 +52,7 @@ pub fn refusals(
     let port = match fault {
         Fault::Partition(cut) => cut.port,
         Fault::PacketLoss(loss) => loss.port,
+        Fault::Tcp(tcp) => Some(tcp.port),
         _ => None,
     };
     if let Some(port) = port.filter(|port| own_ports.contains(port)) {
@@ -95,8 +96,13 @@ fn hit<'a>(
                 // With a peer the packets of others stay untouched, or it is theirs as well.
                 Fault::Partition(cut) => cut.peer.is_none() && is_port(other, cut.port),
                 Fault::PacketLoss(loss) => loss.peer.is_none() && is_port(other, loss.port),
+                // Whoever connects there, to whatever address of this host.
+                Fault::Tcp(tcp) => {
+                    tcp.peer.is_none_or(|peer| peer.is_loopback()) && is_port(other, Some(tcp.port))
+                }
                 Fault::KillProcess
                 | Fault::PauseProcess
+                | Fault::Toxiproxy(_)
                 | Fault::FileDescriptors(_)
                 | Fault::DiskFill(_)
                 | Fault::Command(_) => false,

@@ -2,7 +2,8 @@
 //! HTTP proxies with faults by route.
 //!
 //! Reading order: [`toxic`] (what users name), [`chain`] (what toxics do to bytes, pure), `link`
-//! and `connection` (I/O), [`proxy`] and [`proxies`], `http` (the HTTP proxies), [`api`].
+//! and `connection` (I/O), `upstream`, [`proxy`] and [`proxies`], `redirected` (proxies of what the
+//! kernel leads to them), `http` (the HTTP proxies), [`api`].
 //!
 //! Everything here fails closed: when the process ends, its proxies are gone. A toxic never
 //! outlives the process, and nothing outside it is changed.
@@ -31,6 +32,8 @@ pub mod proxies;
 
 pub mod proxy;
 
+mod redirected;
+
 mod serve;
 
 pub mod toxic;
@@ -39,6 +42,8 @@ mod toxics;
 
 mod traffic;
 
+mod upstream;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -46,6 +51,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
 pub use error::Error;
+pub use redirected::Redirected;
 
 use crate::api::Shared;
 use crate::http::HttpProxies;

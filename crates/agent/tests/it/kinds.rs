@@ -1,8 +1,8 @@
 //! Every kind of fault: its effect, its undo, and who may die meanwhile. Whether a fault is there
 //! is told here by looks of its own, not by what the agent says.
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -32,6 +32,7 @@ async fn stage(kind: &Kind) -> Option<(Lab, Fault)> {
     declare_flag(&mut lab);
     lab.target.disks = vec![shm(&lab)];
     lab.start_service().await;
+    lab.start_proxies();
     let fault = (kind.fault)(&lab);
     lab.start_agent();
     let mut server = lab.server().await;
@@ -212,6 +213,22 @@ const KINDS: &[Kind] = &[
         is_there: |lab| (0..8).any(|_| !connects(lab)),
     },
     Kind {
+        name: "late TCP connections",
+        fault: |lab| {
+            let (port, peer) = (lab.address().port(), Some(lab.address().ip()));
+            Fault::Tcp(fault::Tcp { port, peer, toxics: late() })
+        },
+        is_there: |lab| is_late(lab.address()),
+    },
+    Kind {
+        name: "a toxic on a proxy",
+        fault: |lab| {
+            let (api, proxy) = (lab.proxies().api, "orders".to_owned());
+            Fault::Toxiproxy(fault::Toxiproxy { api, proxy, toxics: late() })
+        },
+        is_there: |lab| is_late(lab.proxies().orders),
+    },
+    Kind {
         name: "a declared fault",
         fault: |_| Fault::Command(fault::CommandFault { name: "flag".into() }),
         is_there: |lab| lab.dir.path().join("flag").exists(),
@@ -243,6 +260,19 @@ fn shm(_: &Lab) -> PathBuf {
 fn shm_free() -> u64 {
     let stat = rustix::fs::statvfs("/dev/shm").unwrap();
     stat.f_bavail * stat.f_frsize
+}
+
+fn late() -> fault::Toxics {
+    fault::Toxics { latency: Some(HumanDuration::from_secs(3)), ..fault::Toxics::default() }
+}
+
+/// The service greets at once, by itself.
+fn is_late(at: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect_timeout(&at, Duration::from_millis(500)) else {
+        return false;
+    };
+    stream.set_read_timeout(Some(Duration::from_millis(1_500))).unwrap();
+    stream.read(&mut [0; 8]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
 fn connects(lab: &Lab) -> bool {

@@ -1,0 +1,175 @@
+//! What becomes of connections that are led through a proxy, and of those that were open before or
+//! are open when the fault ends.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use agent::config::ProcessMatch;
+use agent::{ClientEvent, FaultId, FaultState, FromAgent};
+use model::ByteSize;
+use model::fault::{self, Fault, Toxics};
+use model::human::HumanDuration;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::lab::{GREETING, Lab, Server, WITHIN, skip};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A service, an agent, and whether this host can lead connections at all.
+async fn stage(address: Option<SocketAddr>) -> Option<(Lab, Server)> {
+    let mut lab = Lab::new();
+    if let Some(address) = address {
+        lab.move_to(address);
+    }
+    lab.start_service().await;
+    lab.start_agent();
+    let mut server = lab.server().await;
+    let fault = led(&lab, Toxics { down: true, ..Toxics::default() });
+    match aim(&lab, &mut server, fault).await {
+        Err(why) if why.contains("CAP_NET_ADMIN") || why.contains("nf_tables") => {
+            skip(&why);
+            None
+        }
+        aimed => {
+            assert!(aimed.unwrap().contains("those that are open are cut"));
+            Some((lab, server))
+        }
+    }
+}
+
+fn led(lab: &Lab, toxics: Toxics) -> Fault {
+    let (port, peer) = (lab.address().port(), Some(lab.address().ip()));
+    Fault::Tcp(fault::Tcp { port, peer, toxics })
+}
+
+async fn aim(lab: &Lab, server: &mut Server, fault: Fault) -> Result<String, String> {
+    server.client.aim(lab.fault("dry", fault, LONG)).unwrap();
+    let wanted =
+        |event: &ClientEvent| matches!(event, ClientEvent::Message(FromAgent::Aimed { .. }));
+    match server.expect("what it would do", wanted).await {
+        ClientEvent::Message(FromAgent::Aimed { aim, .. }) => aim,
+        _ => unreachable!(),
+    }
+}
+
+fn connect(lab: &Lab) -> TcpStream {
+    let stream = TcpStream::connect(lab.address()).unwrap();
+    stream.set_read_timeout(Some(WITHIN)).unwrap();
+    stream
+}
+
+fn greeted(lab: &Lab) -> TcpStream {
+    let mut stream = connect(lab);
+    stream.read_exact(&mut [0; GREETING.len()]).unwrap();
+    stream
+}
+
+fn some(millis: u64) -> Option<HumanDuration> {
+    Some(HumanDuration::from_millis(millis))
+}
+
+#[tokio::test]
+async fn each_toxic_is_seen_by_a_connection_of_the_agents_own() {
+    let Some((lab, mut server)) = stage(None).await else { return };
+    let slicer = fault::Slicer {
+        average_size: ByteSize(16),
+        size_variation: ByteSize(4),
+        delay: HumanDuration::from_millis(50),
+    };
+    let none = Toxics::default;
+    let cases = [
+        ("latency", Toxics { latency: some(200), jitter: some(50), ..none() }, "64 came back"),
+        ("bandwidth", Toxics { bandwidth: Some(ByteSize(8_000)), ..none() }, "2000 came back"),
+        ("timeout", Toxics { timeout: some(0), ..none() }, " 0 came back"),
+        ("reset_peer", Toxics { reset_peer: some(0), ..none() }, "then it was reset"),
+        ("limit_data", Toxics { limit_data: Some(ByteSize(100)), ..none() }, "then it was closed"),
+        ("slicer", Toxics { slicer: Some(slicer), ..none() }, "64 came back"),
+        (
+            "upstream",
+            Toxics { latency: some(200), stream: fault::Stream::Upstream, ..none() },
+            "64",
+        ),
+        ("share", Toxics { latency: some(200), toxicity: Some(0.3), ..none() }, "64 came back"),
+        ("down", Toxics { down: true, ..none() }, "is refused"),
+    ];
+    for (id, toxics, seen) in cases {
+        server.client.inject(lab.fault(id, led(&lab, toxics), LONG)).unwrap();
+        let effective = server.fault(id, FaultState::Effective).await;
+        assert!(effective.detail.contains(seen), "{id}: {}", effective.detail);
+        server.client.undo(FaultId(id.into())).unwrap();
+        server.fault(id, FaultState::Undone).await;
+        greeted(&lab);
+    }
+}
+
+#[tokio::test]
+async fn connections_that_are_open_are_cut_and_go_through_the_proxy_when_made_anew() {
+    let Some((lab, mut server)) = stage(None).await else { return };
+    let mut before = greeted(&lab);
+    let toxics = Toxics { limit_data: Some(ByteSize(8)), ..Toxics::default() };
+    server.client.inject(lab.fault("f", led(&lab, toxics), LONG)).unwrap();
+    server.fault("f", FaultState::Effective).await;
+    let error = before.read(&mut [0; 8]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+    let mut anew = greeted(&lab);
+    anew.write_all(&[0; 64]).unwrap();
+    let mut rest = Vec::new();
+    let _ = anew.read_to_end(&mut rest);
+    assert_eq!(rest.len(), 8 - GREETING.len());
+}
+
+/// The kernel may not take back the rules before the last packets have been led back.
+#[tokio::test]
+async fn who_waits_for_an_answer_when_the_proxy_is_killed_hears_of_it() {
+    let Some((lab, mut server)) = stage(None).await else { return };
+    for round in 0..3 {
+        let id = format!("f-{round}");
+        let toxics = Toxics { latency: some(50), ..Toxics::default() };
+        server.client.inject(lab.fault(&id, led(&lab, toxics), LONG)).unwrap();
+        server.fault(&id, FaultState::Effective).await;
+        let mut waiting: Vec<TcpStream> = (0..20).map(|_| greeted(&lab)).collect();
+        for pid in lab.keepers() {
+            kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL).unwrap();
+        }
+        for stream in &mut waiting {
+            match stream.read(&mut [0; 8]) {
+                Ok(read) => assert_eq!(read, 0),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+            }
+        }
+        server.client.undo(FaultId(id.clone())).unwrap();
+        server.fault(&id, FaultState::Undone).await;
+        greeted(&lab);
+    }
+}
+
+#[tokio::test]
+async fn connections_over_ipv6_are_led_too() {
+    let Ok(probe) = std::net::TcpListener::bind("[::1]:0") else { return skip("no IPv6") };
+    let address = probe.local_addr().unwrap();
+    drop(probe);
+    let Some((lab, mut server)) = stage(Some(address)).await else { return };
+    assert!(matches!(lab.target.process, Some(ProcessMatch::ListensOn(at)) if at.is_ipv6()));
+    let toxics = Toxics { latency: some(200), ..Toxics::default() };
+    let everybody =
+        Fault::Tcp(fault::Tcp { port: address.port(), peer: None, toxics: toxics.clone() });
+    for (id, fault) in [("peer", led(&lab, toxics)), ("all", everybody)] {
+        server.client.inject(lab.fault(id, fault, LONG)).unwrap();
+        let effective = server.fault(id, FaultState::Effective).await;
+        assert!(effective.detail.contains("[::1]"), "{}", effective.detail);
+        greeted(&lab);
+        server.client.undo(FaultId(id.into())).unwrap();
+        server.fault(id, FaultState::Undone).await;
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_accepts_connections_nothing_is_led() {
+    let Some((mut lab, mut server)) = stage(None).await else { return };
+    let service = lab.service().unwrap();
+    lab.kill_service(&service);
+    let toxics = Toxics { latency: some(200), ..Toxics::default() };
+    let refused = aim(&lab, &mut server, led(&lab, toxics)).await.unwrap_err();
+    assert!(refused.contains("accepts no connection before the fault"), "{refused}");
+}
