@@ -7,6 +7,8 @@
 //! number of times, in any state, by a process that knows nothing but the record; the effect is
 //! looked for by other means than those that caused it.
 
+mod asked;
+
 mod command;
 
 mod cpu;
@@ -14,6 +16,8 @@ mod cpu;
 mod disk_fill;
 
 mod file_descriptors;
+
+mod http;
 
 mod kill_process;
 
@@ -134,6 +138,7 @@ pub const ALL: &[&Spec] = &[
     &partition::SPEC,
     &packet_loss::SPEC,
     &tcp::SPEC,
+    &http::SPEC,
     &toxiproxy::SPEC,
     &command::SPEC,
 ];
@@ -149,6 +154,7 @@ pub fn spec(fault: &Fault) -> &'static Spec {
         Fault::Partition(_) => &partition::SPEC,
         Fault::PacketLoss(_) => &packet_loss::SPEC,
         Fault::Tcp(_) => &tcp::SPEC,
+        Fault::Http(_) => &http::SPEC,
         Fault::Toxiproxy(_) => &toxiproxy::SPEC,
         Fault::Command(_) => &command::SPEC,
     }

@@ -3,11 +3,11 @@
 //! A fault without a clear reach (a network fault that names neither port nor peer, a disk fill on
 //! `/`) is refused here, whatever the host would allow; the agent has refusals of its own.
 
-use std::path::{Component, Path};
-use std::time::Duration;
+mod proxied;
 
-use model::fault::{DiskFill, Fault, Slicer, Toxics, Toxiproxy};
-use model::human::HumanDuration;
+use std::path::{Component, Path};
+
+use model::fault::{DiskFill, Fault};
 
 pub const CORES_MAX: u32 = 1_024;
 const MEMORY_MIN: u64 = 1 << 20;
@@ -18,13 +18,6 @@ const SPARE_MAX: u32 = 1_000_000;
 const SHARE_MIN: f64 = 0.01;
 const SHARE_MAX: f64 = 0.99;
 const NAME_MAX: usize = 64;
-/// Longer than any caller waits; its effect is still seen in the time that a drill gives it.
-const DELAY_MAX: Duration = Duration::from_secs(20);
-/// Toxiproxy counts thousands of bytes.
-const BANDWIDTH_MIN: u64 = 1_000;
-const BANDWIDTH_MAX: u64 = 64 << 20;
-const SLICE_MAX: u64 = 64 << 10;
-const LIMIT_DATA_MAX: u64 = 16 << 20;
 /// Who drops this locks out those who could help.
 const SSH_PORT: u16 = 22;
 
@@ -52,11 +45,15 @@ pub fn check(fault: &Fault) -> Result<(), String> {
         }
         Fault::Tcp(tcp) => {
             far_side(Some(tcp.port), tcp.peer.is_some())?;
-            toxics(&tcp.toxics)
+            proxied::toxics(&tcp.toxics)
+        }
+        Fault::Http(http) => {
+            far_side(Some(http.port), http.peer.is_some())?;
+            proxied::http(http)
         }
         Fault::Toxiproxy(at) => {
-            proxy_at(at)?;
-            toxics(&at.toxics)
+            proxied::proxy_at(at)?;
+            proxied::toxics(&at.toxics)
         }
         Fault::Command(command) => {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -68,77 +65,6 @@ pub fn check(fault: &Fault) -> Result<(), String> {
                 false => Err("name: write 1 to 64 letters, digits, `-`, `_` or `.`".to_owned()),
             }
         }
-    }
-}
-
-fn proxy_at(at: &Toxiproxy) -> Result<(), String> {
-    if !at.api.ip().is_loopback() || at.api.port() == 0 {
-        return Err(format!("api: {} is no port of loopback", at.api));
-    }
-    let length = at.proxy.len();
-    match (1..=2 * NAME_MAX).contains(&length) && !at.proxy.chars().any(char::is_control) {
-        true => Ok(()),
-        false => Err("proxy: write the name of the proxy, at most 128 bytes".to_owned()),
-    }
-}
-
-fn toxics(toxics: &Toxics) -> Result<(), String> {
-    let Toxics { latency, jitter, bandwidth, timeout, reset_peer, slicer, limit_data, .. } = toxics;
-    let hurts = [
-        latency.is_some(),
-        bandwidth.is_some(),
-        timeout.is_some(),
-        reset_peer.is_some(),
-        slicer.is_some(),
-        limit_data.is_some(),
-    ];
-    let others = hurts.into_iter().filter(|hurts| *hurts).count();
-    if toxics.down && (others > 0 || toxics.toxicity.is_some()) {
-        return Err("down: who is refused has no use for other toxics or a toxicity".to_owned());
-    }
-    if !toxics.down && others == 0 {
-        return Err("name what is done to connections: `latency`, `bandwidth`, `timeout`, \
-                    `reset_peer`, `slicer`, `limit_data` or `down`"
-            .to_owned());
-    }
-    if jitter.is_some() && latency.is_none() {
-        return Err("jitter: there is no `latency` that could vary".to_owned());
-    }
-    if latency.is_some_and(|latency| latency.0.is_zero()) {
-        return Err("latency: 0s is none".to_owned());
-    }
-    delay(*latency, "latency")?;
-    delay(*jitter, "jitter")?;
-    delay(*timeout, "timeout")?;
-    delay(*reset_peer, "reset_peer")?;
-    if let Some(rate) = bandwidth.filter(|rate| !(BANDWIDTH_MIN..=BANDWIDTH_MAX).contains(&rate.0))
-    {
-        return Err(format!("bandwidth: {rate} a second is not within 1kB to 64MiB"));
-    }
-    if let Some(limit) = limit_data.filter(|limit| !(1..=LIMIT_DATA_MAX).contains(&limit.0)) {
-        return Err(format!("limit_data: {limit} is not within 1B to 16MiB"));
-    }
-    if let Some(share) = toxics.toxicity.filter(|share| !(SHARE_MIN..=1.0).contains(share)) {
-        return Err(format!("toxicity: {share} is not within {SHARE_MIN} to 1"));
-    }
-    slicer.as_ref().map_or(Ok(()), slices)
-}
-
-fn slices(slicer: &Slicer) -> Result<(), String> {
-    let Slicer { average_size, size_variation, delay: between } = slicer;
-    if !(1..=SLICE_MAX).contains(&average_size.0) || size_variation >= average_size {
-        return Err("slicer: pieces are 1B to 64KiB large, and vary by less than that".to_owned());
-    }
-    if between.0.is_zero() || between.0 > Duration::from_secs(1) {
-        return Err(format!("slicer.delay: {between} is not within 1ms to 1s"));
-    }
-    Ok(())
-}
-
-fn delay(given: Option<HumanDuration>, field: &str) -> Result<(), String> {
-    match given.filter(|given| given.0 > DELAY_MAX) {
-        Some(given) => Err(format!("{field}: {given} is more than {} s", DELAY_MAX.as_secs())),
-        None => Ok(()),
     }
 }
 
@@ -222,6 +148,9 @@ mod tests {
             "tcp: {port: 8000, slicer: {average_size: 64B, delay: 10ms}}",
             "tcp: {port: 8000, timeout: 0s}",
             "tcp: {port: 8000, down: true}",
+            "http: {port: 8000, abort: 503}",
+            "http: {port: 8000, method: GET, route: /cart, share: 0.2, delay: 2s, jitter: 1s}",
+            "http: {port: 8000, response_headers: {remove: [etag]}, response_body: {text: '{'}}",
             "toxiproxy: {api: '127.0.0.1:8474', proxy: orders, reset_peer: 0s}",
             "command: {name: stop-replication}",
         ] {
@@ -260,6 +189,15 @@ mod tests {
                 "vary by less than that",
             ),
             ("tcp: {port: 80, slicer: {average_size: 8B, delay: 2s}}", "not within 1ms to 1s"),
+            ("http: {port: 80, route: /cart}", "name what is done"),
+            ("http: {port: 80, request_headers: {}}", "name what is done"),
+            ("http: {port: 80, abort: 99}", "99 is not within 200 to 599"),
+            ("http: {port: 80, abort: 503, response_body: {text: a}}", "the server is not asked"),
+            ("http: {port: 80, abort: 503, route: cart}", "does not begin with /"),
+            ("http: {port: 80, abort: 503, method: connect}", "write a method as GET or POST"),
+            ("http: {port: 80, abort: 503, share: 0.0}", "is not within 0.01 to 1"),
+            ("http: {port: 80, delay: 1m}", "is more than 20 s"),
+            ("http: {port: 80, jitter: 1s, abort: 503}", "no `delay` that could vary"),
             ("toxiproxy: {api: '10.0.0.1:8474', proxy: a, down: true}", "no port of loopback"),
             ("toxiproxy: {api: '127.0.0.1:8474', proxy: '', down: true}", "write the name"),
             ("command: {name: 'a b'}", "write 1 to 64"),

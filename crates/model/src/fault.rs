@@ -5,6 +5,7 @@
 //! what a host can do, and what it may be asked for, the agent says, which does it.
 
 use core::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -35,6 +36,8 @@ pub enum Fault {
     PacketLoss(PacketLoss),
     /// TCP connections to a port are led through a proxy with toxics.
     Tcp(Tcp),
+    /// HTTP requests to a port are led through a proxy that delays, changes or answers them.
+    Http(Http),
     /// Toxics are set on a proxy that runs and has Toxiproxy's HTTP API.
     Toxiproxy(Toxiproxy),
     /// A command that the target's configuration declares, with its undo.
@@ -106,6 +109,63 @@ pub struct Tcp {
     pub peer: Option<IpAddr>,
     #[serde(flatten)]
     pub toxics: Toxics,
+}
+
+/// At least one of `abort`, `delay`, headers and bodies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// HTTP/1.1 requests of this host to this port, loopback included; without TLS.
+    pub port: u16,
+    /// Only those to this address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
+    /// Only requests with this method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Only requests whose path is this or lies below it: `/cart` is for `/cart` and `/cart/1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The share of them that is hit: 0.01 to 1. All, without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// They go on this much later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<HumanDuration>,
+    /// The delay varies by this much, both ways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<HumanDuration>,
+    /// They are answered with this status; the server is not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_headers: Option<Headers>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_headers: Option<Headers>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_body: Option<Body>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_body: Option<Body>,
+}
+
+/// Headers that are removed, then those that are set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Headers {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+}
+
+/// A body that stands for another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    pub text: String,
+    /// Without one, the type stays as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -206,6 +266,7 @@ impl Fault {
             Fault::Partition(_) => "partition",
             Fault::PacketLoss(_) => "packet_loss",
             Fault::Tcp(_) => "tcp",
+            Fault::Http(_) => "http",
             Fault::Toxiproxy(_) => "toxiproxy",
             Fault::Command(_) => "command",
         }
@@ -233,6 +294,10 @@ impl fmt::Display for Fault {
                 far_side(f, Some(*port), *peer)?;
                 write!(f, "{toxics}")
             }
+            Fault::Http(http) => {
+                far_side(f, Some(http.port), http.peer)?;
+                write!(f, "{http}")
+            }
             Fault::Toxiproxy(Toxiproxy { api, proxy, toxics }) => {
                 write!(f, " {proxy} at {api}{toxics}")
             }
@@ -241,13 +306,40 @@ impl fmt::Display for Fault {
     }
 }
 
+/// `, GET, route /cart, abort 503`.
+impl fmt::Display for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = |name: &str, value: Option<&dyn fmt::Display>| told(f, name, value);
+        told("method", self.method.as_ref().map(|value| value as _))?;
+        told("route", self.route.as_ref().map(|value| value as _))?;
+        told("share", self.share.as_ref().map(|value| value as _))?;
+        told("delay", self.delay.as_ref().map(|value| value as _))?;
+        told("jitter", self.jitter.as_ref().map(|value| value as _))?;
+        told("abort", self.abort.as_ref().map(|value| value as _))?;
+        let changed = [
+            ("request headers", self.request_headers.is_some()),
+            ("response headers", self.response_headers.is_some()),
+            ("request body", self.request_body.is_some()),
+            ("response body", self.response_body.is_some()),
+        ];
+        for (name, _) in changed.iter().filter(|(_, changed)| *changed) {
+            write!(f, ", {name} changed")?;
+        }
+        Ok(())
+    }
+}
+
+fn told(f: &mut fmt::Formatter<'_>, name: &str, value: Option<&dyn fmt::Display>) -> fmt::Result {
+    match value {
+        Some(value) => write!(f, ", {name} {value}"),
+        None => Ok(()),
+    }
+}
+
 /// `, latency 2s, jitter 100ms`.
 impl fmt::Display for Toxics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut told = |name: &str, value: Option<&dyn fmt::Display>| match value {
-            Some(value) => write!(f, ", {name} {value}"),
-            None => Ok(()),
-        };
+        let mut told = |name: &str, value: Option<&dyn fmt::Display>| told(f, name, value);
         told("latency", self.latency.as_ref().map(|value| value as _))?;
         told("jitter", self.jitter.as_ref().map(|value| value as _))?;
         told("bandwidth", self.bandwidth.as_ref().map(|value| value as _))?;

@@ -87,14 +87,20 @@ impl Default for Config {
     }
 }
 
-impl Server {
-    pub fn new(config: Config) -> Server {
-        let settings = Arc::new(Settings {
-            connections_max: config.connections_max,
-            seed: config.seed,
+impl Config {
+    fn settings(self) -> Settings {
+        Settings {
+            connections_max: self.connections_max,
+            seed: self.seed,
             memory: Arc::new(Memory::new(MEMORY_BYTES_MAX)),
             next_toxic: AtomicU64::new(1),
-        });
+        }
+    }
+}
+
+impl Server {
+    pub fn new(config: Config) -> Server {
+        let settings = Arc::new(config.settings());
         let shared = Arc::new(Shared {
             proxies: Proxies::new(Arc::clone(&settings)),
             http_proxies: HttpProxies::new(settings),
@@ -112,6 +118,7 @@ impl Server {
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let router = api::router(Arc::clone(&self.shared));
         let service = TowerToHyperService::new(router);
+        let service = |_: &_| service.clone();
         serve(listener, service, API_CONNECTIONS_MAX, AtEnd::Drain, shutdown).await;
         self.shared.proxies.clear().await;
         self.shared.http_proxies.clear().await;

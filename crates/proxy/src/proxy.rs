@@ -84,8 +84,8 @@ struct State {
 
 /// Connections are taken while this is there.
 pub struct Running {
-    stop: oneshot::Sender<()>,
-    accepting: JoinHandle<()>,
+    pub stop: oneshot::Sender<()>,
+    pub accepting: JoinHandle<()>,
 }
 
 impl Running {
@@ -93,6 +93,13 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let accepting = tokio::spawn(accept(listener, Arc::clone(shared), upstream, stopped));
         Running { stop, accepting }
+    }
+
+    /// Listens no more and cuts all connections; when this returns it is so.
+    pub async fn stop(self) {
+        drop(self.stop);
+        // It can only fail by a panic, and then it has ended too.
+        let _ = self.accepting.await;
     }
 }
 
@@ -243,10 +250,8 @@ impl Proxy {
 }
 
 async fn stop_locked(state: &mut State) {
-    if let Some(Running { stop, accepting }) = state.running.take() {
-        drop(stop);
-        // It can only fail by a panic, and then it has ended too.
-        let _ = accepting.await;
+    if let Some(running) = state.running.take() {
+        running.stop().await;
     }
 }
 

@@ -6,21 +6,27 @@
 //! they are made anew. The keeper's own connections bear a mark and go their way.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::nft::{Owner, Redirect, Redirects, Rules, Table};
 use super::partition::{far_side, probe_name, table_name, words};
-use super::sockets;
+use super::{Effect, Prior, sockets, watch_for};
 use crate::bench::Bench;
 use crate::config::Target;
+use crate::keeper::Grip;
 use crate::keepers;
 use crate::ledger::FaultRecord;
 
 /// Bears no meaning for others: the letters "immu".
 pub const MARK: u32 = 0x696d_6d75;
 const BACKLOG: i32 = 1_024;
+const WORKERS: usize = 2;
 const ACCEPTED_WITHIN: Duration = Duration::from_secs(2);
+const LED_WITHIN: Duration = Duration::from_secs(5);
+/// Connections that are tried until it is seen; those of a share may miss it.
+const EFFECT_WITHIN: Duration = Duration::from_secs(30);
 /// Where probes are: addresses of loopback that nothing listens on by habit.
 const PROBE_NETWORK: [u8; 2] = [127, 69];
 
@@ -70,7 +76,8 @@ impl Way {
 }
 
 /// An address for connections of the agent's own: free now, and nobody else looks for it.
-pub fn probe_address(of: &str) -> Result<SocketAddr, String> {
+pub fn probe_address(bench: &Bench, target: &Target) -> Result<SocketAddr, String> {
+    let of = format!("{} {}", bench.dir.display(), target.name);
     let [.., high, low] = crc32c::crc32c(of.as_bytes()).to_be_bytes();
     let [first, second] = PROBE_NETWORK;
     let ip = Ipv4Addr::new(first, second, high, low);
@@ -79,15 +86,88 @@ pub fn probe_address(of: &str) -> Result<SocketAddr, String> {
         .map_err(|error| format!("cannot listen on {ip}: {error}"))
 }
 
+/// A proxy of the keeper's, and the rules that lead to it.
+struct Led {
+    // In this order: connections end before the rules that lead their last packets back.
+    _redirected: proxy::Redirected,
+    _runtime: tokio::runtime::Runtime,
+    _table: Table,
+}
+
+impl Grip for Led {}
+
+/// A port that refuses connections, and the rules that lead to it.
+struct Refused {
+    _sockets: Vec<socket2::Socket>,
+    _table: Table,
+}
+
+impl Grip for Refused {}
+
+/// Leads connections to a proxy that `start` makes of listeners, in a runtime.
+pub fn hold(
+    record: &FaultRecord,
+    way: Way,
+    start: impl FnOnce(Vec<tokio::net::TcpListener>) -> Result<proxy::Redirected, proxy::Error>,
+) -> Result<Box<dyn Grip>, String> {
+    let (table, sockets) = Entrance::open(true)?.lead(record, way, Some(probe(record)?))?;
+    let proxy = || -> io::Result<_> {
+        let threads = &mut tokio::runtime::Builder::new_multi_thread();
+        let runtime = threads.worker_threads(WORKERS).enable_all().build()?;
+        let inside = runtime.enter();
+        let mut listeners = Vec::new();
+        for socket in sockets {
+            socket.set_nonblocking(true)?;
+            listeners.push(tokio::net::TcpListener::from_std(socket.into())?);
+        }
+        let redirected = start(listeners).map_err(io::Error::other)?;
+        drop(inside);
+        Ok((redirected, runtime))
+    };
+    let (redirected, runtime) =
+        proxy().map_err(|error| format!("its proxy does not start: {error}"))?;
+    Ok(Box::new(Led { _redirected: redirected, _runtime: runtime, _table: table }))
+}
+
+/// Leads connections to where they are refused.
+pub fn hold_refusing(record: &FaultRecord, way: Way) -> Result<Box<dyn Grip>, String> {
+    let (table, sockets) = Entrance::open(false)?.lead(record, way, None)?;
+    Ok(Box::new(Refused { _sockets: sockets, _table: table }))
+}
+
+/// The address that the record has for connections of the agent's own.
+pub fn probe(record: &FaultRecord) -> Result<SocketAddr, String> {
+    match record.prior {
+        Some(Prior::Probe(address)) => Ok(address),
+        _ => Err("the record names no address to try connections on".to_owned()),
+    }
+}
+
+/// Seen first by a connection to the far side, then by what one of the agent's own goes through.
+pub fn effect(
+    bench: &Bench,
+    record: &FaultRecord,
+    way: Way,
+    mut through: impl FnMut(SocketAddr) -> Result<String, String>,
+) -> Effect {
+    let far = far(&record.target, way);
+    let led = watch_for(LED_WITHIN, || is_led(bench, record, far));
+    if led.at.is_none() {
+        return led;
+    }
+    let seen = watch_for(EFFECT_WITHIN, || through(probe(record)?));
+    Effect { at: seen.at, detail: format!("{}; {}", led.detail, seen.detail) }
+}
+
 /// Sockets of loopback to which connections will be led, and the table to be.
-pub struct Entrance {
+struct Entrance {
     owner: Owner,
     sockets: Vec<socket2::Socket>,
 }
 
 impl Entrance {
     /// Bound to ports. Who is led there waits to be accepted, or is refused.
-    pub fn open(accepts: bool) -> Result<Entrance, String> {
+    fn open(accepts: bool) -> Result<Entrance, String> {
         // Before the sockets: see `Owner`.
         let owner = Owner::open()?;
         let mut sockets = Vec::new();
@@ -116,7 +196,7 @@ impl Entrance {
     }
 
     /// The rules are in force, and what was open is cut, when this returns.
-    pub fn lead(
+    fn lead(
         self,
         record: &FaultRecord,
         way: Way,
@@ -160,7 +240,7 @@ fn cut_open(way: Way) {
 }
 
 /// A connection is made; is it the keeper that accepts it?
-pub fn is_led(bench: &Bench, record: &FaultRecord, far: SocketAddr) -> Result<String, String> {
+fn is_led(bench: &Bench, record: &FaultRecord, far: SocketAddr) -> Result<String, String> {
     let stream = TcpStream::connect_timeout(&far, ACCEPTED_WITHIN)
         .map_err(|error| format!("a connection to {far} cannot be tried: {error}"))?;
     let own = stream.local_addr().map_err(|error| error.to_string())?;

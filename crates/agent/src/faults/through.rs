@@ -35,29 +35,25 @@ enum End {
     Silent,
 }
 
-/// Connects to `to`, which must lead to `listen_on`. What was seen in words; an error when it is
-/// not what was expected.
-pub fn try_once(
-    to: SocketAddr,
-    listen_on: SocketAddr,
-    expected: &Expected,
-) -> Result<String, String> {
+/// Connects to the address, and listens there. What was seen in words; an error when it is not what
+/// was expected.
+pub fn try_once(at: SocketAddr, expected: &Expected) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot try a connection: {error}"))?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(listen_on)
+        let listener = TcpListener::bind(at)
             .await
-            .map_err(|error| format!("cannot listen on {listen_on}: {error}"))?;
+            .map_err(|error| format!("cannot listen on {at}: {error}"))?;
         let echo = tokio::spawn(echo(listener));
         let quiet = match expected.sight {
             Sight::Silence => SILENT_FOR,
             _ => EXCHANGE_WITHIN,
         };
-        let came = exchange(to, expected.sent, quiet).await;
+        let came = exchange(at, expected.sent, quiet).await;
         echo.abort();
-        judge(&came.map_err(|error| format!("cannot connect to {to}: {error}"))?, expected)
+        judge(&came.map_err(|error| format!("cannot connect to {at}: {error}"))?, expected)
     })
 }
 

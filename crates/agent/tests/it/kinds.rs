@@ -134,12 +134,15 @@ async fn is_gone_whoever_dies(kind: &Kind) {
     gone(&lab, kind, "though injector and server died").await;
     lab.service_up().await;
 
-    // The injector dies at the worst moments.
+    // The injector dies at the worst moments. A fault at a time: the one before is undone first.
+    let mut before = "both".to_owned();
     for step in [Step::FaultRecorded, Step::KeeperStarted, Step::FaultInjected] {
         let id = format!("{step:?}");
         lab.start_agent_dying_at(step);
         let mut server = lab.server().await;
         server.running().await;
+        server.client.query_fault(FaultId(before.clone())).unwrap();
+        server.fault(&before, FaultState::Undone).await;
         server.client.inject(lab.fault(&id, fault.clone(), LONG)).unwrap();
         assert!(!lab.agent_exit().await.success());
         drop(server);
@@ -152,6 +155,7 @@ async fn is_gone_whoever_dies(kind: &Kind) {
         server.fault(&id, FaultState::Undone).await;
         server.client.stop().unwrap();
         lab.agent_exit().await;
+        before = id;
     }
 }
 
@@ -221,6 +225,14 @@ const KINDS: &[Kind] = &[
         is_there: |lab| is_late(lab.address()),
     },
     Kind {
+        name: "requests that are answered by another",
+        fault: |lab| {
+            let (port, peer) = (lab.address().port(), Some(lab.address().ip()));
+            Fault::Http(fault::Http { port, peer, abort: Some(503), ..fault::Http::default() })
+        },
+        is_there: |lab| is_refused_a_page(lab).unwrap_or(false),
+    },
+    Kind {
         name: "a toxic on a proxy",
         fault: |lab| {
             let (api, proxy) = (lab.proxies().api, "orders".to_owned());
@@ -263,16 +275,28 @@ fn shm_free() -> u64 {
 }
 
 fn late() -> fault::Toxics {
-    fault::Toxics { latency: Some(HumanDuration::from_secs(3)), ..fault::Toxics::default() }
+    fault::Toxics { latency: Some(HumanDuration::from_millis(1_500)), ..fault::Toxics::default() }
 }
 
-/// The service greets at once, by itself.
+/// The service sends back at once what comes.
 fn is_late(at: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect_timeout(&at, Duration::from_millis(500)) else {
         return false;
     };
-    stream.set_read_timeout(Some(Duration::from_millis(1_500))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+    if stream.write_all(b"hello").is_err() {
+        return false;
+    }
     stream.read(&mut [0; 8]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+fn is_refused_a_page(lab: &Lab) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&lab.address(), Duration::from_millis(500))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: orders\r\n\r\n")?;
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin)?;
+    Ok(&begin == b"HTTP/1.1 503")
 }
 
 fn connects(lab: &Lab) -> bool {

@@ -29,7 +29,8 @@ const DIR: &str = "IMMUNE_TEST_DIR";
 const KILL_AT: &str = "IMMUNE_TEST_KILL_AT";
 const ALONE_MS: &str = "IMMUNE_TEST_ALONE_MS";
 const ADDRESS: &str = "IMMUNE_TEST_ADDRESS";
-pub const GREETING: &[u8] = b"hello";
+/// What the service answers to a request.
+pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const ENTRY: &str = "lab::this_program_plays_the_role_that_it_is_given";
 
 pub struct Lab {
@@ -58,8 +59,9 @@ pub struct Server {
 #[test]
 fn this_program_plays_the_role_that_it_is_given() {
     match std::env::var(ROLE).as_deref() {
-        Ok("service") => serve(false),
-        Ok("deaf service") => serve(true),
+        Ok("service") => serve(false, true),
+        Ok("deaf service") => serve(true, true),
+        Ok("echo service") => serve(false, false),
         Ok("agent") => run_agent(),
         Ok("keeper") => {
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -81,7 +83,7 @@ fn command(role: &str) -> Command {
 }
 
 /// Listens on the address until it is killed; a deaf one does not care for SIGTERM.
-fn serve(deaf: bool) {
+fn serve(deaf: bool, speaks_http: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let _signals = deaf.then(|| {
@@ -95,18 +97,23 @@ fn serve(deaf: bool) {
         };
         loop {
             if let Ok((mut stream, _)) = listener.accept().await {
-                tokio::spawn(async move { talk(&mut stream).await });
+                tokio::spawn(async move { talk(&mut stream, speaks_http).await });
             }
         }
     });
 }
 
-/// Greets, then sends back what comes.
-async fn talk(stream: &mut tokio::net::TcpStream) {
-    use tokio::io::AsyncWriteExt;
-    let (mut from, mut to) = stream.split();
-    if to.write_all(GREETING).await.is_ok() {
-        let _ = tokio::io::copy(&mut from, &mut to).await;
+/// Answers HTTP requests that have no body, if it can, and sends back whatever else comes.
+async fn talk(stream: &mut tokio::net::TcpStream, speaks_http: bool) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+        let came = &buffer[..read];
+        let is_request = came.starts_with(b"GET ") || came.starts_with(b"HEAD ");
+        let answer = if is_request && speaks_http { ANSWER } else { came };
+        if stream.write_all(answer).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -255,7 +262,7 @@ impl Lab {
     pub fn start_proxies(&mut self) {
         let upstream = self.address().to_string();
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let (told, tell) = std::sync::mpsc::channel();
+        let (told, tell) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {

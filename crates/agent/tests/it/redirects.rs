@@ -2,7 +2,7 @@
 //! are open when the fault ends.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use agent::config::ProcessMatch;
@@ -12,16 +12,13 @@ use model::fault::{self, Fault, Toxics};
 use model::human::HumanDuration;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::lab::{GREETING, Lab, Server, WITHIN, skip};
+use crate::lab::{ANSWER, Lab, Server, WITHIN, skip};
 
 const LONG: Duration = Duration::from_secs(60);
+const GREETING: &[u8] = b"hello";
 
 /// A service, an agent, and whether this host can lead connections at all.
-async fn stage(address: Option<SocketAddr>) -> Option<(Lab, Server)> {
-    let mut lab = Lab::new();
-    if let Some(address) = address {
-        lab.move_to(address);
-    }
+async fn stage(mut lab: Lab) -> Option<(Lab, Server)> {
     lab.start_service().await;
     lab.start_agent();
     let mut server = lab.server().await;
@@ -59,10 +56,21 @@ fn connect(lab: &Lab) -> TcpStream {
     stream
 }
 
-fn greeted(lab: &Lab) -> TcpStream {
+/// A connection on which something went to and fro.
+fn talked(lab: &Lab) -> TcpStream {
     let mut stream = connect(lab);
+    stream.write_all(GREETING).unwrap();
     stream.read_exact(&mut [0; GREETING.len()]).unwrap();
     stream
+}
+
+/// What the service, or somebody before it, answers to a request for that path.
+fn asked(lab: &Lab, path: &str) -> String {
+    let mut stream = connect(lab);
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: orders\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = vec![0; 4096];
+    let read = stream.read(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
 }
 
 fn some(millis: u64) -> Option<HumanDuration> {
@@ -71,7 +79,7 @@ fn some(millis: u64) -> Option<HumanDuration> {
 
 #[tokio::test]
 async fn each_toxic_is_seen_by_a_connection_of_the_agents_own() {
-    let Some((lab, mut server)) = stage(None).await else { return };
+    let Some((lab, mut server)) = stage(Lab::new()).await else { return };
     let slicer = fault::Slicer {
         average_size: ByteSize(16),
         size_variation: ByteSize(4),
@@ -99,36 +107,90 @@ async fn each_toxic_is_seen_by_a_connection_of_the_agents_own() {
         assert!(effective.detail.contains(seen), "{id}: {}", effective.detail);
         server.client.undo(FaultId(id.into())).unwrap();
         server.fault(id, FaultState::Undone).await;
-        greeted(&lab);
+        talked(&lab);
     }
 }
 
 #[tokio::test]
 async fn connections_that_are_open_are_cut_and_go_through_the_proxy_when_made_anew() {
-    let Some((lab, mut server)) = stage(None).await else { return };
-    let mut before = greeted(&lab);
+    let Some((lab, mut server)) = stage(Lab::new()).await else { return };
+    let mut before = talked(&lab);
     let toxics = Toxics { limit_data: Some(ByteSize(8)), ..Toxics::default() };
     server.client.inject(lab.fault("f", led(&lab, toxics), LONG)).unwrap();
     server.fault("f", FaultState::Effective).await;
     let error = before.read(&mut [0; 8]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
-    let mut anew = greeted(&lab);
+    let mut anew = talked(&lab);
     anew.write_all(&[0; 64]).unwrap();
     let mut rest = Vec::new();
     let _ = anew.read_to_end(&mut rest);
     assert_eq!(rest.len(), 8 - GREETING.len());
 }
 
+#[tokio::test]
+async fn each_fault_of_requests_is_seen_by_a_request_of_the_agents_own() {
+    let Some((lab, mut server)) = stage(Lab::new()).await else { return };
+    let headers = |set: &[(&str, &str)], remove: &[&str]| {
+        let set = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let remove = remove.iter().map(|name| (*name).to_owned()).collect();
+        Some(fault::Headers { set: set.collect(), remove })
+    };
+    let body = |text: &str| {
+        Some(fault::Body { text: text.to_owned(), content_type: Some("text/csv".to_owned()) })
+    };
+    let (port, peer) = (lab.address().port(), Some(lab.address().ip()));
+    let none = || fault::Http { port, peer, ..fault::Http::default() };
+    let post = Some("POST".to_owned());
+    let cases = [
+        ("abort", fault::Http { abort: Some(503), ..none() }, "answered 503"),
+        ("delay", fault::Http { delay: some(200), jitter: some(50), ..none() }, "answered 200"),
+        ("share", fault::Http { abort: Some(418), share: Some(0.3), ..none() }, "answered 418"),
+        ("asked", fault::Http { request_headers: headers(&[("a", "b")], &["c"]), ..none() }, "200"),
+        ("answer", fault::Http { response_headers: headers(&[], &["etag"]), ..none() }, "200"),
+        ("body", fault::Http { response_body: body("{"), ..none() }, "answered 200"),
+        ("sent", fault::Http { request_body: body("1;2"), method: post, ..none() }, "answered 200"),
+    ];
+    for (id, http, seen) in cases {
+        server.client.inject(lab.fault(id, Fault::Http(http), LONG)).unwrap();
+        let effective = server.fault(id, FaultState::Effective).await;
+        assert!(effective.detail.contains(seen), "{id}: {}", effective.detail);
+        server.client.undo(FaultId(id.into())).unwrap();
+        server.fault(id, FaultState::Undone).await;
+        assert!(asked(&lab, "/").as_bytes().starts_with(ANSWER), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn requests_of_other_routes_reach_the_service() {
+    let Some((lab, mut server)) = stage(Lab::new()).await else { return };
+    let (port, peer) = (lab.address().port(), None);
+    let (route, abort) = (Some("/cart".to_owned()), Some(503));
+    let http = fault::Http { port, peer, route, abort, ..fault::Http::default() };
+    server.client.inject(lab.fault("f", Fault::Http(http), LONG)).unwrap();
+    server.fault("f", FaultState::Effective).await;
+    assert!(asked(&lab, "/cart/1").starts_with("HTTP/1.1 503"), "{}", asked(&lab, "/cart/1"));
+    assert!(asked(&lab, "/cartoon").starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn who_does_not_speak_http_is_not_led() {
+    let Some((lab, mut server)) = stage(Lab::with_role("echo service")).await else { return };
+    let (port, peer) = (lab.address().port(), Some(lab.address().ip()));
+    let http = fault::Http { port, peer, abort: Some(503), ..fault::Http::default() };
+    let refused = aim(&lab, &mut server, Fault::Http(http)).await.unwrap_err();
+    assert!(refused.contains("does not answer in HTTP/1.1"), "{refused}");
+}
+
 /// The kernel may not take back the rules before the last packets have been led back.
 #[tokio::test]
 async fn who_waits_for_an_answer_when_the_proxy_is_killed_hears_of_it() {
-    let Some((lab, mut server)) = stage(None).await else { return };
+    let Some((lab, mut server)) = stage(Lab::new()).await else { return };
     for round in 0..3 {
         let id = format!("f-{round}");
         let toxics = Toxics { latency: some(50), ..Toxics::default() };
         server.client.inject(lab.fault(&id, led(&lab, toxics), LONG)).unwrap();
         server.fault(&id, FaultState::Effective).await;
-        let mut waiting: Vec<TcpStream> = (0..20).map(|_| greeted(&lab)).collect();
+        let mut waiting: Vec<TcpStream> = (0..20).map(|_| talked(&lab)).collect();
         for pid in lab.keepers() {
             kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL).unwrap();
         }
@@ -140,7 +202,7 @@ async fn who_waits_for_an_answer_when_the_proxy_is_killed_hears_of_it() {
         }
         server.client.undo(FaultId(id.clone())).unwrap();
         server.fault(&id, FaultState::Undone).await;
-        greeted(&lab);
+        talked(&lab);
     }
 }
 
@@ -149,7 +211,9 @@ async fn connections_over_ipv6_are_led_too() {
     let Ok(probe) = std::net::TcpListener::bind("[::1]:0") else { return skip("no IPv6") };
     let address = probe.local_addr().unwrap();
     drop(probe);
-    let Some((lab, mut server)) = stage(Some(address)).await else { return };
+    let mut lab = Lab::new();
+    lab.move_to(address);
+    let Some((lab, mut server)) = stage(lab).await else { return };
     assert!(matches!(lab.target.process, Some(ProcessMatch::ListensOn(at)) if at.is_ipv6()));
     let toxics = Toxics { latency: some(200), ..Toxics::default() };
     let everybody =
@@ -158,7 +222,7 @@ async fn connections_over_ipv6_are_led_too() {
         server.client.inject(lab.fault(id, fault, LONG)).unwrap();
         let effective = server.fault(id, FaultState::Effective).await;
         assert!(effective.detail.contains("[::1]"), "{}", effective.detail);
-        greeted(&lab);
+        talked(&lab);
         server.client.undo(FaultId(id.into())).unwrap();
         server.fault(id, FaultState::Undone).await;
     }
@@ -166,7 +230,7 @@ async fn connections_over_ipv6_are_led_too() {
 
 #[tokio::test]
 async fn where_nobody_accepts_connections_nothing_is_led() {
-    let Some((mut lab, mut server)) = stage(None).await else { return };
+    let Some((mut lab, mut server)) = stage(Lab::new()).await else { return };
     let service = lab.service().unwrap();
     lab.kill_service(&service);
     let toxics = Toxics { latency: some(200), ..Toxics::default() };

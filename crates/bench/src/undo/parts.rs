@@ -236,8 +236,13 @@ impl UndoPart {
             loop {
                 let Ok((mut stream, _)) = listener.accept().await else { continue };
                 tokio::spawn(async move {
-                    let _ = stream.write_all(b"hello").await;
-                    let _ = stream.read(&mut [0]).await;
+                    let mut request = [0; 1024];
+                    while let Ok(1..) = stream.read(&mut request).await {
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                        if stream.write_all(answer).await.is_err() {
+                            return;
+                        }
+                    }
                 });
             }
         }
