@@ -7,6 +7,8 @@
 //! number of times, in any state, by a process that knows nothing but the record; the effect is
 //! looked for by other means than those that caused it.
 
+mod asked;
+
 mod command;
 
 mod cpu;
@@ -14,6 +16,8 @@ mod cpu;
 mod disk_fill;
 
 mod file_descriptors;
+
+mod http;
 
 mod kill_process;
 
@@ -27,6 +31,19 @@ mod partition;
 
 mod pause_process;
 
+mod redirect;
+
+mod sockets;
+
+mod tcp;
+
+mod through;
+
+mod toxics;
+
+mod toxiproxy;
+
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use model::Timestamp;
@@ -99,6 +116,9 @@ pub enum Prior {
         device: u64,
         free: u64,
     },
+    /// An address of loopback that nobody else has, for the connections by which the effect is
+    /// seen.
+    Probe(SocketAddr),
 }
 
 /// When the effect was seen, if it was.
@@ -117,6 +137,9 @@ pub const ALL: &[&Spec] = &[
     &file_descriptors::SPEC,
     &partition::SPEC,
     &packet_loss::SPEC,
+    &tcp::SPEC,
+    &http::SPEC,
+    &toxiproxy::SPEC,
     &command::SPEC,
 ];
 
@@ -130,6 +153,9 @@ pub fn spec(fault: &Fault) -> &'static Spec {
         Fault::FileDescriptors(_) => &file_descriptors::SPEC,
         Fault::Partition(_) => &partition::SPEC,
         Fault::PacketLoss(_) => &packet_loss::SPEC,
+        Fault::Tcp(_) => &tcp::SPEC,
+        Fault::Http(_) => &http::SPEC,
+        Fault::Toxiproxy(_) => &toxiproxy::SPEC,
         Fault::Command(_) => &command::SPEC,
     }
 }

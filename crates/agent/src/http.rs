@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 
 /// Bytes of an answer that are read.
@@ -21,6 +22,7 @@ pub struct Ask<'a> {
 
 pub struct Answer {
     pub status: u16,
+    pub headers: HeaderMap,
     /// At most `ANSWER_MAX` bytes of it.
     pub body: Vec<u8>,
 }
@@ -40,7 +42,7 @@ pub fn ask(ask: Ask<'_>) -> Result<Answer, String> {
     })
 }
 
-async fn exchange(ask: Ask<'_>) -> Result<Answer, reqwest::Error> {
+pub async fn exchange(ask: Ask<'_>) -> Result<Answer, reqwest::Error> {
     let mut builder = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -55,6 +57,7 @@ async fn exchange(ask: Ask<'_>) -> Result<Answer, reqwest::Error> {
     }
     let mut response = request.send().await?;
     let status = response.status().as_u16();
+    let headers = response.headers().clone();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         let left = ANSWER_MAX - body.len();
@@ -63,11 +66,11 @@ async fn exchange(ask: Ask<'_>) -> Result<Answer, reqwest::Error> {
             break;
         }
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, headers, body })
 }
 
 /// The error with what caused it, without the address, which may hold a secret.
-fn chain(error: &reqwest::Error) -> String {
+pub fn chain(error: &reqwest::Error) -> String {
     let mut text = match (error.is_connect(), error.is_timeout()) {
         (true, _) => "cannot connect".to_owned(),
         (_, true) => "no answer in time".to_owned(),

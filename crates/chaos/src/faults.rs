@@ -3,6 +3,8 @@
 //! A fault without a clear reach (a network fault that names neither port nor peer, a disk fill on
 //! `/`) is refused here, whatever the host would allow; the agent has refusals of its own.
 
+mod proxied;
+
 use std::path::{Component, Path};
 
 use model::fault::{DiskFill, Fault};
@@ -40,6 +42,18 @@ pub fn check(fault: &Fault) -> Result<(), String> {
                 ));
             }
             far_side(loss.port, loss.peer.is_some())
+        }
+        Fault::Tcp(tcp) => {
+            far_side(Some(tcp.port), tcp.peer.is_some())?;
+            proxied::toxics(&tcp.toxics)
+        }
+        Fault::Http(http) => {
+            far_side(Some(http.port), http.peer.is_some())?;
+            proxied::http(http)
+        }
+        Fault::Toxiproxy(at) => {
+            proxied::proxy_at(at)?;
+            proxied::toxics(&at.toxics)
         }
         Fault::Command(command) => {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -129,6 +143,15 @@ mod tests {
             "partition: {port: 5432}",
             "partition: {peer: '10.0.0.7'}",
             "packet_loss: {port: 5432, peer: '::1', share: 0.3}",
+            "tcp: {port: 8000, latency: 2s, jitter: 100ms, toxicity: 0.5, stream: upstream}",
+            "tcp: {port: 8000, peer: '::1', bandwidth: 64KiB, limit_data: 1MiB}",
+            "tcp: {port: 8000, slicer: {average_size: 64B, delay: 10ms}}",
+            "tcp: {port: 8000, timeout: 0s}",
+            "tcp: {port: 8000, down: true}",
+            "http: {port: 8000, abort: 503}",
+            "http: {port: 8000, method: GET, route: /cart, share: 0.2, delay: 2s, jitter: 1s}",
+            "http: {port: 8000, response_headers: {remove: [etag]}, response_body: {text: '{'}}",
+            "toxiproxy: {api: '127.0.0.1:8474', proxy: orders, reset_peer: 0s}",
             "command: {name: stop-replication}",
         ] {
             assert_eq!(judged(yaml), Ok(()), "{yaml}");
@@ -151,6 +174,32 @@ mod tests {
             ("partition: {port: 22}", "lock out"),
             ("packet_loss: {port: 80, share: 1.0}", "drop everything by `partition`"),
             ("packet_loss: {port: 80, share: .nan}", "is not within"),
+            ("tcp: {port: 80}", "name what is done"),
+            ("tcp: {port: 80, jitter: 1s}", "name what is done"),
+            ("tcp: {port: 80, jitter: 1s, down: true}", "no `latency` that could vary"),
+            ("tcp: {port: 80, latency: 5m}", "is more than 20 s"),
+            ("tcp: {port: 80, latency: 0s}", "0s is none"),
+            ("tcp: {port: 22, down: true}", "lock out"),
+            ("tcp: {port: 80, down: true, latency: 1s}", "no use for other toxics"),
+            ("tcp: {port: 80, bandwidth: 10B}", "is not within 1kB to 64MiB"),
+            ("tcp: {port: 80, limit_data: 0B}", "is not within 1B to 16MiB"),
+            ("tcp: {port: 80, latency: 1s, toxicity: 1.5}", "is not within 0.01 to 1"),
+            (
+                "tcp: {port: 80, slicer: {average_size: 8B, size_variation: 8B, delay: 1ms}}",
+                "vary by less than that",
+            ),
+            ("tcp: {port: 80, slicer: {average_size: 8B, delay: 2s}}", "not within 1ms to 1s"),
+            ("http: {port: 80, route: /cart}", "name what is done"),
+            ("http: {port: 80, request_headers: {}}", "name what is done"),
+            ("http: {port: 80, abort: 99}", "99 is not within 200 to 599"),
+            ("http: {port: 80, abort: 503, response_body: {text: a}}", "the server is not asked"),
+            ("http: {port: 80, abort: 503, route: cart}", "does not begin with /"),
+            ("http: {port: 80, abort: 503, method: connect}", "write a method as GET or POST"),
+            ("http: {port: 80, abort: 503, share: 0.0}", "is not within 0.01 to 1"),
+            ("http: {port: 80, delay: 1m}", "is more than 20 s"),
+            ("http: {port: 80, jitter: 1s, abort: 503}", "no `delay` that could vary"),
+            ("toxiproxy: {api: '10.0.0.1:8474', proxy: a, down: true}", "no port of loopback"),
+            ("toxiproxy: {api: '127.0.0.1:8474', proxy: '', down: true}", "write the name"),
             ("command: {name: 'a b'}", "write 1 to 64"),
         ] {
             let error = judged(yaml).unwrap_err();
@@ -160,7 +209,14 @@ mod tests {
 
     #[test]
     fn unknown_faults_and_parameters_are_refused() {
-        for yaml in ["dance", "cpu: {cores: 1, hours: 3}", "partition: {port: 99999}", "cpu: {}"] {
+        for yaml in [
+            "dance",
+            "cpu: {cores: 1, hours: 3}",
+            "partition: {port: 99999}",
+            "cpu: {}",
+            "tcp: {port: 80, latency: 1s, latenzy: 2s}",
+            "tcp: {latency: 1s}",
+        ] {
             assert!(serde_saphyr::from_str::<Fault>(yaml).is_err(), "{yaml}");
         }
     }

@@ -4,6 +4,7 @@
 //! fault everybody who speaks to that port. What is told here is told before anything is done; the
 //! agent has refusals of its own, about what its host can do.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
 
 use model::experiment::{Experiment, Fault};
@@ -52,6 +53,8 @@ pub fn refusals(
     let port = match fault {
         Fault::Partition(cut) => cut.port,
         Fault::PacketLoss(loss) => loss.port,
+        Fault::Tcp(tcp) => Some(tcp.port),
+        Fault::Http(http) => Some(http.port),
         _ => None,
     };
     if let Some(port) = port.filter(|port| own_ports.contains(port)) {
@@ -95,14 +98,22 @@ fn hit<'a>(
                 // With a peer the packets of others stay untouched, or it is theirs as well.
                 Fault::Partition(cut) => cut.peer.is_none() && is_port(other, cut.port),
                 Fault::PacketLoss(loss) => loss.peer.is_none() && is_port(other, loss.port),
+                // Whoever connects there, to whatever address of this host.
+                Fault::Tcp(tcp) => is_led(other, tcp.port, tcp.peer),
+                Fault::Http(http) => is_led(other, http.port, http.peer),
                 Fault::KillProcess
                 | Fault::PauseProcess
+                | Fault::Toxiproxy(_)
                 | Fault::FileDescriptors(_)
                 | Fault::DiskFill(_)
                 | Fault::Command(_) => false,
             }
     };
     inhabitants.iter().filter(is_hit).collect()
+}
+
+fn is_led(other: &Inhabitant, port: u16, peer: Option<IpAddr>) -> bool {
+    peer.is_none_or(|peer| peer.is_loopback()) && is_port(other, Some(port))
 }
 
 fn is_port(inhabitant: &Inhabitant, port: Option<u16>) -> bool {

@@ -79,6 +79,10 @@ fn faults(candidate: &Candidate) -> Vec<(&'static str, String)> {
     faults.push(("pause_process", "pause_process".to_owned()));
     faults.push(("file_descriptors", "{file_descriptors: {spare: 0}}".to_owned()));
     if let Some(port) = candidate.port {
+        let abort = format!("{{http: {{port: {port}, share: 0.2, abort: 503}}}}");
+        faults.push(("http", abort));
+        let toxics = "latency: 2s, jitter: 200ms";
+        faults.push(("tcp", format!("{{tcp: {{port: {port}, {toxics}}}}}")));
         faults.push(("packet_loss", format!("{{packet_loss: {{port: {port}, share: 0.2}}}}")));
         faults.push(("partition", format!("{{partition: {{port: {port}}}}}")));
     }
@@ -177,7 +181,7 @@ fn weighed(
     // Of one target the gentler fault first.
     let gentle = match fault {
         "pause_process" | "kill_process" => 1.0,
-        "file_descriptors" | "packet_loss" => 0.95,
+        "file_descriptors" | "packet_loss" | "tcp" | "http" => 0.95,
         _ => 0.9,
     };
     Suggestion {
@@ -304,7 +308,7 @@ mod tests {
         let mut payment = candidate("payment", "payment", 2);
         payment.declared = vec!["freeze".to_owned()];
         let suggestions = suggest(&[payment], &observed, &matrix(&[]));
-        assert_eq!(suggestions.len(), 6);
+        assert_eq!(suggestions.len(), 8);
         for suggestion in suggestions {
             let experiment = crate::parse(&suggestion.experiment).unwrap();
             assert_eq!(experiment.fault.unwrap().as_str(), suggestion.fault);

@@ -4,7 +4,8 @@
 //! Plain data; an address is `core`'s, which has no sockets. Which values make sense `chaos` says;
 //! what a host can do, and what it may be asked for, the agent says, which does it.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::byte_size::ByteSize;
+use crate::human::HumanDuration;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -32,6 +34,12 @@ pub enum Fault {
     Partition(Partition),
     /// A share of the packets to and from a port or a peer is dropped.
     PacketLoss(PacketLoss),
+    /// TCP connections to a port are led through a proxy with toxics.
+    Tcp(Tcp),
+    /// HTTP requests to a port are led through a proxy that delays, changes or answers them.
+    Http(Http),
+    /// Toxics are set on a proxy that runs and has Toxiproxy's HTTP API.
+    Toxiproxy(Toxiproxy),
     /// A command that the target's configuration declares, with its undo.
     Command(CommandFault),
 }
@@ -91,6 +99,153 @@ pub struct PacketLoss {
     pub share: f64,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tcp {
+    /// Connections of this host to this port, loopback included.
+    pub port: u16,
+    /// Only those to this address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
+    #[serde(flatten)]
+    pub toxics: Toxics,
+}
+
+/// At least one of `abort`, `delay`, headers and bodies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// HTTP/1.1 requests of this host to this port, loopback included; without TLS.
+    pub port: u16,
+    /// Only those to this address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
+    /// Only requests with this method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Only requests whose path is this or lies below it: `/cart` is for `/cart` and `/cart/1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The share of them that is hit: 0.01 to 1. All, without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// They go on this much later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<HumanDuration>,
+    /// The delay varies by this much, both ways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<HumanDuration>,
+    /// They are answered with this status; the server is not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_headers: Option<Headers>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_headers: Option<Headers>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_body: Option<Body>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_body: Option<Body>,
+}
+
+/// Headers that are removed, then those that are set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Headers {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+}
+
+/// A body that stands for another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    pub text: String,
+    /// Without one, the type stays as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Toxiproxy {
+    /// Where the API listens; on loopback.
+    pub api: SocketAddr,
+    /// Name of the proxy.
+    pub proxy: String,
+    #[serde(flatten)]
+    pub toxics: Toxics,
+}
+
+/// What a proxy does to connections, by Toxiproxy's names. At least one of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Toxics {
+    /// Data comes this much later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<HumanDuration>,
+    /// The latency varies by this much, both ways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<HumanDuration>,
+    /// So many bytes a second pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<ByteSize>,
+    /// Nothing passes, and connections are closed after this; with `0s` never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<HumanDuration>,
+    /// Connections are reset this long after their first bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset_peer: Option<HumanDuration>,
+    /// Data comes in small pieces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slicer: Option<Slicer>,
+    /// Connections are closed after so many bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_data: Option<ByteSize>,
+    /// Connections are refused, and those that are open are cut. Goes with nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub down: bool,
+    /// Which way: `downstream` is from the server to its client.
+    #[serde(default, skip_serializing_if = "Stream::is_default")]
+    pub stream: Stream,
+    /// The share of connections that is hit: 0.01 to 1. All, without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toxicity: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    Upstream,
+    #[default]
+    Downstream,
+}
+
+impl Stream {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stream::Upstream => "upstream",
+            Stream::Downstream => "downstream",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Stream::default()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Slicer {
+    pub average_size: ByteSize,
+    /// Pieces are this much smaller or larger.
+    #[serde(default)]
+    pub size_variation: ByteSize,
+    /// Time between two pieces.
+    pub delay: HumanDuration,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandFault {
@@ -110,6 +265,9 @@ impl Fault {
             Fault::FileDescriptors(_) => "file_descriptors",
             Fault::Partition(_) => "partition",
             Fault::PacketLoss(_) => "packet_loss",
+            Fault::Tcp(_) => "tcp",
+            Fault::Http(_) => "http",
+            Fault::Toxiproxy(_) => "toxiproxy",
             Fault::Command(_) => "command",
         }
     }
@@ -132,8 +290,68 @@ impl fmt::Display for Fault {
                 write!(f, ", {} %", share * 100.0)?;
                 far_side(f, *port, *peer)
             }
+            Fault::Tcp(Tcp { port, peer, toxics }) => {
+                far_side(f, Some(*port), *peer)?;
+                write!(f, "{toxics}")
+            }
+            Fault::Http(http) => {
+                far_side(f, Some(http.port), http.peer)?;
+                write!(f, "{http}")
+            }
+            Fault::Toxiproxy(Toxiproxy { api, proxy, toxics }) => {
+                write!(f, " {proxy} at {api}{toxics}")
+            }
             Fault::Command(command) => write!(f, " {}", command.name),
         }
+    }
+}
+
+/// `, GET, route /cart, abort 503`.
+impl fmt::Display for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = |name: &str, value: Option<&dyn fmt::Display>| told(f, name, value);
+        told("method", self.method.as_ref().map(|value| value as _))?;
+        told("route", self.route.as_ref().map(|value| value as _))?;
+        told("share", self.share.as_ref().map(|value| value as _))?;
+        told("delay", self.delay.as_ref().map(|value| value as _))?;
+        told("jitter", self.jitter.as_ref().map(|value| value as _))?;
+        told("abort", self.abort.as_ref().map(|value| value as _))?;
+        let changed = [
+            ("request headers", self.request_headers.is_some()),
+            ("response headers", self.response_headers.is_some()),
+            ("request body", self.request_body.is_some()),
+            ("response body", self.response_body.is_some()),
+        ];
+        for (name, _) in changed.iter().filter(|(_, changed)| *changed) {
+            write!(f, ", {name} changed")?;
+        }
+        Ok(())
+    }
+}
+
+fn told(f: &mut fmt::Formatter<'_>, name: &str, value: Option<&dyn fmt::Display>) -> fmt::Result {
+    match value {
+        Some(value) => write!(f, ", {name} {value}"),
+        None => Ok(()),
+    }
+}
+
+/// `, latency 2s, jitter 100ms`.
+impl fmt::Display for Toxics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = |name: &str, value: Option<&dyn fmt::Display>| told(f, name, value);
+        told("latency", self.latency.as_ref().map(|value| value as _))?;
+        told("jitter", self.jitter.as_ref().map(|value| value as _))?;
+        told("bandwidth", self.bandwidth.as_ref().map(|value| value as _))?;
+        told("timeout", self.timeout.as_ref().map(|value| value as _))?;
+        told("reset_peer", self.reset_peer.as_ref().map(|value| value as _))?;
+        told("slices of", self.slicer.as_ref().map(|slicer| &slicer.average_size as _))?;
+        told("limit_data", self.limit_data.as_ref().map(|value| value as _))?;
+        told("toxicity", self.toxicity.as_ref().map(|value| value as _))?;
+        if self.stream == Stream::Upstream {
+            f.write_str(", upstream")?;
+        }
+        if self.down { f.write_str(", down") } else { Ok(()) }
     }
 }
 

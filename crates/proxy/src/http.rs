@@ -3,6 +3,8 @@
 //! Bodies stream through; only one that is replaced is not read. Both sides are HTTP/1.1; what
 //! belongs to one hop stays on it, and an upgrade to another protocol is not passed on.
 
+mod connector;
+
 mod fault;
 
 mod forward;
@@ -13,6 +15,8 @@ mod proxies;
 
 mod proxy;
 
-pub use fault::Fault;
+pub use fault::{Edits, Fault, Replacement};
 pub use proxies::{HttpProxies, Wanted};
 pub use proxy::{HttpProxy, View};
+
+pub(crate) use proxy::{Shared, start};

@@ -2,7 +2,8 @@
 //! HTTP proxies with faults by route.
 //!
 //! Reading order: [`toxic`] (what users name), [`chain`] (what toxics do to bytes, pure), `link`
-//! and `connection` (I/O), [`proxy`] and [`proxies`], `http` (the HTTP proxies), [`api`].
+//! and `connection` (I/O), `upstream`, [`proxy`] and [`proxies`], `redirected` (proxies of what the
+//! kernel leads to them), `http` (the HTTP proxies), [`api`].
 //!
 //! Everything here fails closed: when the process ends, its proxies are gone. A toxic never
 //! outlives the process, and nothing outside it is changed.
@@ -31,6 +32,8 @@ pub mod proxies;
 
 pub mod proxy;
 
+mod redirected;
+
 mod serve;
 
 pub mod toxic;
@@ -39,6 +42,8 @@ mod toxics;
 
 mod traffic;
 
+mod upstream;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -46,6 +51,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
 pub use error::Error;
+pub use redirected::Redirected;
 
 use crate::api::Shared;
 use crate::http::HttpProxies;
@@ -81,14 +87,20 @@ impl Default for Config {
     }
 }
 
-impl Server {
-    pub fn new(config: Config) -> Server {
-        let settings = Arc::new(Settings {
-            connections_max: config.connections_max,
-            seed: config.seed,
+impl Config {
+    fn settings(self) -> Settings {
+        Settings {
+            connections_max: self.connections_max,
+            seed: self.seed,
             memory: Arc::new(Memory::new(MEMORY_BYTES_MAX)),
             next_toxic: AtomicU64::new(1),
-        });
+        }
+    }
+}
+
+impl Server {
+    pub fn new(config: Config) -> Server {
+        let settings = Arc::new(config.settings());
         let shared = Arc::new(Shared {
             proxies: Proxies::new(Arc::clone(&settings)),
             http_proxies: HttpProxies::new(settings),
@@ -106,6 +118,7 @@ impl Server {
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let router = api::router(Arc::clone(&self.shared));
         let service = TowerToHyperService::new(router);
+        let service = |_: &_| service.clone();
         serve(listener, service, API_CONNECTIONS_MAX, AtEnd::Drain, shutdown).await;
         self.shared.proxies.clear().await;
         self.shared.http_proxies.clear().await;

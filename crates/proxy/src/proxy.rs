@@ -22,6 +22,7 @@ use crate::memory::Memory;
 use crate::toxic::Toxic;
 use crate::toxics::Toxics;
 use crate::traffic::Traffic;
+use crate::upstream::Upstream;
 
 /// An upstream that does not answer for so long is not there.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
@@ -81,9 +82,40 @@ struct State {
     running: Option<Running>,
 }
 
-struct Running {
-    stop: oneshot::Sender<()>,
-    accepting: JoinHandle<()>,
+/// Connections are taken while this is there.
+pub struct Running {
+    pub stop: oneshot::Sender<()>,
+    pub accepting: JoinHandle<()>,
+}
+
+impl Running {
+    pub fn start(listener: TcpListener, shared: &Arc<Shared>, upstream: Upstream) -> Running {
+        let (stop, stopped) = oneshot::channel();
+        let accepting = tokio::spawn(accept(listener, Arc::clone(shared), upstream, stopped));
+        Running { stop, accepting }
+    }
+
+    /// Listens no more and cuts all connections; when this returns it is so.
+    pub async fn stop(self) {
+        drop(self.stop);
+        // It can only fail by a panic, and then it has ended too.
+        let _ = self.accepting.await;
+    }
+}
+
+impl Shared {
+    pub fn new(settings: &Settings, name: &str) -> Shared {
+        let mut hasher = DefaultHasher::new();
+        (settings.seed, name).hash(&mut hasher);
+        Shared {
+            toxics: watch::Sender::new(Arc::default()),
+            links: Arc::default(),
+            memory: Arc::clone(&settings.memory),
+            traffic: Traffic::default(),
+            connections_max: settings.connections_max,
+            seed: hasher.finish(),
+        }
+    }
 }
 
 impl Wanted {
@@ -100,16 +132,7 @@ impl Wanted {
 impl Proxy {
     /// A proxy that does not run yet.
     pub fn new(settings: &Arc<Settings>, name: String, listen: String, upstream: String) -> Proxy {
-        let mut hasher = DefaultHasher::new();
-        (settings.seed, &name).hash(&mut hasher);
-        let shared = Arc::new(Shared {
-            toxics: watch::Sender::new(Arc::default()),
-            links: Arc::default(),
-            memory: Arc::clone(&settings.memory),
-            traffic: Traffic::default(),
-            connections_max: settings.connections_max,
-            seed: hasher.finish(),
-        });
+        let shared = Arc::new(Shared::new(settings, &name));
         let state = Mutex::new(State { listen, upstream, running: None });
         Proxy { name, settings: Arc::clone(settings), shared, state }
     }
@@ -219,20 +242,16 @@ impl Proxy {
         let listener = listen::bind(&state.listen).await.map_err(Error::internal)?;
         let bound = listener.local_addr().map_err(|error| Error::internal(error.to_string()))?;
         state.listen = bound.to_string();
-        let (stop, stopped) = oneshot::channel();
-        let shared = Arc::clone(&self.shared);
-        let accepting = tokio::spawn(accept(listener, shared, state.upstream.clone(), stopped));
-        state.running = Some(Running { stop, accepting });
+        let upstream = Upstream::Named(state.upstream.clone());
+        state.running = Some(Running::start(listener, &self.shared, upstream));
         tracing::info!(proxy = self.name, listen = state.listen, upstream = state.upstream, "up");
         Ok(())
     }
 }
 
 async fn stop_locked(state: &mut State) {
-    if let Some(Running { stop, accepting }) = state.running.take() {
-        drop(stop);
-        // It can only fail by a panic, and then it has ended too.
-        let _ = accepting.await;
+    if let Some(running) = state.running.take() {
+        running.stop().await;
     }
 }
 
@@ -245,7 +264,7 @@ async fn differs(state: &State, listen: &str, upstream: &str) -> Result<bool, Er
 async fn accept(
     listener: TcpListener,
     shared: Arc<Shared>,
-    upstream: String,
+    upstream: Upstream,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut connections = JoinSet::new();
@@ -288,16 +307,16 @@ async fn taken(
     }
 }
 
-async fn connect(client: TcpStream, shared: Arc<Shared>, upstream: String, number: u64) {
-    let connecting = TcpStream::connect(&upstream);
+async fn connect(client: TcpStream, shared: Arc<Shared>, upstream: Upstream, number: u64) {
+    let connecting = upstream.connect(&client);
     let server = match tokio::time::timeout(CONNECT_TIME_MAX, connecting).await {
         Ok(Ok(server)) => server,
         Ok(Err(error)) => {
-            tracing::warn!(upstream, %error, "cannot connect");
+            tracing::warn!(?upstream, %error, "cannot connect");
             return;
         }
         Err(_) => {
-            tracing::warn!(upstream, "no answer to a connection");
+            tracing::warn!(?upstream, "no answer to a connection");
             return;
         }
     };

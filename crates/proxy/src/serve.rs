@@ -29,18 +29,16 @@ pub enum AtEnd {
     Cut,
 }
 
-/// Serves until `stop` resolves. More than `connections_max` connections are closed at once.
+/// Serves until `stop` resolves, each connection by a service of its own. More than
+/// `connections_max` connections are closed at once.
 pub async fn serve<S, B>(
     listener: TcpListener,
-    service: S,
+    service_of: impl Fn(&TcpStream) -> S,
     connections_max: usize,
     at_end: AtEnd,
     stop: impl Future<Output = ()>,
 ) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
     S::Future: Send,
     B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>, Data: Send> + Send + 'static,
 {
@@ -56,7 +54,8 @@ pub async fn serve<S, B>(
         };
         match accepted {
             Ok((stream, _)) if connections.len() < connections_max => {
-                connections.spawn(connection(stream, service.clone(), ended.clone()));
+                let service = service_of(&stream);
+                connections.spawn(connection(stream, service, ended.clone()));
             }
             Ok(_) => tracing::warn!(connections_max, "too many HTTP connections: one is closed"),
             Err(error) => {

@@ -19,7 +19,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("storage", &["model"]),
     ("receivers", &["model"]),
     ("proxy", &[]),
-    ("agent", &["model"]),
+    ("agent", &["model", "proxy"]),
     ("toolkit", &["model"]),
     ("server", ALL_LIBRARIES),
     ("bench", ALL_LIBRARIES),

@@ -2,9 +2,11 @@
 //!
 //! Speaks nf_tables' netlink protocol itself (linux/netfilter/nf_tables.h), so that no program has
 //! to be there and one process alone holds the table: `flags owner` (Linux 5.12) binds it to this
-//! process's socket. Rules match packets from and to a port, a peer or both, TCP and UDP, and hand
-//! them to one chain that drops them, all or a share; each packet comes to that chain once. On
-//! loopback packets are dropped on the way in only, elsewhere in both directions.
+//! process's socket. `drops` and `redirects` say which rules there are.
+
+mod drops;
+
+mod redirects;
 
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -15,21 +17,17 @@ use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
+pub use drops::Rules;
+pub use redirects::{Redirect, Redirects};
+
 use crate::keeper::Grip;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-const DROPPING: &str = "dropping";
-/// Shares are counted in thousandths.
-const WHOLE: u32 = 1_000;
 
-/// Which packets, and which share of them.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rules {
-    pub port: Option<u16>,
-    pub peer: Option<IpAddr>,
-    /// `None`: all.
-    pub share: Option<f64>,
-}
+/// The socket that is to own a table. Where connections are redirected it is opened before theirs:
+/// the kernel closes the youngest first, so that who is connected hears of the end while the table
+/// still leads answers back.
+pub struct Owner(OwnedFd);
 
 /// The socket that owns the table.
 pub struct Table {
@@ -38,9 +36,8 @@ pub struct Table {
 
 impl Grip for Table {}
 
-impl Table {
-    /// The rules are in force when this returns.
-    pub fn hold(name: &str, rules: &Rules) -> Result<Table, String> {
+impl Owner {
+    pub fn open() -> Result<Owner, String> {
         let socket = rustix::net::socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
@@ -50,20 +47,14 @@ impl Table {
         .map_err(|error| format!("this kernel has no netfilter: {error}"))?;
         rustix::net::bind(&socket, &SocketAddrNetlink::new(0, 0)).map_err(explain)?;
         set_socket_timeout(&socket, Timeout::Recv, Some(ANSWER_WITHIN)).map_err(explain)?;
-        let batch = batch(name, rules);
-        rustix::net::send(&socket, &batch.bytes, SendFlags::empty()).map_err(explain)?;
-        confirm(&socket, batch.answers).map_err(explain)?;
-        Ok(Table { _socket: socket })
+        Ok(Owner(socket))
     }
 
-    /// Can this host do it at all? The table of this trial drops nothing, and is gone at once.
-    pub fn probe(name: &str, rules: &Rules) -> Result<(), String> {
-        // Addresses of documentation (RFC 5737, RFC 3849), which nobody has.
-        let nobody: IpAddr = match rules.peer {
-            Some(IpAddr::V6(_)) => [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
-            _ => [192, 0, 2, 1].into(),
-        };
-        Table::hold(name, &Rules { peer: Some(nobody), ..*rules }).map(|_| ())
+    /// The rules are in force when this returns.
+    pub fn hold(self, batch: &Batch) -> Result<Table, String> {
+        rustix::net::send(&self.0, &batch.bytes, SendFlags::empty()).map_err(explain)?;
+        confirm(&self.0, batch.answers).map_err(explain)?;
+        Ok(Table { _socket: self.0 })
     }
 }
 
@@ -105,53 +96,61 @@ fn confirm(socket: &OwnedFd, answers: usize) -> Result<(), Errno> {
     Ok(())
 }
 
-struct Batch {
-    bytes: Vec<u8>,
-    answers: usize,
-}
-
 const FAMILY_INET: u8 = 1;
 const LOCAL_IN: u32 = 1;
 const FORWARD: u32 = 2;
 const LOCAL_OUT: u32 = 3;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
 
-fn batch(table: &str, rules: &Rules) -> Batch {
-    const TABLE: u16 = 0;
-    const CHAIN: u16 = 3;
-    const RULE: u16 = 6;
-    const OWNER: u32 = 2;
-    let mut batch = Batch { bytes: Vec::new(), answers: 0 };
-    batch.bracket(16);
-    let attributes = [text(1, table), number(2, OWNER)].concat();
-    batch.add(TABLE, &attributes);
-    let dropping = [text(1, table), text(3, DROPPING)].concat();
-    batch.add(CHAIN, &dropping);
-    let rule = |chain: &str, expressions: &[Vec<u8>]| {
-        [text(1, table), text(2, chain), nested(4, &expressions.concat())].concat()
-    };
-    batch.add(RULE, &rule(DROPPING, &drop_share(rules.share)));
-    for (name, hook) in [("input", LOCAL_IN), ("forward", FORWARD), ("output", LOCAL_OUT)] {
-        // Before all filters of the host's own.
-        const PRIORITY: i32 = -300;
-        const ACCEPT: u32 = 1;
-        let place = [number(1, hook), number(2, PRIORITY as u32)].concat();
-        let chain = [
-            text(1, table),
-            text(3, name),
-            nested(4, &place),
-            number(5, ACCEPT),
-            text(7, "filter"),
-        ];
-        batch.add(CHAIN, &chain.concat());
-        for matched in matches(hook, rules) {
-            batch.add(RULE, &rule(name, &matched));
-        }
-    }
-    batch.bracket(17);
-    batch
+/// Where packets come to a chain, and in which order of chains.
+struct Hook {
+    number: u32,
+    priority: i32,
+    kind: &'static str,
+}
+
+/// A table with its chains and rules, as one transaction.
+pub struct Batch {
+    table: String,
+    bytes: Vec<u8>,
+    answers: usize,
 }
 
 impl Batch {
+    /// Begins with a table that its socket owns.
+    fn of_table(name: &str) -> Batch {
+        const TABLE: u16 = 0;
+        const OWNER: u32 = 2;
+        let mut batch = Batch { table: name.to_owned(), bytes: Vec::new(), answers: 0 };
+        batch.bracket(16);
+        batch.add(TABLE, &[text(1, name), number(2, OWNER)].concat());
+        batch
+    }
+
+    /// Without a hook only other chains lead to it.
+    fn chain(&mut self, name: &str, hook: Option<Hook>) {
+        const CHAIN: u16 = 3;
+        const ACCEPT: u32 = 1;
+        let mut attributes = [text(1, &self.table), text(3, name)].concat();
+        if let Some(hook) = hook {
+            let place = [number(1, hook.number), number(2, hook.priority as u32)].concat();
+            attributes.extend([nested(4, &place), number(5, ACCEPT), text(7, hook.kind)].concat());
+        }
+        self.add(CHAIN, &attributes);
+    }
+
+    fn rule(&mut self, chain: &str, expressions: &[Vec<u8>]) {
+        const RULE: u16 = 6;
+        let rule = [text(1, &self.table), text(2, chain), nested(4, &expressions.concat())];
+        self.add(RULE, &rule.concat());
+    }
+
+    fn end(mut self) -> Batch {
+        self.bracket(17);
+        self
+    }
+
     /// Begin (16) or end (17) of a transaction.
     fn bracket(&mut self, kind: u16) {
         const NFTABLES: [u8; 2] = 10_u16.to_be_bytes();
@@ -222,93 +221,41 @@ fn meta(key: u32) -> Vec<u8> {
     expression("meta", &[number(1, REGISTER), number(2, key)])
 }
 
-fn payload(base: u32, offset: u32, length: usize) -> Vec<u8> {
-    let length = number(4, u32::try_from(length).unwrap_or(u32::MAX));
-    expression("payload", &[number(1, REGISTER), number(2, base), number(3, offset), length])
+/// The packet is of that transport protocol.
+fn is_protocol(protocol: u8) -> [Vec<u8>; 2] {
+    const TRANSPORT_PROTOCOL: u32 = 16;
+    [meta(TRANSPORT_PROTOCOL), compare(EQUAL, &[protocol])]
+}
+
+/// The packet is of this version of IP.
+fn is_family(ip: IpAddr) -> [Vec<u8>; 2] {
+    const NETWORK_FAMILY: u32 = 15;
+    [meta(NETWORK_FAMILY), compare(EQUAL, &[if ip.is_ipv4() { 2 } else { 10 }])]
+}
+
+/// What stands at that place of the network's (1) or the transport's (2) header is this.
+fn is_there(header: u32, offset: u32, value: &[u8]) -> [Vec<u8>; 2] {
+    let length = number(4, u32::try_from(value.len()).unwrap_or(u32::MAX));
+    let load = [number(1, REGISTER), number(2, header), number(3, offset), length];
+    [expression("payload", &load), compare(EQUAL, value)]
+}
+
+/// As the kernel writes it into headers.
+fn octets(ip: IpAddr) -> Vec<u8> {
+    match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    }
+}
+
+const NETWORK: u32 = 1;
+const TRANSPORT: u32 = 2;
+
+/// Offset of the addresses in the network's header: source, destination.
+fn address_offsets(ip: IpAddr) -> [u32; 2] {
+    if ip.is_ipv4() { [12, 16] } else { [8, 24] }
 }
 
 fn verdict(attributes: &[u8]) -> Vec<u8> {
     expression("immediate", &[number(1, 0), nested(2, &nested(2, attributes))])
-}
-
-/// Drops, with a counter for those who look at the rules.
-fn drop_share(share: Option<f64>) -> Vec<Vec<u8>> {
-    const RANDOM: u32 = 1;
-    const DROP: u32 = 0;
-    let mut expressions = Vec::new();
-    if let Some(share) = share {
-        let below = (share.clamp(0.0, 1.0) * f64::from(WHOLE)).round() as u32;
-        let random = [number(1, REGISTER), number(2, WHOLE), number(3, RANDOM), number(4, 0)];
-        expressions.push(expression("numgen", &random));
-        // The number is in the host's order, and comparisons are byte by byte.
-        let order =
-            [number(1, REGISTER), number(2, REGISTER), number(3, 1), number(4, 4), number(5, 4)];
-        expressions.push(expression("byteorder", &order));
-        expressions.push(compare(LESS, &below.to_be_bytes()));
-    }
-    expressions.push(expression("counter", &[]));
-    expressions.push(verdict(&number(1, DROP)));
-    expressions
-}
-
-/// One list of expressions for each combination of side and protocol.
-fn matches(hook: u32, rules: &Rules) -> Vec<Vec<Vec<u8>>> {
-    let mut common = Vec::new();
-    if hook == LOCAL_OUT {
-        const OUTPUT_NAME: u32 = 7;
-        let mut name = [0; 16];
-        name[..2].copy_from_slice(b"lo");
-        common.extend([meta(OUTPUT_NAME), compare(NOT_EQUAL, &name)]);
-    }
-    let mut matches = Vec::new();
-    for address in addresses(rules.peer) {
-        for port in ports(rules.port) {
-            const GOTO: i32 = -4;
-            let mut expressions = [common.clone(), address.clone(), port].concat();
-            expressions.push(verdict(&[number(1, GOTO as u32), text(2, DROPPING)].concat()));
-            matches.push(expressions);
-        }
-    }
-    matches
-}
-
-/// Source or destination is the peer.
-fn addresses(peer: Option<IpAddr>) -> Vec<Vec<Vec<u8>>> {
-    const NETWORK_FAMILY: u32 = 15;
-    const NETWORK: u32 = 1;
-    let (family, bytes, offsets) = match peer {
-        None => return vec![Vec::new()],
-        Some(IpAddr::V4(address)) => (2, address.octets().to_vec(), [12, 16]),
-        Some(IpAddr::V6(address)) => (10, address.octets().to_vec(), [8, 24]),
-    };
-    let of = |offset: u32| {
-        vec![
-            meta(NETWORK_FAMILY),
-            compare(EQUAL, &[family]),
-            payload(NETWORK, offset, bytes.len()),
-            compare(EQUAL, &bytes),
-        ]
-    };
-    offsets.into_iter().map(of).collect()
-}
-
-/// Source or destination port, of TCP or UDP.
-fn ports(port: Option<u16>) -> Vec<Vec<Vec<u8>>> {
-    const TRANSPORT_PROTOCOL: u32 = 16;
-    const TRANSPORT: u32 = 2;
-    const TCP: u8 = 6;
-    const UDP: u8 = 17;
-    let Some(port) = port else { return vec![Vec::new()] };
-    let mut matches = Vec::new();
-    for protocol in [TCP, UDP] {
-        for offset in [0, 2] {
-            matches.push(vec![
-                meta(TRANSPORT_PROTOCOL),
-                compare(EQUAL, &[protocol]),
-                payload(TRANSPORT, offset, 2),
-                compare(EQUAL, &port.to_be_bytes()),
-            ]);
-        }
-    }
-    matches
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::experiment::Fault;
 
-use super::nft::{Rules, Table};
+use super::nft::Rules;
 use super::{Aim, Effect, Means, Spec, mismatch, watch_for};
 use crate::bench::Bench;
 use crate::clock;
@@ -48,7 +48,7 @@ pub(super) fn ready(bench: &Bench, target: &Target, rules: &Rules) -> Result<Soc
     if rules.port.is_none() && rules.peer.is_none() {
         return Err("neither port nor peer is named; everything would be cut".to_owned());
     }
-    Table::probe(&table_name(&format!("probe {} {}", bench.dir.display(), target.name)), rules)?;
+    rules.probe(&probe_name(bench, target))?;
     let far = far_side(target, rules);
     match is_answered(far, ANSWER_WITHIN) {
         true => Ok(far),
@@ -57,7 +57,7 @@ pub(super) fn ready(bench: &Bench, target: &Target, rules: &Rules) -> Result<Soc
 }
 
 /// Where a connection is tried: the peer, or the target itself, or this host.
-fn far_side(target: &Target, rules: &Rules) -> SocketAddr {
+pub(super) fn far_side(target: &Target, rules: &Rules) -> SocketAddr {
     let own = match &target.process {
         Some(ProcessMatch::ListensOn(address))
             if rules.port.is_none_or(|port| port == address.port()) =>
@@ -92,12 +92,16 @@ pub(super) fn words(rules: &Rules) -> String {
 }
 
 /// Names of tables are short, and one's own.
-fn table_name(of: &str) -> String {
+pub(super) fn table_name(of: &str) -> String {
     format!("immune_{:08x}_{}", crc32c::crc32c(of.as_bytes()), std::process::id())
 }
 
+pub(super) fn probe_name(bench: &Bench, target: &Target) -> String {
+    table_name(&format!("probe {} {}", bench.dir.display(), target.name))
+}
+
 pub(super) fn hold_rules(record: &FaultRecord, rules: &Rules) -> Result<Box<dyn Grip>, String> {
-    Ok(Box::new(Table::hold(&table_name(&record.id.0), rules)?))
+    Ok(Box::new(rules.hold(&table_name(&record.id.0))?))
 }
 
 fn hold(record: &FaultRecord) -> Result<Box<dyn Grip>, String> {

@@ -1,8 +1,8 @@
 //! Every kind of fault: its effect, its undo, and who may die meanwhile. Whether a fault is there
 //! is told here by looks of its own, not by what the agent says.
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -32,6 +32,7 @@ async fn stage(kind: &Kind) -> Option<(Lab, Fault)> {
     declare_flag(&mut lab);
     lab.target.disks = vec![shm(&lab)];
     lab.start_service().await;
+    lab.start_proxies();
     let fault = (kind.fault)(&lab);
     lab.start_agent();
     let mut server = lab.server().await;
@@ -133,12 +134,15 @@ async fn is_gone_whoever_dies(kind: &Kind) {
     gone(&lab, kind, "though injector and server died").await;
     lab.service_up().await;
 
-    // The injector dies at the worst moments.
+    // The injector dies at the worst moments. A fault at a time: the one before is undone first.
+    let mut before = "both".to_owned();
     for step in [Step::FaultRecorded, Step::KeeperStarted, Step::FaultInjected] {
         let id = format!("{step:?}");
         lab.start_agent_dying_at(step);
         let mut server = lab.server().await;
         server.running().await;
+        server.client.query_fault(FaultId(before.clone())).unwrap();
+        server.fault(&before, FaultState::Undone).await;
         server.client.inject(lab.fault(&id, fault.clone(), LONG)).unwrap();
         assert!(!lab.agent_exit().await.success());
         drop(server);
@@ -151,6 +155,7 @@ async fn is_gone_whoever_dies(kind: &Kind) {
         server.fault(&id, FaultState::Undone).await;
         server.client.stop().unwrap();
         lab.agent_exit().await;
+        before = id;
     }
 }
 
@@ -212,6 +217,30 @@ const KINDS: &[Kind] = &[
         is_there: |lab| (0..8).any(|_| !connects(lab)),
     },
     Kind {
+        name: "late TCP connections",
+        fault: |lab| {
+            let (port, peer) = (lab.address().port(), Some(lab.address().ip()));
+            Fault::Tcp(fault::Tcp { port, peer, toxics: late() })
+        },
+        is_there: |lab| is_late(lab.address()),
+    },
+    Kind {
+        name: "requests that are answered by another",
+        fault: |lab| {
+            let (port, peer) = (lab.address().port(), Some(lab.address().ip()));
+            Fault::Http(fault::Http { port, peer, abort: Some(503), ..fault::Http::default() })
+        },
+        is_there: |lab| is_refused_a_page(lab).unwrap_or(false),
+    },
+    Kind {
+        name: "a toxic on a proxy",
+        fault: |lab| {
+            let (api, proxy) = (lab.proxies().api, "orders".to_owned());
+            Fault::Toxiproxy(fault::Toxiproxy { api, proxy, toxics: late() })
+        },
+        is_there: |lab| is_late(lab.proxies().orders),
+    },
+    Kind {
         name: "a declared fault",
         fault: |_| Fault::Command(fault::CommandFault { name: "flag".into() }),
         is_there: |lab| lab.dir.path().join("flag").exists(),
@@ -243,6 +272,31 @@ fn shm(_: &Lab) -> PathBuf {
 fn shm_free() -> u64 {
     let stat = rustix::fs::statvfs("/dev/shm").unwrap();
     stat.f_bavail * stat.f_frsize
+}
+
+fn late() -> fault::Toxics {
+    fault::Toxics { latency: Some(HumanDuration::from_millis(1_500)), ..fault::Toxics::default() }
+}
+
+/// The service sends back at once what comes.
+fn is_late(at: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect_timeout(&at, Duration::from_millis(500)) else {
+        return false;
+    };
+    stream.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+    if stream.write_all(b"hello").is_err() {
+        return false;
+    }
+    stream.read(&mut [0; 8]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+fn is_refused_a_page(lab: &Lab) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&lab.address(), Duration::from_millis(500))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: orders\r\n\r\n")?;
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin)?;
+    Ok(&begin == b"HTTP/1.1 503")
 }
 
 fn connects(lab: &Lab) -> bool {

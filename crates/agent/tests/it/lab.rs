@@ -29,6 +29,8 @@ const DIR: &str = "IMMUNE_TEST_DIR";
 const KILL_AT: &str = "IMMUNE_TEST_KILL_AT";
 const ALONE_MS: &str = "IMMUNE_TEST_ALONE_MS";
 const ADDRESS: &str = "IMMUNE_TEST_ADDRESS";
+/// What the service answers to a request.
+pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const ENTRY: &str = "lab::this_program_plays_the_role_that_it_is_given";
 
 pub struct Lab {
@@ -36,7 +38,16 @@ pub struct Lab {
     pub target: Target,
     agent: Option<Child>,
     others: Vec<Child>,
+    proxies: Option<Proxies>,
     host: Host,
+}
+
+/// Proxies with Toxiproxy's interface, which end with the lab.
+pub struct Proxies {
+    pub api: SocketAddr,
+    /// Where the proxy `orders` listens, which leads to the service.
+    pub orders: SocketAddr,
+    _stop: tokio::sync::oneshot::Sender<()>,
 }
 
 pub struct Server {
@@ -48,10 +59,14 @@ pub struct Server {
 #[test]
 fn this_program_plays_the_role_that_it_is_given() {
     match std::env::var(ROLE).as_deref() {
-        Ok("service") => serve(false),
-        Ok("deaf service") => serve(true),
+        Ok("service") => serve(false, true),
+        Ok("deaf service") => serve(true, true),
+        Ok("echo service") => serve(false, false),
         Ok("agent") => run_agent(),
-        Ok("keeper") => std::process::exit(i32::from(agent::keep().is_err())),
+        Ok("keeper") => {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            std::process::exit(i32::from(agent::keep().is_err()))
+        }
         _ => {
             let mut service = command("service");
             service.env(ADDRESS, "no address");
@@ -68,7 +83,7 @@ fn command(role: &str) -> Command {
 }
 
 /// Listens on the address until it is killed; a deaf one does not care for SIGTERM.
-fn serve(deaf: bool) {
+fn serve(deaf: bool, speaks_http: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let _signals = deaf.then(|| {
@@ -81,9 +96,25 @@ fn serve(deaf: bool) {
             std::process::exit(4);
         };
         loop {
-            let _ = listener.accept().await;
+            if let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move { talk(&mut stream, speaks_http).await });
+            }
         }
     });
+}
+
+/// Answers HTTP requests that have no body, if it can, and sends back whatever else comes.
+async fn talk(stream: &mut tokio::net::TcpStream, speaks_http: bool) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+        let came = &buffer[..read];
+        let is_request = came.starts_with(b"GET ") || came.starts_with(b"HEAD ");
+        let answer = if is_request && speaks_http { ANSWER } else { came };
+        if stream.write_all(answer).await.is_err() {
+            return;
+        }
+    }
 }
 
 fn run_agent() {
@@ -159,7 +190,15 @@ impl Lab {
             restart: Some(restart),
             ..Target::default()
         };
-        Lab { dir, target, agent: None, others: Vec::new(), host: Host::this().unwrap() }
+        let host = Host::this().unwrap();
+        Lab { dir, target, agent: None, others: Vec::new(), proxies: None, host }
+    }
+
+    /// The service listens there instead.
+    pub fn move_to(&mut self, address: SocketAddr) {
+        self.target.process = Some(ProcessMatch::ListensOn(address));
+        let start = self.target.restart.as_mut().map(|restart| &mut restart.start);
+        start.unwrap().environment.insert(ADDRESS.to_owned(), address.to_string());
     }
 
     pub fn add_command(&mut self, name: &str, script: &str, timeout: HumanDuration) {
@@ -217,6 +256,33 @@ impl Lab {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         self.others.push(command.spawn().unwrap());
         self.service_up().await
+    }
+
+    /// In a thread of their own: tests block theirs.
+    pub fn start_proxies(&mut self) {
+        let upstream = self.address().to_string();
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let (told, tell) = std::sync::mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                let server = proxy::Server::new(proxy::Config::default());
+                let wanted = format!(
+                    r#"[{{"name": "orders", "listen": "127.0.0.1:0", "upstream": "{upstream}"}}]"#
+                );
+                let populated = server.populate(wanted.as_bytes()).await;
+                let orders = populated.proxies[0].listen.parse().unwrap();
+                let api = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                told.send((api.local_addr().unwrap(), orders)).unwrap();
+                server.serve(api, async { drop(stopped.await) }).await;
+            });
+        });
+        let (api, orders) = tell.recv().unwrap();
+        self.proxies = Some(Proxies { api, orders, _stop: stop });
+    }
+
+    pub fn proxies(&self) -> &Proxies {
+        self.proxies.as_ref().unwrap()
     }
 
     pub fn kill_service(&mut self, identity: &ProcessIdentity) {

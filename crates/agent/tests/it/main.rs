@@ -13,6 +13,7 @@ mod kinds;
 mod lab;
 mod link;
 mod orders;
+mod redirects;
 mod requests;
 mod restart;
 mod signals;

@@ -1,17 +1,21 @@
 //! The kinds of fault that are tried, and how each is told to be there without asking the agent.
 
 use std::fs;
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use agent::process::usage;
 use model::ByteSize;
 use model::fault::{self, Fault};
+use model::human::HumanDuration;
 
 use super::parts::Stage;
 
 const TAKEN: u64 = 128 << 20;
 const ANSWERED_WITHIN: Duration = Duration::from_millis(300);
+/// An answer that takes longer than this is delayed.
+const LATE: Duration = Duration::from_secs(1);
 
 pub struct Kind {
     pub name: &'static str,
@@ -72,6 +76,30 @@ pub const ALL: &[Kind] = &[
         is_there: |stage| (0..4).any(|_| !answers(stage)),
     },
     Kind {
+        name: "tcp",
+        fault: |stage| {
+            let (port, peer) = (stage.address.port(), Some(stage.address.ip()));
+            Fault::Tcp(fault::Tcp { port, peer, toxics: late() })
+        },
+        is_there: |stage| is_late(stage.address),
+    },
+    Kind {
+        name: "http",
+        fault: |stage| {
+            let (port, peer) = (stage.address.port(), Some(stage.address.ip()));
+            Fault::Http(fault::Http { port, peer, abort: Some(503), ..fault::Http::default() })
+        },
+        is_there: |stage| answer(stage.address).is_ok_and(|begin| &begin == b"HTTP/1.1 503"),
+    },
+    Kind {
+        name: "toxiproxy",
+        fault: |stage| {
+            let (api, proxy) = (stage.proxies.api, "service".to_owned());
+            Fault::Toxiproxy(fault::Toxiproxy { api, proxy, toxics: late() })
+        },
+        is_there: |stage| is_late(stage.proxies.listen),
+    },
+    Kind {
         name: "command",
         fault: |_| Fault::Command(fault::CommandFault { name: "flag".to_owned() }),
         is_there: |stage| stage.flag().exists(),
@@ -89,6 +117,25 @@ pub fn is_lack_of_the_host(why: &str) -> bool {
 
 fn answers(stage: &Stage) -> bool {
     TcpStream::connect_timeout(&stage.address, ANSWERED_WITHIN).is_ok()
+}
+
+fn late() -> fault::Toxics {
+    fault::Toxics { latency: Some(HumanDuration::from_secs(2)), ..fault::Toxics::default() }
+}
+
+/// The service answers at once, by itself.
+fn is_late(at: SocketAddr) -> bool {
+    answer(at).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+/// How what is there begins its answer to a request.
+fn answer(at: SocketAddr) -> std::io::Result<[u8; 12]> {
+    let mut stream = TcpStream::connect_timeout(&at, ANSWERED_WITHIN)?;
+    stream.set_read_timeout(Some(LATE))?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: service\r\n\r\n")?;
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin)?;
+    Ok(begin)
 }
 
 fn state(pid: u32) -> Option<char> {

@@ -16,6 +16,7 @@ use clap::Args;
 use model::Timestamp;
 use model::human::HumanDuration;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
 use super::kinds::Kind;
@@ -40,11 +41,36 @@ pub struct Stage {
     target: Target,
     host: Host,
     pub address: SocketAddr,
+    pub proxies: Proxies,
     /// Free bytes before the fault.
     pub disk_free: u64,
     pub service: Child,
     pub agent: Child,
     pub server: Child,
+}
+
+/// Proxies with Toxiproxy's interface, which end with the stage.
+pub struct Proxies {
+    pub api: SocketAddr,
+    /// Where the proxy `service` listens.
+    pub listen: SocketAddr,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Proxies {
+    async fn start(upstream: SocketAddr) -> Result<Proxies> {
+        let server = proxy::Server::new(proxy::Config::default());
+        let wanted = serde_json::json!([
+            { "name": "service", "listen": "127.0.0.1:0", "upstream": upstream }
+        ]);
+        let populated = server.populate(wanted.to_string().as_bytes()).await;
+        let listen = populated.proxies.first().context("no proxy")?.listen.parse()?;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let api = listener.local_addr()?;
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move { server.serve(listener, async { drop(stopped.await) }).await });
+        Ok(Proxies { api, listen, _stop: stop })
+    }
 }
 
 impl Stage {
@@ -67,6 +93,7 @@ impl Stage {
             target,
             host: Host::this()?,
             address,
+            proxies: Proxies::start(address).await?,
             disk_free: Stage::free_bytes(),
             service,
             agent,
@@ -207,7 +234,16 @@ impl UndoPart {
         if let Some(address) = self.listen {
             let listener = tokio::net::TcpListener::bind(address).await?;
             loop {
-                let _ = listener.accept().await;
+                let Ok((mut stream, _)) = listener.accept().await else { continue };
+                tokio::spawn(async move {
+                    let mut request = [0; 1024];
+                    while let Ok(1..) = stream.read(&mut request).await {
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                        if stream.write_all(answer).await.is_err() {
+                            return;
+                        }
+                    }
+                });
             }
         }
         serve(&self.folder.context("--folder is missing")?).await

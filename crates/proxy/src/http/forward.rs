@@ -19,9 +19,11 @@ pub type Body = BoxBody<Bytes, hyper::Error>;
 /// By which fault a request was answered.
 const FAULT: header::HeaderName = header::HeaderName::from_static("x-immune-fault");
 
-/// Answers a request, by the upstream or by a fault.
+/// Answers a request, by the upstream (another than the proxy's where `meant` says so) or by a
+/// fault.
 pub async fn forward(
     shared: &Shared,
+    meant: Option<&str>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     if request.method() == Method::CONNECT {
@@ -40,14 +42,14 @@ pub async fn forward(
         return Ok(response);
     }
     let is_head = request.method() == Method::HEAD;
-    let request = match outgoing(request, &faults, &shared.upstream()) {
+    let upstream = meant.map_or_else(|| shared.upstream(), str::to_owned);
+    let request = match outgoing(request, &faults, &upstream) {
         Ok(request) => request,
         Err(why) => return Ok(answer(StatusCode::BAD_GATEWAY, why)),
     };
     match shared.client.request(request).await {
         Ok(response) => Ok(incoming(response, &faults, is_head)),
         Err(error) => {
-            let upstream = shared.upstream();
             let why = format!("upstream {upstream} does not answer: {}\n", chain(&error));
             Ok(answer(StatusCode::BAD_GATEWAY, why))
         }

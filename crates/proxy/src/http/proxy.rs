@@ -8,29 +8,28 @@ use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::Serialize;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
+use super::connector::Connector;
 use super::fault::Fault;
 use super::forward::{Body, forward};
 use super::proxies::Wanted;
 use crate::error::Error;
 use crate::listen;
-use crate::proxy::Settings;
+use crate::proxy::{Running, Settings};
 use crate::serve::{AtEnd, serve};
+use crate::upstream::meant;
 
 /// Faults that a proxy may have.
 pub const FAULTS_MAX: usize = 64;
 /// Connections to the upstream that are kept for later requests, and for how long.
 const IDLE_MAX: usize = 32;
 const IDLE_TIME_MAX: Duration = Duration::from_secs(15);
-/// An upstream that does not answer for so long is not there.
-const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
 
 pub struct HttpProxy {
     pub name: String,
@@ -51,7 +50,7 @@ pub struct View {
 
 /// What the requests of a proxy share.
 pub struct Shared {
-    pub client: Client<HttpConnector, Body>,
+    pub client: Client<Connector, Body>,
     upstream: Mutex<String>,
     faults: Mutex<Vec<Arc<Fault>>>,
     dice: Mutex<StdRng>,
@@ -59,7 +58,7 @@ pub struct Shared {
 
 struct State {
     listen: String,
-    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    running: Option<Running>,
 }
 
 impl HttpProxy {
@@ -72,14 +71,7 @@ impl HttpProxy {
         faults: Vec<Fault>,
     ) -> Result<HttpProxy, Error> {
         check_upstream(&upstream)?;
-        let mut hasher = DefaultHasher::new();
-        (settings.seed, &name, "http").hash(&mut hasher);
-        let shared = Shared {
-            client: client(),
-            upstream: Mutex::new(upstream),
-            faults: Mutex::new(checked(faults)?),
-            dice: Mutex::new(StdRng::seed_from_u64(hasher.finish())),
-        };
+        let shared = Shared::new(settings, &name, upstream, None, faults)?;
         Ok(HttpProxy {
             name,
             connections_max: settings.connections_max,
@@ -96,27 +88,14 @@ impl HttpProxy {
         let listener = listen::bind(&state.listen).await.map_err(Error::internal)?;
         let bound = listener.local_addr().map_err(|error| Error::internal(error.to_string()))?;
         state.listen = bound.to_string();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let shared = Arc::clone(&self.shared);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let shared = Arc::clone(&shared);
-            async move { forward(&shared, request).await }
-        });
-        let connections_max = self.connections_max;
-        let serving = tokio::spawn(async move {
-            let stopped = async { drop(stopped.await) };
-            serve(listener, service, connections_max, AtEnd::Cut, stopped).await;
-        });
-        state.running = Some((stop, serving));
+        state.running = Some(start(listener, &self.shared, self.connections_max, false));
         Ok(())
     }
 
     /// Listens no more and cuts all connections; when this returns it is so.
     pub async fn stop(&self) {
-        if let Some((stop, serving)) = self.state.lock().await.running.take() {
-            drop(stop);
-            // It can only fail by a panic, and then it has ended too.
-            let _ = serving.await;
+        if let Some(running) = self.state.lock().await.running.take() {
+            running.stop().await;
         }
     }
 
@@ -181,7 +160,50 @@ impl HttpProxy {
     }
 }
 
+/// Answers requests that come there. Connections that a rule led here go on, each to where it was
+/// meant for, all others to the upstream that was named.
+pub fn start(
+    listener: TcpListener,
+    shared: &Arc<Shared>,
+    connections_max: usize,
+    is_led: bool,
+) -> Running {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shared = Arc::clone(shared);
+    let service_of = move |stream: &TcpStream| {
+        let meant = is_led.then(|| meant(stream).map_or(String::new(), |meant| meant.to_string()));
+        let (shared, meant) = (Arc::clone(&shared), meant.map(Arc::<str>::from));
+        service_fn(move |request: Request<Incoming>| {
+            let (shared, meant) = (Arc::clone(&shared), meant.clone());
+            async move { forward(&shared, meant.as_deref(), request).await }
+        })
+    };
+    let accepting = tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        serve(listener, service_of, connections_max, AtEnd::Cut, stopped).await;
+    });
+    Running { stop, accepting }
+}
+
 impl Shared {
+    /// With a mark, upstreams are addresses and sockets to them bear it.
+    pub fn new(
+        settings: &Settings,
+        name: &str,
+        upstream: String,
+        mark: Option<u32>,
+        faults: Vec<Fault>,
+    ) -> Result<Shared, Error> {
+        let mut hasher = DefaultHasher::new();
+        (settings.seed, name, "http").hash(&mut hasher);
+        Ok(Shared {
+            client: client(Connector::new(mark)),
+            upstream: Mutex::new(upstream),
+            faults: Mutex::new(checked(faults)?),
+            dice: Mutex::new(StdRng::seed_from_u64(hasher.finish())),
+        })
+    }
+
     pub fn upstream(&self) -> String {
         locked(&self.upstream).clone()
     }
@@ -196,10 +218,7 @@ impl Shared {
     }
 }
 
-fn client() -> Client<HttpConnector, Body> {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(CONNECT_TIME_MAX));
+fn client(connector: Connector) -> Client<Connector, Body> {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIME_MAX)
