@@ -57,9 +57,14 @@ impl Held {
         }
     }
 
+    /// It was seen directly, and what it speaks of was not over when it was last looked at.
+    pub fn lasts(&self) -> bool {
+        self.is_direct() && self.back.is_none()
+    }
+
     fn is_direct(&self) -> bool {
-        use CauseKind::{Crash, Disk, Lock, Silent};
-        matches!(self.cause.kind, Crash | Silent | Lock | Disk)
+        use CauseKind::{Crash, Disk, Leak, Lock, Silent};
+        matches!(self.cause.kind, Crash | Silent | Leak | Lock | Disk)
     }
 
     fn same_as(&self, other: &Held) -> bool {
@@ -69,9 +74,8 @@ impl Held {
 
 /// Looks for causes in each window, oldest first, and merges them with what is held.
 pub fn gather(troubles: &[Trouble], held: &mut Vec<Held>, confidence_min: f64) {
-    let Some(Window { onset: oldest, now, after }) = troubles.first().map(|one| one.window) else {
-        return;
-    };
+    let first = troubles.first().map(|one| one.window);
+    let Some(Window { onset: oldest, now, after, .. }) = first else { return };
     let mut fresh: Vec<Held> = Vec::new();
     for trouble in troubles {
         let candidates = causes::ALL.iter().flat_map(|spec| (spec.propose)(trouble));
@@ -135,6 +139,11 @@ pub fn rank(
         .filter(|one| one.cause.kind == CauseKind::Crash && is_named(one))
         .map(|one| one.node.clone())
         .collect();
+    let leaking: Vec<Entity> = ranked
+        .iter()
+        .filter(|one| one.cause.kind == CauseKind::Leak && is_named(one))
+        .map(|one| one.cause.entity.clone())
+        .collect();
     let something_named = ranked.iter().any(is_named);
     ranked
         .into_iter()
@@ -142,6 +151,10 @@ pub fn rank(
             let is_weaker_word =
                 matches!(one.cause.kind, CauseKind::Silent | CauseKind::DependencyDown);
             !(is_weaker_word && crashed.contains(&one.node))
+        })
+        .filter(|one| {
+            let is_outlier = one.cause.kind == CauseKind::Outlier;
+            !(is_outlier && leaking.iter().any(|it| *it == one.cause.entity || *it == one.node))
         })
         .filter(|one| !(one.off_path && something_named))
         .map(|one| one.cause)
@@ -168,6 +181,11 @@ fn back_since(known: &Known, held: &Held, now: Timestamp) -> Option<Timestamp> {
             let is_same = Some(&gone.process) == cause.process.as_ref();
             gone.back.as_ref().filter(|_| is_same).map(|(since, _)| *since)
         }),
+        CauseKind::Leak => known.processes.all().find_map(|target| {
+            let is_its = known.topology.resolve(&target.entity) == cause.entity;
+            let another = target.running.as_ref().filter(|_| is_its);
+            another.filter(|it| Some(*it) != cause.process.as_ref()).map(|_| target.since)
+        }),
         CauseKind::Silent => {
             let is_heard = match known.instances.get(&cause.entity) {
                 Some(instance) => instance.silent.is_none(),
@@ -192,6 +210,7 @@ fn contradict(held: &mut Held, now: Timestamp, well: Option<Timestamp>) {
         CauseKind::Crash => (EvidenceKind::Process, "its process runs again"),
         CauseKind::Lock => (EvidenceKind::Condition, "nobody has been blocked there"),
         CauseKind::Disk => (EvidenceKind::Condition, "it has room again"),
+        CauseKind::Leak => (EvidenceKind::Process, "another process runs in its place"),
         _ => (EvidenceKind::Instance, "it is heard again"),
     };
     held.cause.confidence = score::lessen(held.cause.confidence, Part::BackInVain);

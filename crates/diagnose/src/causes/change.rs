@@ -13,8 +13,9 @@ use model::incident::EvidenceKind;
 use model::tick::SeriesKey;
 use model::{CauseKind, Change, ChangeKind, Entity};
 
-use super::{Spec, add_leads};
+use super::{Spec, add_leads, surge};
 use crate::score::{Candidate, Part};
+use crate::versions::{self, Verdict};
 use crate::walk::{Reached, Trouble};
 use crate::wording;
 
@@ -104,7 +105,16 @@ fn candidate(trouble: &Trouble, change: &Change, node: &Entity, reached: &Reache
     };
     candidate.line(part, EvidenceKind::Topology, trouble.window.now, words);
     add_path_remarks(&mut candidate, trouble, node, reached);
-    add_well_between(&mut candidate, trouble, change, node);
+    if alters(change.kind) {
+        add_versions(&mut candidate, trouble, change, (node, reached));
+    }
+    if surge::rise(trouble, node).is_some() && !candidate.has(Part::SideBySide) {
+        let words = format!("{node} is asked for at least twice as much as before");
+        candidate.line(Part::Surged, EvidenceKind::Calls, trouble.window.now, words);
+    }
+    if !candidate.has(Part::SideBySide) {
+        add_well_between(&mut candidate, trouble, change, node);
+    }
     add_probes(&mut candidate, trouble, change, node);
     candidate.summary = format!("{what} {when}");
     candidate
@@ -124,6 +134,45 @@ fn add_path_remarks(
             *part = Part::Remark;
         }
     }
+}
+
+/// What those who were changed show beside those who were not, or against the time before.
+fn add_versions(
+    candidate: &mut Candidate,
+    trouble: &Trouble,
+    change: &Change,
+    (node, reached): (&Entity, &Reached),
+) {
+    let (part, words) = match versions::judge(trouble, node, change) {
+        Verdict::SideBySide { changed, unchanged } => {
+            let (new, old) = (wording::served(&changed.sum), wording::served(&unchanged.sum));
+            let words =
+                format!("{}: {new}; beside it {}: {old}", changed.version, unchanged.version);
+            (Part::SideBySide, words)
+        }
+        Verdict::UnchangedToo { changed, unchanged } => {
+            let (new, old) = (wording::served(&changed.sum), wording::served(&unchanged.sum));
+            let words = format!(
+                "{} hurts as well: {old}; {}: {new}",
+                unchanged.version, changed.version
+            );
+            (Part::UnchangedToo, words)
+        }
+        Verdict::ChangedWell { well, sum } => {
+            let words = format!("{well} was changed too and does well: {}", wording::served(&sum));
+            (Part::ChangedWell, words)
+        }
+        Verdict::Since { changed, before } if reached.is_deepest() => {
+            let (now, then) = (wording::served(&changed.sum), wording::served(&before));
+            let who = match changed.version.as_str() {
+                "" => node.to_string(),
+                version => format!("{node} {version}"),
+            };
+            (Part::HurtsSince, format!("{who} itself: {now}; before the change: {then}"))
+        }
+        Verdict::Since { .. } | Verdict::Untold => return,
+    };
+    candidate.line(part, EvidenceKind::Instance, trouble.window.now, words);
 }
 
 fn add_well_between(candidate: &mut Candidate, trouble: &Trouble, change: &Change, node: &Entity) {

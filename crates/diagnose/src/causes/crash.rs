@@ -45,8 +45,11 @@ fn propose(trouble: &Trouble) -> Vec<Candidate> {
 /// Did this process go away in the time of the trouble, unasked, and was it not back long before
 /// (after a relapse)?
 fn is_crash(trouble: &Trouble, gone: &Gone, node: &Entity) -> bool {
-    let is_back_in_time =
-        gone.back.as_ref().is_none_or(|(back, _)| *back + BEFORE_ONSET >= trouble.window.onset);
+    let is_back_in_time = gone.back.as_ref().is_none_or(|(back, _)| {
+        // Users were well with what runs in its place.
+        let was_over = trouble.well_before.is_some_and(|well| well >= *back);
+        *back + BEFORE_ONSET >= trouble.window.onset && !was_over
+    });
     !gone.stop_requested
         && gone.last_seen <= trouble.window.now
         && is_back_in_time

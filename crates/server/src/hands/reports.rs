@@ -78,12 +78,22 @@ impl Report for ProcessReport {
     fn is_news(&self, known: &Self, acted_at: Timestamp) -> bool {
         known.state != self.state
             || known.entity != self.entity
+            || has_grown_or_shrunk(known.memory_bytes, self.memory_bytes)
             || self.at.since(known.at) >= REPORT_AGAIN
             || (known.at <= acted_at && acted_at < self.at)
     }
 
     fn entry(reports: Vec<Self>) -> Entry {
         Entry::Processes(reports)
+    }
+}
+
+/// Did memory change by a quarter, or become known?
+fn has_grown_or_shrunk(known: Option<u64>, now: Option<u64>) -> bool {
+    match (known, now) {
+        (Some(known), Some(now)) => known.abs_diff(now) >= (known / 4).max(1),
+        (None, now) => now.is_some(),
+        (Some(_), None) => false,
     }
 }
 
@@ -110,7 +120,8 @@ mod tests {
 
     fn seen(at_s: u64, state: ProcessState) -> ProcessReport {
         let entity = Entity::service(&model::Scope::default(), "cart");
-        ProcessReport { at: Timestamp::from_secs(at_s), target: "cart".to_owned(), entity, state }
+        let (at, target) = (Timestamp::from_secs(at_s), "cart".to_owned());
+        ProcessReport { at, target, entity, state, memory_bytes: None }
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! What remedies do to the system that a scenario plays, when its executor obeys.
 
-use std::time::Duration;
-
 use model::{ActionKind, Timestamp};
 
 use super::super::parse::Step;
-use super::{Share, State, World};
+use super::{State, World};
 
 /// What a scenario's targets allow.
 pub(in crate::scenario) const OFFERED: &[ActionKind] =
@@ -55,10 +53,8 @@ impl World {
         let Some(version) = self.before.get(&service).cloned() else { return };
         // The agent knows that what the command ends was to end.
         self.asked.insert(instance.to_owned());
-        let it = self.service(&service);
-        it.errors = Share::default();
-        it.duration = Duration::from_millis(5);
-        it.hangs = false;
-        self.apply(&Step::Deploy { service, version }, now);
+        self.conducts.end(&service);
+        self.service(&service).hangs = false;
+        self.apply(&Step::Deploy { who: service, version }, now);
     }
 }
