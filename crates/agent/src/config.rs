@@ -78,8 +78,8 @@ pub struct Target {
     /// Faults of its own that a drill may inject, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub faults: BTreeMap<String, FaultCommand>,
-    /// Folders whose file systems a drill may fill though they are those of `/` or of Immune's own
-    /// data; full paths.
+    /// Folders whose file systems the agent watches for room, and a drill may fill though they are
+    /// those of `/` or of Immune's own data; full paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disks: Vec<PathBuf>,
     /// It keeps data: no policy acts on it that does not say so.
@@ -97,7 +97,8 @@ pub struct Target {
     /// The load balancer before it, from which it may be ejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancer: Option<LoadBalancer>,
-    /// The PostgreSQL database that it is, whose blocking sessions may be ended.
+    /// The PostgreSQL database that it is: the agent looks at it, and its blocking sessions may be
+    /// ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<Postgres>,
     /// Caches that may be cleared, by name.

@@ -14,7 +14,8 @@
 //!
 //! Reading order: `config` (targets), `protocol`, `process` (who runs), `watch` (reports),
 //! `ledger`, `bench`, `lifecycle` (stop and start), `capture` (what a process can still tell),
-//! `http`, `balancer`, `postgres`, `clear`, `docker` (what actions work with), `actions`, `faults`,
+//! `http`, `balancer`, `postgres`, `clear`, `docker` (what actions work with), `conditions`
+//! (looks at databases and disks), `actions`, `faults`,
 //! `keeper` (a process beside each fault), `keepers` (the agent's side of it), `hands` (the thread
 //! of decisions), `socket`, `link` (its connections), `run`, `client`.
 
@@ -25,6 +26,7 @@ mod capture;
 mod clear;
 pub mod client;
 mod clock;
+mod conditions;
 pub mod config;
 mod docker;
 pub mod faults;

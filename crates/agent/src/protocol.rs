@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use model::condition::ConditionReport;
 use model::experiment::Fault;
 use model::human::HumanDuration;
 use model::tick::ProcessReport;
@@ -18,7 +19,7 @@ use crate::config::Target;
 pub const VERSION: u32 = 1;
 /// Bytes of a frame with its line feed.
 pub const FRAME_MAX: usize = 1024 * 1024;
-/// Processes that one `Report` tells of, so that it fits into a frame however long their names.
+/// Targets that one `Report` or `Conditions` tells of, so that it fits into a frame however long their names.
 pub const REPORT_MAX: usize = 200;
 /// Bytes of a name given by the server: an action's id, a fault's id, who freezes.
 pub const NAME_MAX: usize = 256;
@@ -98,6 +99,8 @@ pub enum FromAgent {
         at: Timestamp,
         processes: Vec<ProcessReport>,
     },
+    /// Every five seconds: what databases and disks are like, in as many frames as it takes.
+    Conditions(Vec<ConditionReport>),
     Outcome(Outcome),
     /// The action was accepted and has not ended.
     InProgress(ActionId),

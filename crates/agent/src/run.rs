@@ -18,7 +18,7 @@ use crate::outbox::Outbox;
 use crate::process::Host;
 use crate::protocol::{FromAgent, Level, REPORT_MAX};
 use crate::watch::Watch;
-use crate::{clock, link, store};
+use crate::{clock, conditions, link, store};
 
 const TICK: Duration = Duration::from_millis(200);
 /// How often processes are looked at and reported.
@@ -117,6 +117,13 @@ pub async fn run(
     })?;
     let (look, looks) = mpsc::channel(1);
     let (events_of_watch, outbox_of_watch) = (events.clone(), outbox.clone());
+    let (bench_of_disks, outbox_of_disks) = (bench.clone(), outbox.clone());
+    let (look_at_disks, disk_looks) = mpsc::channel(1);
+    spawn("disks", move || {
+        conditions::watch_disks(&bench_of_disks, &outbox_of_disks, disk_looks);
+    })?;
+    let conditions = conditions::watch(bench.clone(), outbox.clone(), look_at_disks);
+    let conditions = tokio::spawn(conditions);
     spawn("watch", move || report(&bench, &outbox_of_watch, &events_of_watch, looks))?;
     let accepting = tokio::spawn(link::accept(listener, events.clone()));
 
@@ -125,6 +132,7 @@ pub async fn run(
     outbox.close();
     tokio::time::sleep(LAST_WORDS).await;
     accepting.abort();
+    conditions.abort();
     let _ = fs::remove_file(&config.socket);
     Ok(())
 }

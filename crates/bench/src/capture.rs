@@ -52,7 +52,7 @@ impl Capture {
         let receiver = Receiver::start(&self.out).await?;
         let [http, grpc] = receiver.ports();
         eprintln!("starting both systems");
-        let system = System::up(&folder.join("system"), [http, grpc], 1).await?;
+        let system = System::up(&folder.join("system"), [http, grpc], 1, false).await?;
         let front = system.description()?.front_url;
         let shop = shop::Shop::start(&programs, &folder.join("shop"), grpc).await?;
         let visitors = folder.join("visitors");

@@ -12,6 +12,8 @@ mod drills;
 
 mod innocents;
 
+mod kind;
+
 mod score;
 
 mod settings;
@@ -23,12 +25,16 @@ pub mod system;
 pub mod users;
 
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use kind::Kind;
 use model::human::HumanDuration;
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::figures::Outcome;
@@ -38,11 +44,14 @@ use score::Run;
 use settings::Pace;
 use stage::{Plot, Stage};
 
+/// Healthy traffic between two things that are done, in seconds.
+const HEALTHY_S: std::ops::Range<u64> = 5..25;
+
 #[derive(Args)]
 pub struct Polyglot {
-    /// What is done to the system
-    #[arg(long)]
-    drill: Choice,
+    /// What is done to the system: one thing, several, or `all` in an order drawn from the seed
+    #[arg(long, required = true, value_delimiter = ',')]
+    drill: Vec<Choice>,
     /// How often each is done
     #[arg(long, default_value_t = 1)]
     runs: usize,
@@ -69,68 +78,23 @@ pub struct Polyglot {
     no_replay: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+/// `all`, or one kind.
+#[derive(Clone, Debug)]
 enum Choice {
     All,
-    OrdersKilled,
-    Placebo,
-    RollingRestart,
-    ScaleIn,
-    Surge,
+    One(Kind),
 }
 
-/// Something that is done to the system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Nothing, with all the ceremony of a drill.
-    Placebo,
-    /// Four times the users for a minute.
-    Surge,
-    /// SIGKILL to the only instance of orders.
-    OrdersKilled,
-    /// Both instances of orders are restarted, one after the other.
-    RollingRestart,
-    /// One of two instances of orders is stopped politely.
-    ScaleIn,
-}
+impl FromStr for Choice {
+    type Err = String;
 
-impl Kind {
-    /// In the order in which they are done: what disturbs the least comes first.
-    pub const ALL: [Kind; 5] =
-        [Kind::Placebo, Kind::Surge, Kind::OrdersKilled, Kind::RollingRestart, Kind::ScaleIn];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Placebo => "placebo",
-            Kind::Surge => "surge",
-            Kind::OrdersKilled => "orders-killed",
-            Kind::RollingRestart => "rolling-restart",
-            Kind::ScaleIn => "scale-in",
-        }
-    }
-
-    pub fn is_innocent(self) -> bool {
-        self != Kind::OrdersKilled
-    }
-
-    /// Instances of orders that the system has for it.
-    fn instances(self) -> usize {
-        match self {
-            Kind::Placebo | Kind::Surge | Kind::OrdersKilled => 1,
-            Kind::RollingRestart | Kind::ScaleIn => 2,
-        }
-    }
-}
-
-impl Choice {
-    fn kinds(self) -> Vec<Kind> {
-        match self {
-            Choice::All => Kind::ALL.to_vec(),
-            Choice::OrdersKilled => vec![Kind::OrdersKilled],
-            Choice::Placebo => vec![Kind::Placebo],
-            Choice::RollingRestart => vec![Kind::RollingRestart],
-            Choice::ScaleIn => vec![Kind::ScaleIn],
-            Choice::Surge => vec![Kind::Surge],
+    fn from_str(text: &str) -> Result<Choice, String> {
+        match text {
+            "all" => Ok(Choice::All),
+            one => Kind::from_str(one, false).map(Choice::One).map_err(|_| {
+                let known = Kind::ALL.map(Kind::as_str).join(", ");
+                format!("write `all`, or one of {known}")
+            }),
         }
     }
 }
@@ -142,6 +106,8 @@ struct Gathered {
     generator: StdRng,
     pace: Pace,
     runs: Vec<Run>,
+    /// What this machine does not allow, and why.
+    skipped: Vec<(Kind, String)>,
     systems: usize,
     /// Whether each server's replay was identical, and its report.
     replays: Vec<(bool, Value)>,
@@ -150,11 +116,14 @@ struct Gathered {
 impl Polyglot {
     pub async fn run(self) -> Result<Outcome> {
         system::prepare().await?;
-        let stages = self.stages();
+        let mut generator = StdRng::seed_from_u64(self.seed);
+        let mut skipped = Vec::new();
+        let stages = self.stages(&mut generator, &mut skipped);
         let mut gathered = Gathered {
             programs: Programs::find()?,
             workplace: Workplace::new(self.dir.as_deref(), self.keep)?,
-            generator: StdRng::seed_from_u64(self.seed),
+            generator,
+            skipped,
             pace: Pace::for_stages(&stages),
             runs: Vec::new(),
             systems: 0,
@@ -178,6 +147,7 @@ impl Polyglot {
             programs: gathered.programs.clone(),
             folder: gathered.workplace.path().join(format!("system-{}", gathered.systems)),
             instances: kinds.first().map_or(1, |kind| kind.instances()),
+            small_disk: kinds.contains(&Kind::DiskFull),
             pace: gathered.pace,
             warm_up: self.warm_up.0,
             watch: self.watch.0,
@@ -215,6 +185,8 @@ impl Polyglot {
         figures["fresh_every"] = self.fresh_every.into();
         figures["systems"] = gathered.systems.into();
         figures["settings_changed"] = gathered.pace.told();
+        let skipped = gathered.skipped.iter();
+        figures["skipped"] = skipped.map(|(kind, why)| json!([kind.as_str(), why])).collect();
         figures["dir"] = json!(gathered.workplace.kept());
         let identical = gathered.replays.iter().all(|(identical, _)| *identical);
         if !self.no_replay {
@@ -229,9 +201,27 @@ impl Polyglot {
         outcome
     }
 
-    /// What is done on which system, one after the other.
-    fn stages(&self) -> Vec<Vec<Kind>> {
-        let kinds = self.drill.kinds();
+    /// What is done on which system, one after the other. `all` comes in an order drawn from the
+    /// seed.
+    fn stages(&self, generator: &mut StdRng, skipped: &mut Vec<(Kind, String)>) -> Vec<Vec<Kind>> {
+        let mut kinds: Vec<Kind> = Vec::new();
+        for choice in &self.drill {
+            match choice {
+                Choice::One(kind) => kinds.push(*kind),
+                Choice::All => {
+                    let mut all = Kind::ALL;
+                    all.shuffle(generator);
+                    kinds.extend(all);
+                }
+            }
+        }
+        if kinds.contains(&Kind::DiskFull)
+            && let Err(why) = system::has_small_disks()
+        {
+            kinds.retain(|kind| *kind != Kind::DiskFull);
+            eprintln!("{} is skipped: {why}", Kind::DiskFull.as_str());
+            skipped.push((Kind::DiskFull, why));
+        }
         let mut stages = Vec::new();
         for instances in [1, 2] {
             let here: Vec<Kind> = kinds
@@ -247,11 +237,15 @@ impl Polyglot {
 }
 
 async fn one(stage: &mut Stage, kind: Kind, number: usize, generator: &mut StdRng) -> Result<Run> {
+    // Users have some healthy time between two things, never the same.
+    let rest = generator.random_range(HEALTHY_S);
+    stage.quiet().await?;
+    tokio::time::sleep(Duration::from_secs(rest)).await;
     match kind {
-        Kind::OrdersKilled => drills::orders_killed(stage, number, generator).await,
         Kind::Placebo => innocents::placebo(stage, number, generator).await,
         Kind::Surge => innocents::surge(stage, number, generator).await,
         Kind::RollingRestart => innocents::rolling_restart(stage, number, generator).await,
         Kind::ScaleIn => innocents::scale_in(stage, number, generator).await,
+        _ => drills::run(stage, kind, number, generator).await,
     }
 }

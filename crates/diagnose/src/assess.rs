@@ -1,6 +1,7 @@
 //! From candidates to ranked causes that stay put.
 //!
-//! Each tick proposes afresh; what was once seen directly (a process gone, silence) is held with
+//! Each tick proposes afresh; what was once seen directly (a process gone, silence, a
+//! blocking transaction, a full disk) is held with
 //! the evidence of its best moment, for a remedy must not unmake its cause. It is contradicted by
 //! one thing only: what went away is back for a minute and users are still hurt. Other causes are
 //! held for `HOLD`, so that a test that wavers at its limit does not make the first cause flicker;
@@ -57,7 +58,8 @@ impl Held {
     }
 
     fn is_direct(&self) -> bool {
-        matches!(self.cause.kind, CauseKind::Crash | CauseKind::Silent)
+        use CauseKind::{Crash, Disk, Lock, Silent};
+        matches!(self.cause.kind, Crash | Silent | Lock | Disk)
     }
 
     fn same_as(&self, other: &Held) -> bool {
@@ -84,8 +86,8 @@ pub fn gather(troubles: &[Trouble], held: &mut Vec<Held>, confidence_min: f64) {
             || fresh.iter().any(|new| new.same_as(old))
     });
     for new in fresh {
-        if new.cause.kind == CauseKind::Silent {
-            // It is silent as of now, whatever was heard in between.
+        if new.is_direct() && new.cause.kind != CauseKind::Crash {
+            // It is so as of now, whatever was seen in between.
             held.iter_mut().filter(|old| old.same_as(&new)).for_each(|old| old.back = None);
         }
         match held.iter_mut().find(|old| old.same_as(&new)) {
@@ -173,6 +175,8 @@ fn back_since(known: &Known, held: &Held, now: Timestamp) -> Option<Timestamp> {
             };
             is_heard.then_some(now)
         }
+        CauseKind::Lock => known.conditions.flows_since(&cause.entity),
+        CauseKind::Disk => known.conditions.roomy_since(&cause.entity),
         _ => None,
     }
 }
@@ -186,6 +190,8 @@ fn contradict(held: &mut Held, now: Timestamp, well: Option<Timestamp>) {
     let still = if well.is_some() { "remained" } else { "are still" };
     let (kind, what) = match held.cause.kind {
         CauseKind::Crash => (EvidenceKind::Process, "its process runs again"),
+        CauseKind::Lock => (EvidenceKind::Condition, "nobody has been blocked there"),
+        CauseKind::Disk => (EvidenceKind::Condition, "it has room again"),
         _ => (EvidenceKind::Instance, "it is heard again"),
     };
     held.cause.confidence = score::lessen(held.cause.confidence, Part::BackInVain);

@@ -13,10 +13,17 @@ pub mod dependency_down;
 
 pub mod change;
 
+pub mod lock;
+
+pub mod disk;
+
 pub mod unknown;
 
+use std::time::Duration;
+
 use model::incident::EvidenceKind;
-use model::{CauseKind, Entity};
+use model::tick::SeriesKey;
+use model::{CauseKind, Entity, Timestamp};
 
 use crate::failure::{self, Answer};
 use crate::leads::Harm;
@@ -34,10 +41,38 @@ pub struct Spec {
 }
 
 /// Every kind that is looked for; "unknown" is not looked for, it is what remains.
-pub const ALL: &[Spec] = &[crash::SPEC, silent::SPEC, dependency_down::SPEC, change::SPEC];
+pub const ALL: &[Spec] =
+    &[crash::SPEC, silent::SPEC, dependency_down::SPEC, change::SPEC, lock::SPEC, disk::SPEC];
 
 /// Lines of one kind that a candidate shows.
 const LEADS_SHOWN: usize = 3;
+
+/// What was seen of a database or disk fits the trouble when it began at most this long before …
+const WITH_TROUBLE_BEFORE: Duration = Duration::from_secs(2 * 60);
+/// … and at most this long after: looks are some seconds apart.
+const WITH_TROUBLE_AFTER: Duration = Duration::from_secs(30);
+
+/// Is `node` hurt, on the failing path, or something that the hurt are known to need?
+fn depends_on(trouble: &Trouble, node: &Entity) -> bool {
+    let needs = |hurt: &Entity| trouble.known.topology.depends_on(hurt).contains(node);
+    trouble.reached.contains_key(node) || trouble.hurt.keys().any(needs)
+}
+
+/// All series of calls to `node`.
+fn calls_to(trouble: &Trouble, node: &Entity) -> Vec<SeriesKey> {
+    let topology = &trouble.known.topology;
+    let callers = topology.callers(node);
+    callers.flat_map(|caller| topology.calls(caller, node).iter().cloned()).collect()
+}
+
+/// Adds that what an agent saw began with the trouble, if it did.
+fn add_with_trouble(candidate: &mut Candidate, trouble: &Trouble, since: Timestamp) {
+    let onset = trouble.window.onset;
+    if since + WITH_TROUBLE_BEFORE >= onset && since <= onset + WITH_TROUBLE_AFTER {
+        let words = format!("it began at {}, with the trouble", since.clock());
+        candidate.line(Part::WithTrouble, EvidenceKind::Condition, since, words);
+    }
+}
 
 /// Adds how the trouble leads to `node`: calls that got worse, or its own users' harm.
 fn add_leads(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, reached: &Reached) {

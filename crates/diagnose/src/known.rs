@@ -1,7 +1,7 @@
 //! Everything that the ticks have told so far and a cause may rest on.
 //!
-//! Only facts: topology, figures, instances, when services were last heard, processes, changes,
-//! probes. No judgement. Every collection is bounded; nothing here depends on an incident.
+//! Only facts: topology, figures, instances, when services were last heard, processes, databases
+//! and disks, changes, probes. No judgement. Every collection is bounded; nothing here depends on an incident.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use model::tick::{InstanceEvent, InstanceEventKind, ProbeResult, SeriesKey, Topo
 use model::{Change, Entity, EntityKind, Tick, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::conditions::Conditions;
 use crate::figures::Figures;
 use crate::processes::Processes;
 use crate::topology::Topology;
@@ -29,6 +30,7 @@ pub struct Known {
     pub topology: Topology,
     pub figures: Figures,
     pub processes: Processes,
+    pub conditions: Conditions,
     pub instances: BTreeMap<Entity, Instance>,
     pub heard: BTreeMap<Entity, Heard>,
     pub changes: VecDeque<Change>,
@@ -91,6 +93,7 @@ impl Known {
         tick.instances.iter().for_each(|event| self.take_instance(event));
         tick.heard.iter().for_each(|(service, at)| self.take_heard(service, *at));
         tick.processes.iter().for_each(|report| self.processes.take(report));
+        tick.conditions.iter().for_each(|report| self.conditions.take(report));
         tick.probes.iter().for_each(|result| self.take_probe(result));
         for change in &tick.changes {
             if self.changes.len() >= CHANGES_MAX {
@@ -108,7 +111,7 @@ impl Known {
     /// How much was left out here at some bound, ever.
     pub fn left_out(&self) -> u64 {
         let parts = self.topology.left_out() + self.figures.left_out() + self.processes.left_out();
-        parts + self.left_out
+        parts + self.conditions.left_out() + self.left_out
     }
 
     /// Instances of a service, those silent included.

@@ -64,7 +64,7 @@ impl Window {
     }
 
     /// Ratio of the two stretches' lengths, as far as figures can tell.
-    fn growth(&self) -> f64 {
+    pub fn growth(&self) -> f64 {
         let during = self.now.since(self.from()).as_secs_f64();
         let before = (self.from() - BUCKET).since(self.before_from()).as_secs_f64();
         if before > 0.0 { during / before } else { 0.0 }

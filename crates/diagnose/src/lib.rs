@@ -1,7 +1,8 @@
 //! Diagnosis: which symptoms belong together, and what state change caused them, with evidence that
 //! a person can check, or "unknown".
 //!
-//! Reading order: `known` (facts from ticks: `topology`, `figures`, `processes`), `record` and
+//! Reading order: `known` (facts from ticks: `topology`, `figures`, `processes`,
+//! `conditions`), `record` and
 //! `group` (incidents), `leads` and `walk` (following the trouble), `turns` (since when), `causes`
 //! (one file per kind), `score`, `assess` (ranking that stays put), `wording`, `diagnoser` (the
 //! step).
@@ -16,6 +17,8 @@ mod topology;
 mod figures;
 
 mod processes;
+
+mod conditions;
 
 mod known;
 

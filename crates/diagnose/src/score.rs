@@ -10,6 +10,12 @@
 //! | part | points | the line of evidence says |
 //! |---|---|---|
 //! | process gone | +45 | an agent saw the process go away, unasked, in the time of the trouble |
+//! | blocked long | +45 | an agent saw a transaction block others that is as old as may be ended |
+//! | disk full | +45 | an agent saw that less than 1 % and 16 MiB of a file system are free |
+//! | asked in vain | +35 | a database that used to answer an agent does so no more |
+//! | blocked | +30 | an agent saw a younger transaction block others for 5 s and more |
+//! | with the trouble | +20 | what the agent saw began from 2 min before onset to 30 s after |
+//! | disk low | +5 | an agent saw that less than 5 % and 1 GiB of a file system are free |
 //! | silent | +30 | telemetry stopped when the trouble began |
 //! | calls fail | +35 | calls that lead to it fail clearly more than before |
 //! | hurt itself | +35 | its own users are hurt, and nothing that it calls got worse |
@@ -32,7 +38,7 @@
 //! | off path | −10 | nothing that is hurt is known to call it |
 //! | explains little | −20 | its failures are too few for those of its callers |
 //! | runs | −5 | an agent says that the process runs |
-//! | probe answers | −20 | a probe of it succeeds |
+//! | probe answers | −20 | a probe of it, or an agent's question to it, succeeds |
 //! | back in vain | −50 | the process runs again for 60 s and users are still hurt |
 //!
 //! So a crash with all the usual signs has 95, a silent instance 80, a dependency that refuses 65,
@@ -50,6 +56,12 @@ use model::{Cause, CauseKind, Entity, Evidence, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     ProcessGone,
+    BlockedLong,
+    DiskFull,
+    AskedInVain,
+    Blocked,
+    WithTrouble,
+    DiskLow,
     Silent,
     CallsFail,
     HurtItself,
@@ -81,13 +93,13 @@ pub enum Part {
 impl Part {
     pub const fn points(self) -> i32 {
         match self {
-            Part::ProcessGone => 45,
-            Part::CallsFail | Part::HurtItself | Part::ChangeClose => 35,
-            Part::Silent | Part::ChangedNode => 30,
-            Part::CallsMissing | Part::ChangeNear => 20,
+            Part::ProcessGone | Part::BlockedLong | Part::DiskFull => 45,
+            Part::CallsFail | Part::HurtItself | Part::ChangeClose | Part::AskedInVain => 35,
+            Part::Silent | Part::ChangedNode | Part::Blocked => 30,
+            Part::CallsMissing | Part::ChangeNear | Part::WithTrouble => 20,
             Part::WithinReach | Part::Opaque | Part::ProbeFails => 15,
             Part::NoAnswer | Part::ChangedOnPath => 10,
-            Part::Deepest | Part::ChangeFar | Part::MeantToAlter => 5,
+            Part::Deepest | Part::ChangeFar | Part::MeantToAlter | Part::DiskLow => 5,
             Part::Remark => 0,
             Part::Runs => -5,
             Part::WellBetween | Part::OffPath => -10,
@@ -217,12 +229,26 @@ mod tests {
         check(&[CallsFail, NoAnswer, Deepest, Opaque], 0.65);
         check(&[ChangeClose, ChangedNode, MeantToAlter, Deepest], 0.75);
         check(&[ChangeFar, ChangedNode, MeantToAlter, Deepest], 0.45);
+        check(&[BlockedLong, WithTrouble, WithinReach], 0.80);
+        check(&[Blocked, WithTrouble, WithinReach], 0.65);
+        check(&[AskedInVain, WithTrouble, WithinReach, Opaque], 0.85);
+        check(&[BlockedLong, WithTrouble, CallsSucceed], 0.50);
+        check(&[BlockedLong, WithinReach], 0.60);
+        check(&[DiskFull, WithTrouble, CallsFail, Deepest], 0.99);
+        check(&[DiskLow, CallsFail, Deepest], 0.45);
         check(&[Answers, Runs], 0.01);
     }
 
     #[test]
     fn no_single_line_names_a_cause() {
-        for part in [Part::ProcessGone, Part::CallsFail, Part::ChangeClose, Part::Silent] {
+        for part in [
+            Part::ProcessGone,
+            Part::CallsFail,
+            Part::ChangeClose,
+            Part::Silent,
+            Part::BlockedLong,
+            Part::DiskFull,
+        ] {
             assert!(confidence([part].into_iter()) < 0.5);
         }
     }

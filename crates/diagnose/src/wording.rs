@@ -151,6 +151,8 @@ fn because(cause: &Cause) -> String {
         CauseKind::Silent => format!(" because {entity} went silent"),
         CauseKind::DependencyDown => format!(" because {entity} does not answer"),
         CauseKind::Change => format!(" because of {}", cause.summary),
+        CauseKind::Lock => format!(" because a transaction in {entity} blocks others"),
+        CauseKind::Disk => format!(" because a disk of {entity} has no room"),
         CauseKind::Unknown => "; cause unknown".to_owned(),
     }
 }

@@ -39,6 +39,9 @@ impl Core {
             Entry::Processes(reports) => {
                 reports.into_iter().for_each(|report| self.observer.process(report));
             }
+            Entry::Conditions(reports) => {
+                reports.into_iter().for_each(|report| self.observer.condition(report));
+            }
             Entry::Change(change) => self.observer.change(change),
             Entry::Renumber { event, incident, plan } => {
                 self.engine.continue_after(event, incident, plan);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::human::HumanDuration;
 use model::signal::Batch;
 use model::tick::{ProbeResult, ProcessReport};
-use model::{Change, IncidentId, Outcome, PlanId, Timestamp};
+use model::{Change, ConditionReport, IncidentId, Outcome, PlanId, Timestamp};
 use remediate::Paused;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,7 @@ pub enum Entry {
     },
     Probe(ProbeResult),
     Processes(Vec<ProcessReport>),
+    Conditions(Vec<ConditionReport>),
     Change(Change),
     Tick {
         now: Timestamp,

@@ -124,6 +124,10 @@ pub enum CauseKind {
     DependencyDown,
     /// A deploy, configuration or other change just before onset.
     Change,
+    /// A transaction holds locks in a database that others have waited for too long.
+    Lock,
+    /// A file system has no room left.
+    Disk,
     Unknown,
 }
 
@@ -133,6 +137,8 @@ impl CauseKind {
         CauseKind::Silent,
         CauseKind::DependencyDown,
         CauseKind::Change,
+        CauseKind::Lock,
+        CauseKind::Disk,
         CauseKind::Unknown,
     ];
 
@@ -142,6 +148,8 @@ impl CauseKind {
             CauseKind::Silent => "silent",
             CauseKind::DependencyDown => "dependency_down",
             CauseKind::Change => "change",
+            CauseKind::Lock => "lock",
+            CauseKind::Disk => "disk",
             CauseKind::Unknown => "unknown",
         }
     }
@@ -175,6 +183,8 @@ pub enum EvidenceKind {
     Instance,
     Change,
     Probe,
+    /// An agent's look at a database or a disk.
+    Condition,
     Topology,
 }
 

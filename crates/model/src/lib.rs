@@ -4,8 +4,8 @@
 //! crates that know only `model` cannot either. Words are those of the glossary in
 //! `ARCHITECTURE.md`: one word per thing, from YAML to Rust to JSON.
 //!
-//! Reading order: `time`, `entity`, `text` and `signal` (what arrives), `histogram`, `traces` and
-//! `tick` (what the engine is fed with), `symptom`, `incident`, `plan`, `experiment` and `fault`
+//! Reading order: `time`, `entity`, `text` and `signal` (what arrives), `histogram`, `traces`,
+//! `condition` and `tick` (what the engine is fed with), `symptom`, `incident`, `plan`, `experiment` and `fault`
 //! (what it says, does and proves).
 
 pub mod time;
@@ -21,6 +21,8 @@ pub mod histogram;
 pub mod change;
 
 pub mod traces;
+
+pub mod condition;
 
 pub mod tick;
 
@@ -40,6 +42,7 @@ pub mod human;
 
 pub use byte_size::ByteSize;
 pub use change::{Change, ChangeKind};
+pub use condition::{Condition, ConditionReport};
 pub use entity::{Entity, EntityKind, Scope};
 pub use histogram::Histogram;
 pub use incident::{Cause, CauseKind, Evidence, EvidenceKind, Incident, IncidentId, IncidentState};

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
+use crate::condition::ConditionReport;
 use crate::entity::Entity;
 use crate::histogram::Histogram;
 use crate::time::Timestamp;
@@ -36,6 +37,8 @@ pub struct Tick {
     pub probes: Vec<ProbeResult>,
     /// What the agents see of the processes that they were told of.
     pub processes: Vec<ProcessReport>,
+    /// What they see of databases and disks.
+    pub conditions: Vec<ConditionReport>,
     /// What the span trees closed since the last step tell: evidence, never counters.
     pub traces: TraceFacts,
     pub quality: Quality,
@@ -207,6 +210,7 @@ impl Tick {
             && self.changes.is_empty()
             && self.probes.is_empty()
             && self.processes.is_empty()
+            && self.conditions.is_empty()
             && self.traces.is_empty()
     }
 }

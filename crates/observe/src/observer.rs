@@ -10,7 +10,7 @@ use std::time::Duration;
 use model::signal::{Batch, Group, Resource};
 use model::tick::{ProbeResult, ProcessReport, Quality, SeriesKey};
 use model::traces::TraceFacts;
-use model::{Change, EntityKind, Scope, Tick, Timestamp};
+use model::{Change, ConditionReport, EntityKind, Scope, Tick, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::calls::{Calls, SpanKey};
@@ -49,6 +49,7 @@ pub struct Observer {
     changes: Vec<Change>,
     probes: Vec<ProbeResult>,
     processes: Vec<ProcessReport>,
+    conditions: Vec<ConditionReport>,
     last_tick: Timestamp,
     last_sweep: Timestamp,
 }
@@ -81,6 +82,7 @@ impl Observer {
             changes: Vec::new(),
             probes: Vec::new(),
             processes: Vec::new(),
+            conditions: Vec::new(),
             last_tick: Timestamp::ZERO,
             last_sweep: Timestamp::ZERO,
             config,
@@ -134,6 +136,11 @@ impl Observer {
         push_bounded(&mut self.processes, report, &mut self.quality);
     }
 
+    pub fn condition(&mut self, report: ConditionReport) {
+        self.begin(report.at);
+        push_bounded(&mut self.conditions, report, &mut self.quality);
+    }
+
     /// A change told from outside: by a pipeline, a person, or one of our own actions.
     pub fn change(&mut self, change: Change) {
         push_bounded(&mut self.changes, change, &mut self.quality);
@@ -178,6 +185,7 @@ impl Observer {
             changes,
             probes: std::mem::take(&mut self.probes),
             processes: std::mem::take(&mut self.processes),
+            conditions: std::mem::take(&mut self.conditions),
             traces,
             quality,
         }

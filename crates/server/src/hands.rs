@@ -2,9 +2,11 @@
 //!
 //! An order is handed over once. Whenever a connection begins, the agent is asked about every
 //! action that the loop believes to be in flight; an order that never arrived is told to the loop
-//! as not run, and never handed over again. Process reports are logged when they say something new.
+//! as not run, and never handed over again. Reports are logged when they say something new.
 
 mod aims;
+
+mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom};
@@ -20,20 +22,19 @@ use engine::{Command, Entry};
 use model::human::HumanDuration;
 use model::plan::OutcomeResult;
 use model::tick::ProcessReport;
-use model::{Action, ActionId, Outcome, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use model::{Action, ActionId, Condition, ConditionReport, Outcome, Timestamp};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::clock;
 use crate::driver::{self, Handle};
+use reports::Reports;
 
 /// The agent undoes faults when it has not heard of the server for this long.
 const LEASE: HumanDuration = HumanDuration::from_secs(30);
 /// An agent that cannot be reached for this long is started anew.
 const START_AFTER: Duration = Duration::from_secs(1);
 const START_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// A process report that says nothing new is logged this often all the same.
-const REPORT_AGAIN: Duration = Duration::from_secs(60);
 const FAULTS_KEPT: usize = 1_000;
 /// An outcome that the log could not take is offered again after this.
 const LOG_AGAIN: Duration = Duration::from_secs(1);
@@ -175,9 +176,10 @@ pub fn start(config: Config, handle: Handle, orders: mpsc::Receiver<Action>) -> 
         orders,
         waiting: Vec::new(),
         telling: Arc::default(),
-        reported: BTreeMap::new(),
+        processes: Reports::default(),
+        databases: Reports::default(),
+        disks: Reports::default(),
         acted_at: Timestamp::ZERO,
-        reporting: None,
         unsettled: None,
         child: None,
         away_since: Some(Instant::now()),
@@ -201,12 +203,11 @@ struct Task {
     waiting: Vec<Action>,
     /// Actions whose outcome is on its way into the log.
     telling: Arc<Mutex<BTreeSet<ActionId>>>,
-    /// What the log has of each target.
-    reported: BTreeMap<String, ProcessReport>,
+    processes: Reports<ProcessReport>,
+    databases: Reports<ConditionReport>,
+    disks: Reports<ConditionReport>,
     /// When the agent last said what became of an action.
     acted_at: Timestamp,
-    /// Reports on their way into the log; `None` comes back when it could not take them.
-    reporting: Option<oneshot::Receiver<Option<Vec<ProcessReport>>>>,
     /// What the connection began with is not settled: the loop was too busy to be asked.
     unsettled: Option<Welcomed>,
     child: Option<Child>,
@@ -355,7 +356,16 @@ impl Task {
 
     fn message(&mut self, message: FromAgent) {
         match message {
-            FromAgent::Report { processes, .. } => self.report(processes),
+            FromAgent::Report { processes, .. } => {
+                self.processes.take(processes, self.acted_at, &self.handle);
+            }
+            FromAgent::Conditions(conditions) => {
+                let (databases, disks) = conditions
+                    .into_iter()
+                    .partition(|report| matches!(report.condition, Condition::Database(_)));
+                self.databases.take(databases, self.acted_at, &self.handle);
+                self.disks.take(disks, self.acted_at, &self.handle);
+            }
             FromAgent::Outcome(outcome) => {
                 let (result, detail) = (outcome.result.as_str(), &outcome.detail);
                 tracing::info!(action = %outcome.action, result, detail, "outcome");
@@ -389,37 +399,6 @@ impl Task {
         while faults.len() > FAULTS_KEPT {
             faults.pop_first();
         }
-    }
-
-    /// Logs what says something new. The agent reports each second: while one report is on its way
-    /// into the log, and when it did not get there, the next one tells the same.
-    fn report(&mut self, processes: Vec<ProcessReport>) {
-        match self.reporting.as_mut().map(oneshot::Receiver::try_recv) {
-            Some(Err(oneshot::error::TryRecvError::Empty)) => return,
-            Some(Ok(Some(durable))) => {
-                let durable = durable.into_iter().map(|report| (report.target.clone(), report));
-                self.reported.extend(durable);
-            }
-            _ => {}
-        }
-        self.reporting = None;
-        let news: Vec<ProcessReport> = processes
-            .into_iter()
-            .filter(|report| is_news(self.reported.get(&report.target), report, self.acted_at))
-            .collect();
-        if news.is_empty() {
-            return;
-        }
-        let (told, reporting) = oneshot::channel();
-        self.reporting = Some(reporting);
-        let handle = self.handle.clone();
-        tokio::spawn(async move {
-            let logged = handle.logged(Entry::Processes(news.clone())).await;
-            if let Err(error) = &logged {
-                tracing::debug!(%error, "process reports were not taken");
-            }
-            let _ = told.send(logged.is_ok().then_some(news));
-        });
     }
 
     fn not_run(&self, action: ActionId, why: &str) {
@@ -459,18 +438,6 @@ impl Task {
     }
 }
 
-/// Whether the log should have a report, of which it has the `known` one. After an action the first
-/// look says something even if the state was known before: only by looks that are newer than the
-/// outcome does the healer tell what the action brought about.
-fn is_news(known: Option<&ProcessReport>, report: &ProcessReport, acted_at: Timestamp) -> bool {
-    known.is_none_or(|known| {
-        known.state != report.state
-            || known.entity != report.entity
-            || report.at.since(known.at) >= REPORT_AGAIN
-            || (known.at <= acted_at && acted_at < report.at)
-    })
-}
-
 /// Why an agent ended stands at the end of its log.
 fn last_line(path: &Path) -> Option<String> {
     const READ_MAX: u64 = 4 << 10;
@@ -481,31 +448,4 @@ fn last_line(path: &Path) -> Option<String> {
     file.take(READ_MAX).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     text.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use model::Entity;
-    use model::tick::ProcessState;
-
-    use super::*;
-
-    fn seen(at_s: u64, state: ProcessState) -> ProcessReport {
-        let entity = Entity::service(&model::Scope::default(), "cart");
-        ProcessReport { at: Timestamp::from_secs(at_s), target: "cart".to_owned(), entity, state }
-    }
-
-    #[test]
-    fn the_first_look_after_an_action_is_told_though_its_state_is_known() {
-        let known = seen(10, ProcessState::NeverSeen);
-        let told = |at_s, acted_at_s| {
-            let look = seen(at_s, ProcessState::NeverSeen);
-            is_news(Some(&known), &look, Timestamp::from_secs(acted_at_s))
-        };
-        assert!(!told(11, 5), "it was told after that action");
-        assert!(told(12, 11));
-        assert!(!told(12, 12), "the look is not newer than the outcome");
-        assert!(told(70, 5), "it was not told for a minute");
-        assert!(is_news(None, &known, Timestamp::ZERO));
-    }
 }

@@ -77,6 +77,9 @@ def write_description(layout):
             "ports": layout["ports"],
             "pids": {entry["name"]: entry["pid"] for entry in entries},
             "services": entries,
+            "small_disk": "disk_bytes" in layout,
+            "dir": layout["dir"],
+            "command": [sys.executable, COMMAND],
         }
         text = json.dumps(description, indent=2) + "\n"
         processes.replace_text(Path(layout["dir"]) / "system.json", text)
@@ -123,7 +126,8 @@ def copy_sources(source, target, pattern):
         shutil.copy(file, target)
 
 
-def nginx_configuration(layout):
+def nginx_configuration(layout, front="usual"):
+    """`front`: one of `operations.FRONTS`."""
     ports = layout["ports"]
     balancer = ""
     if "balancer" in ports:
@@ -138,7 +142,8 @@ def nginx_configuration(layout):
         })
     return fill("nginx.conf.template", {
         "FRONT_PORT": str(ports["nginx"]),
-        "STOREFRONT_PORT": str(ports["storefront"]),
+        "STOREFRONT_PORT": str(ports["nobody" if front == "wrong-upstream" else "storefront"]),
+        "API_PORT": str(ports["storefront" if front == "usual" else "nobody"]),
         "BALANCER": balancer,
     })
 

@@ -22,9 +22,16 @@ POLL_SECONDS = 0.05
 LOG_LINES_SHOWN = 15
 # The balancer leaves a failed instance out for 2 s (balancer.conf.template).
 BALANCER_SETTLE_SECONDS = 2.5
+# Besides the shop's own role: whoever watches the server, and whoever maintains its tables.
+ROLES = {
+    "monitor": "pg_read_all_stats, pg_signal_backend",
+    "maintenance": "orders",
+}
+# Room for a new cluster and its log, with some to spare.
+SMALL_DISK_BYTES = 192 << 20
 
 
-def up(folder, otlp_http, otlp_grpc, orders, environment):
+def up(folder, otlp_http, otlp_grpc, orders, environment, small_disk=False):
     install.check_prepared()
     folder = layouts.resolve(folder)
     make_folder(folder)
@@ -32,14 +39,18 @@ def up(folder, otlp_http, otlp_grpc, orders, environment):
     # Held until all ports are in use, so that two systems cannot choose the same ones.
     with install.locked(Path(tempfile.gettempdir()) / f"immune-polyglot-{os.geteuid()}.lock"):
         layout = decide(folder, otlp_http, otlp_grpc, orders, environment)
+        if small_disk:
+            layout["disk_bytes"] = SMALL_DISK_BYTES
         layouts.save(layout)
         layouts.write_files(layout)
         try:
+            mount_disk(layout)
             create_database_folder(layout)
             for name in layouts.names(layout):
                 start(layout, name)
                 if name == "postgres":
                     create_schema(layout)
+                    set_log_aside(layout)
             wait_end_to_end(layout)
         except BaseException:
             down(layout)
@@ -50,7 +61,8 @@ def up(folder, otlp_http, otlp_grpc, orders, environment):
 
 def decide(folder, otlp_http, otlp_grpc, orders, environment):
     names = services.service_names(orders)
-    listeners = names + (["balancer"] if orders > 1 else [])
+    # On "nobody" nobody listens: it is where a mistaken configuration leads.
+    listeners = names + ["nobody"] + (["balancer"] if orders > 1 else [])
     return {
         "dir": str(folder),
         "orders": orders,
@@ -79,6 +91,43 @@ def refuse_running(folder):
         if processes.running_pid(layouts.pid_file(before, name)):
             raise ControlError(f"a system runs in {folder} ({name}): `system down` it first")
         processes.end_leftovers(layouts.pid_file(before, name))
+
+
+def disk_folder(layout):
+    return Path(layout["dir"]) / "postgres"
+
+
+def mount_disk(layout):
+    """Gives PostgreSQL's data a small file system of its own, in memory."""
+    if "disk_bytes" not in layout or os.path.ismount(disk_folder(layout)):
+        return
+    if (disk_folder(layout) / "data").exists():
+        raise ControlError(f"{disk_folder(layout)} holds data: a small disk would hide it")
+    size = f"size={layout['disk_bytes']},mode=755"
+    command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(disk_folder(layout))]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise ControlError(f"cannot mount a small disk here: {result.stderr.strip()}")
+
+
+def unmount_disk(layout):
+    if not os.path.ismount(disk_folder(layout)):
+        return
+    command = ["umount", str(disk_folder(layout))]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise ControlError(f"the small disk stays mounted: {result.stderr.strip()}")
+
+
+def set_log_aside(layout):
+    """On a small disk: segments of the log are made ahead, so that only tables want new room."""
+    if "disk_bytes" not in layout:
+        return
+    admin = psql(layout, "postgres")
+    for _ in range(2):
+        switch = "SELECT pg_logical_emit_message(true, 'room', 'ahead'), pg_switch_wal()"
+        run_database_program(layout, admin + ["-c", switch])
+    run_database_program(layout, admin + ["-c", "CHECKPOINT"])
 
 
 def create_database_folder(layout):
@@ -110,6 +159,11 @@ def create_schema(layout):
     if not run_database_program(layout, admin + ["-c", exists]).strip():
         run_database_program(layout, admin + ["-c", "CREATE ROLE orders LOGIN"])
         run_database_program(layout, admin + ["-c", "CREATE DATABASE orders OWNER orders"])
+    for role, rights in ROLES.items():
+        exists = f"SELECT 1 FROM pg_roles WHERE rolname = '{role}'"
+        if not run_database_program(layout, admin + ["-c", exists]).strip():
+            create = ["-c", f"CREATE ROLE {role} LOGIN", "-c", f"GRANT {rights} TO {role}"]
+            run_database_program(layout, admin + ["--single-transaction"] + create)
     orders = psql(layout, "orders")
     if run_database_program(layout, orders + ["-c", "SELECT to_regclass('products')"]).strip():
         return
@@ -117,8 +171,9 @@ def create_schema(layout):
     run_database_program(layout, orders + ["--single-transaction", "-f", str(schema)])
 
 
-def psql(layout, role):
-    url = f"postgresql://{role}@127.0.0.1:{layout['ports']['postgres']}/{role}"
+def psql(layout, role, database=None):
+    place = f"127.0.0.1:{layout['ports']['postgres']}/{database or role}"
+    url = f"postgresql://{role}@{place}"
     return [install.postgres_program("psql"), "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", url]
 
 
@@ -239,11 +294,16 @@ def stop(layout, name, killing=False):
 def down(layout):
     """Stops everything, users' side first; goes on after a failure and raises it at the end."""
     done, failed = [], []
+    processes.kill(layouts.pid_file(layout, "maintenance"))
     for name in reversed(layouts.names(layout)):
         try:
             done.append(stop(layout, name))
         except ControlError as error:
             failed.append(f"{name}: {error}")
+    try:
+        unmount_disk(layout)
+    except ControlError as error:
+        failed.append(str(error))
     if failed:
         raise ControlError("not everything was stopped: " + "; ".join(failed))
     return done

@@ -57,6 +57,8 @@ def postgres(layout, folder):
         "unix_socket_directories": "",
         "max_connections": 60,
     }
+    if "disk_bytes" in layout:
+        settings.update({"min_wal_size": "48MB", "max_wal_size": "64MB"})
     argv = [install.postgres_program("postgres"), "-D", str(folder / "data")]
     for setting, value in settings.items():
         argv += ["-c", f"{setting}={value}"]

@@ -27,7 +27,8 @@ pub struct Postgres {
     /// Names the socket in its folder.
     #[serde(default = "default_port")]
     pub port: u16,
-    /// Needs the role `pg_signal_backend`, and `pg_read_all_stats` to see sessions of others.
+    /// Needs the roles `pg_read_all_stats`, to see sessions of others, and `pg_signal_backend`, to
+    /// end one.
     pub user: String,
     #[serde(default)]
     pub password: Option<String>,

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use agent::config::Postgres;
-use model::ActionKind;
+use agent::{ClientEvent, FromAgent};
+use model::condition::{DatabaseCondition, DatabaseFailure};
 use model::human::HumanDuration;
 use model::plan::{Expectation, OutcomeResult};
+use model::{ActionKind, Condition, ConditionReport};
 use tokio::net::UnixStream;
 use tokio_postgres::{Client, NoTls};
 
@@ -227,3 +229,92 @@ async fn a_superuser_is_spared_and_a_database_that_is_away_is_told() {
 }
 
 const NOBODY: &str = "no session that may be ended blocks another now";
+
+/// Waits until the database is told so.
+async fn told(
+    server: &mut Server,
+    what: &str,
+    mut wanted: impl FnMut(&DatabaseCondition) -> bool,
+) -> ConditionReport {
+    let mut found = None;
+    server
+        .expect(what, |event| {
+            let ClientEvent::Message(FromAgent::Conditions(reports)) = event else { return false };
+            let is_wanted = |report: &&ConditionReport| match &report.condition {
+                Condition::Database(condition) => wanted(condition),
+                Condition::Disks(_) => false,
+            };
+            found = reports.iter().find(is_wanted).cloned();
+            found.is_some()
+        })
+        .await;
+    found.unwrap()
+}
+
+#[tokio::test]
+async fn who_blocks_whom_is_seen_and_nothing_of_what_they_do() {
+    let Some(database) = Database::start().await else { return };
+    let mut lab = Lab::new();
+    lab.target.process = None;
+    lab.target.restart = None;
+    lab.target.disks = vec![database.dir.path().to_owned()];
+    lab.start_agent();
+    let second = HumanDuration::from_secs(1);
+    lab.target.postgres = Some(database.declare(second, &[]));
+    let mut server = lab.server().await;
+    let flows = |condition: &DatabaseCondition| {
+        matches!(condition, DatabaseCondition::Answers { waiting: 0, blocker: None, .. })
+    };
+    told(&mut server, "nobody waits", flows).await;
+
+    let blocker = database.session("shop").await;
+    hold(&blocker, 1).await;
+    let culprit = pid(&blocker).await;
+    let waiters = [want(database.session("shop").await), want(database.session("shop").await)];
+    let report = told(&mut server, "two wait for one, for long", |condition| {
+        let DatabaseCondition::Answers { waiting, blocker: Some(blocker), .. } = condition else {
+            return false;
+        };
+        *waiting == 2 && blocker.pid == culprit && blocker.overdue
+    })
+    .await;
+    let text = serde_json::to_string(&report).unwrap();
+    assert!(!text.contains("update") && !text.contains("shop"), "{text}");
+    assert_eq!(report.entity, lab.target.entity());
+
+    blocker.batch_execute("commit").await.unwrap();
+    for waiter in waiters {
+        waiter.await.unwrap().unwrap();
+    }
+    told(&mut server, "nobody waits any more", flows).await;
+    drop(database);
+    let gone = DatabaseCondition::Fails(DatabaseFailure::Unreachable);
+    told(&mut server, "it is gone", |condition| *condition == gone).await;
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_see_the_sessions_of_others_is_said_once_and_tells_nothing() {
+    let Some(database) = Database::start().await else { return };
+    let mut lab = Lab::new();
+    lab.target.process = None;
+    lab.target.restart = None;
+    lab.target.disks = vec![database.dir.path().to_owned()];
+    lab.start_agent();
+    let second = HumanDuration::from_secs(1);
+    let shop = Postgres { user: "shop".into(), ..database.declare(second, &[]) };
+    lab.target.postgres = Some(shop);
+    let mut server = lab.server().await;
+    let is_warning = |event: &ClientEvent| {
+        matches!(event, ClientEvent::Message(FromAgent::Log { message, .. })
+            if message.contains("user shop lacks the role pg_read_all_stats"))
+    };
+    server.expect("a warning", is_warning).await;
+    // The disks of the next look are told, so the database was looked at as well.
+    for look in ["first look", "second look"] {
+        let event = server
+            .expect(look, |event| matches!(event, ClientEvent::Message(FromAgent::Conditions(_))))
+            .await;
+        let ClientEvent::Message(FromAgent::Conditions(reports)) = event else { unreachable!() };
+        assert!(matches!(reports[0].condition, Condition::Disks(_)), "{reports:?}");
+    }
+}

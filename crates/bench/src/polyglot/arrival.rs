@@ -8,17 +8,18 @@ use model::Timestamp;
 use model::signal::{Batch, SpanKind, SpanStatus};
 use storage::Reader;
 
-/// Arrival of the first telemetry that holds a server span which failed and ended after `fault`.
-pub fn first_failed_span(data: &Path, fault: Timestamp) -> Result<Option<Timestamp>> {
+/// Arrival of the first telemetry that holds a server span which failed and ended after `fault`, or
+/// of the first answer to a probe since then that is wrong.
+pub fn first_sign(data: &Path, fault: Timestamp) -> Result<Option<Timestamp>> {
     for record in Reader::open(&data.join("log"), 1)? {
         let record = record?;
-        let Entry::Telemetry { arrival, batch } =
-            server::entry::decode(record.kind, &record.payload)?
-        else {
-            continue;
+        let at = match server::entry::decode(record.kind, &record.payload)? {
+            Entry::Telemetry { arrival, batch } if holds_failed_span(&batch, fault) => arrival,
+            Entry::Probe(result) if result.error.is_some() => result.at,
+            _ => continue,
         };
-        if arrival >= fault && holds_failed_span(&batch, fault) {
-            return Ok(Some(arrival));
+        if at >= fault {
+            return Ok(Some(at));
         }
     }
     Ok(None)

@@ -1,18 +1,20 @@
-//! The drill: orders is killed under load, and everything that follows is measured.
+//! The drills: something is done to the system under load, and everything that follows is measured.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use model::Incident;
-use model::experiment::{Experiment, Healed, Scorecard};
+use model::experiment::{Experiment, Fault, Healed, Scorecard};
+use model::fault::CommandFault;
 use model::human::HumanDuration;
 use rand::RngExt;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use serde_json::json;
 use server::clock;
 use server::drills::Record;
 
-use super::Kind;
+use super::kind::Kind;
 use super::score::{Run, Times};
 use super::stage::Stage;
 use super::{arrival, system};
@@ -21,28 +23,29 @@ use crate::figures::{rounded, seconds};
 /// Sessions per second, drawn for each run.
 const RATES: std::ops::Range<f64> = 2.0..6.0;
 
-pub async fn orders_killed(
+/// One drill, at a rate, in a shade and with a delay that are drawn.
+pub async fn run(
     stage: &mut Stage,
+    kind: Kind,
     number: usize,
     generator: &mut StdRng,
 ) -> Result<Run> {
-    stage.quiet().await?;
     let since = clock::now();
     let rate = rounded(generator.random_range(RATES));
-    let (record, card) = drill(stage, "orders-killed.yaml", rate, generator).await?;
+    let shade = kind.shades().choose(generator).copied();
+    let (record, card) = drill(stage, kind, shade, rate, generator).await?;
     stage.quiet().await?;
     let incidents = stage.charge_incidents().await?;
+    let deeds = stage.deeds_since(since, kind.target()).await?;
     let name = format!("run-{number}.json");
-    stage.keep(&name, &json!({ "record": record, "incidents": incidents }))?;
+    stage.keep(&name, &json!({ "record": record, "incidents": incidents, "deeds": deeds }))?;
     let own = incidents.iter().find(|incident| Some(incident.id) == card.incident);
     let mut problems = card.failures.clone();
     for other in incidents.iter().filter(|incident| Some(incident.id) != card.incident) {
         problems.push(format!("another page: {}", other.title));
     }
     Ok(Run {
-        number,
-        kind: Kind::OrdersKilled,
-        rate,
+        shade,
         took_effect: card.took_effect == Some(true),
         pages: incidents.len(),
         other_pages: incidents.len() - usize::from(own.is_some()),
@@ -50,27 +53,34 @@ pub async fn orders_killed(
         cause_first: card.cause_first == Some(true),
         cause: card.cause.clone(),
         right_decision: card.decision_right == Some(true),
-        restarted: card.acted_at.is_some(),
+        acted: card.acted_at.is_some(),
         verified: card.verified_at.is_some(),
         recovered: card.healed == Some(Healed::ByAction),
         undone: card.undone_at.is_some(),
-        actions: stage.actions_since(since).await?,
+        actions: deeds.ordered,
+        harmful: deeds.harmful,
+        double: deeds.double,
         harmed_requests: card.harmed_requests,
         times: times(stage, &card, own)?,
-        broken: false,
         problems,
+        ..Run::new(number, kind, rate)
     })
 }
 
-/// Runs an experiment of the system's folder, its onset delayed by chance.
+/// Runs the kind's experiment, its onset delayed by chance.
 pub async fn drill(
     stage: &Stage,
-    file: &str,
+    kind: Kind,
+    shade: Option<&str>,
     rate: f64,
     generator: &mut StdRng,
 ) -> Result<(Record, Scorecard)> {
     stage.users.set_rate(rate)?;
-    let mut experiment = read(&system::sources().join("experiments").join(file))?;
+    let mut experiment = experiment(kind)?;
+    if let Some(shade) = shade {
+        eprintln!("  {shade}");
+        experiment.fault = Some(Fault::Command(CommandFault { name: shade.to_owned() }));
+    }
     let delay_ms = generator.random_range(0..15_000);
     let held_for = experiment.steady_state.held_for.0;
     experiment.steady_state.held_for =
@@ -81,6 +91,10 @@ pub async fn drill(
     Ok((record, card))
 }
 
+fn experiment(kind: Kind) -> Result<Experiment> {
+    read(&system::sources().join("experiments").join(format!("{}.yaml", kind.as_str())))
+}
+
 fn read(path: &Path) -> Result<Experiment> {
     let file = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {file}"))?;
@@ -88,9 +102,14 @@ fn read(path: &Path) -> Result<Experiment> {
 }
 
 fn times(stage: &Stage, card: &Scorecard, own: Option<&Incident>) -> Result<Times> {
-    let Some(killed) = card.effective_at.or(card.injected_at) else { return Ok(Times::default()) };
-    let injected = card.injected_at.unwrap_or(killed);
-    let arrived = arrival::first_failed_span(&stage.data(), injected)?;
+    let Some(effective) = card.effective_at.or(card.injected_at) else {
+        return Ok(Times::default());
+    };
+    let injected = card.injected_at.unwrap_or(effective);
+    let arrived = match card.detected_at {
+        Some(_) => arrival::first_sign(&stage.data(), injected)?,
+        None => None,
+    };
     let opened = card.detected_at;
     let between = |from, to| Some(seconds(from?, to?));
     let onset = own.map(|incident| incident.onset);
@@ -107,16 +126,20 @@ fn times(stage: &Stage, card: &Scorecard, own: Option<&Incident>) -> Result<Time
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use clap::ValueEnum;
     use model::experiment::Decision;
+
+    use super::*;
 
     #[test]
     fn the_experiments_of_the_polyglot_system_are_good() {
-        for (file, decision) in
-            [("orders-killed.yaml", Decision::Heal), ("placebo.yaml", Decision::LeaveAlone)]
-        {
-            let experiment = read(&system::sources().join("experiments").join(file)).unwrap();
-            assert_eq!(experiment.expect.decision, decision, "{file}");
+        for kind in Kind::value_variants() {
+            let Some(decision) = kind.decision() else { continue };
+            let experiment = experiment(*kind).unwrap();
+            assert_eq!(experiment.expect.decision, decision, "{}", kind.as_str());
+            assert_eq!(experiment.target, kind.target(), "{}", kind.as_str());
         }
+        let placebo = experiment(Kind::Placebo).unwrap();
+        assert_eq!((placebo.fault, placebo.expect.decision), (None, Decision::LeaveAlone));
     }
 }

@@ -9,8 +9,8 @@ use rand::rngs::StdRng;
 use server::clock;
 use tokio::time::sleep;
 
-use super::Kind;
 use super::drills::drill;
+use super::kind::Kind;
 use super::score::Run;
 use super::stage::{RATE, Stage};
 use crate::figures::rounded;
@@ -27,7 +27,7 @@ const SURGE_SEEN: f64 = 2.5;
 
 pub async fn placebo(stage: &mut Stage, number: usize, generator: &mut StdRng) -> Result<Run> {
     let (rate, since) = begin(stage, generator).await?;
-    let (record, card) = drill(stage, "placebo.yaml", rate, generator).await?;
+    let (record, card) = drill(stage, Kind::Placebo, None, rate, generator).await?;
     stage.keep(&format!("run-{number}.json"), &record)?;
     let mut run = end(stage, Kind::Placebo, number, rate, since).await?;
     run.took_effect = card.aborted.is_none();
@@ -84,7 +84,6 @@ pub async fn scale_in(stage: &mut Stage, number: usize, generator: &mut StdRng) 
 }
 
 async fn begin(stage: &Stage, generator: &mut StdRng) -> Result<(f64, Timestamp)> {
-    stage.quiet().await?;
     let rate = rounded(generator.random_range(RATES));
     stage.users.set_rate(rate)?;
     Ok((rate, clock::now()))
@@ -98,6 +97,7 @@ async fn end(
     since: Timestamp,
 ) -> Result<Run> {
     let incidents = stage.charge_incidents().await?;
+    let deeds = stage.deeds_since(since, kind.target()).await?;
     let felt = stage.users.felt(since, clock::now())?;
     if !incidents.is_empty() {
         stage.keep(&format!("run-{number}-incidents.json"), &incidents)?;
@@ -106,7 +106,9 @@ async fn end(
     Ok(Run {
         pages: incidents.len(),
         other_pages: incidents.len(),
-        actions: stage.actions_since(since).await?,
+        actions: deeds.ordered,
+        harmful: deeds.ordered,
+        double: deeds.double,
         harmed_requests: felt.harmed,
         problems: incidents.into_iter().map(|i| format!("page: {}", i.title)).collect(),
         ..Run::new(number, kind, rate)

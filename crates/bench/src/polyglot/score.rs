@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use model::experiment::Decision;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Kind;
+use super::kind::Kind;
 use crate::figures::{count, quantile};
 
 /// One run. For an innocent event everything is "other": it has no page of its own.
@@ -16,13 +17,15 @@ pub struct Run {
     pub kind: Kind,
     /// Users' sessions per second.
     pub rate: f64,
+    /// Which of the kind's faults it was.
+    pub shade: Option<&'static str>,
     pub took_effect: bool,
     pub detected: bool,
     pub cause_first: bool,
     /// The first cause as it was named.
     pub cause: Option<String>,
     pub right_decision: bool,
-    pub restarted: bool,
+    pub acted: bool,
     pub verified: bool,
     /// By an action, by the users' own log.
     pub recovered: bool,
@@ -30,6 +33,8 @@ pub struct Run {
     pub pages: usize,
     pub other_pages: usize,
     pub actions: usize,
+    pub harmful: usize,
+    pub double: usize,
     pub harmed_requests: u64,
     pub times: Times,
     /// It could not be brought to its end; `problems` says why.
@@ -62,18 +67,21 @@ impl Run {
             number,
             kind,
             rate,
+            shade: None,
             took_effect: false,
             detected: false,
             cause_first: false,
             cause: None,
             right_decision: false,
-            restarted: false,
+            acted: false,
             verified: false,
             recovered: false,
             undone: false,
             pages: 0,
             other_pages: 0,
             actions: 0,
+            harmful: 0,
+            double: 0,
             harmed_requests: 0,
             times: Times::default(),
             broken: false,
@@ -83,15 +91,15 @@ impl Run {
 
     /// Did everything go as it should have?
     pub fn is_good(&self) -> bool {
-        let healed = self.detected
-            && self.cause_first
-            && self.right_decision
-            && self.verified
-            && self.recovered
-            && self.undone;
-        let left_alone = self.actions == 0;
-        let right = if self.kind.is_innocent() { left_alone } else { healed };
-        right && self.took_effect && self.other_pages == 0 && !self.broken
+        let found = self.detected && self.cause_first && self.right_decision && self.undone;
+        let right = match self.kind.decision() {
+            Some(Decision::Heal) => found && self.verified && self.recovered,
+            Some(Decision::Escalate) => found && self.actions == 0,
+            Some(Decision::LeaveAlone) => self.right_decision && self.undone && self.actions == 0,
+            None => self.actions == 0,
+        };
+        let harmless = self.harmful == 0 && self.double == 0 && self.other_pages == 0;
+        right && harmless && self.took_effect && !self.broken
     }
 
     /// A run that could not be brought to its end. It counts, and for nothing good.
@@ -105,27 +113,26 @@ impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let yes = |value: bool| if value { "yes" } else { "NO" };
         let seconds = |value: Option<f64>| value.map_or("-".to_owned(), |s| format!("{s:.1} s"));
-        write!(
-            f,
-            "run {}, {}: took effect {}",
-            self.number,
-            self.kind.as_str(),
-            yes(self.took_effect)
-        )?;
-        if self.kind.is_innocent() {
-            write!(f, ", pages {}, actions {}", self.pages, self.actions)?;
-            write!(f, ", harmed requests {}", self.harmed_requests)?;
-        } else {
+        write!(f, "run {}, {}", self.number, self.kind.as_str())?;
+        if let Some(shade) = self.shade {
+            write!(f, " ({shade})")?;
+        }
+        write!(f, ": took effect {}", yes(self.took_effect))?;
+        if self.kind.hurts() {
             let times = &self.times;
             write!(f, ", detected {} from the signal", seconds(times.detect_s))?;
             write!(f, " ({} from the first harmed request)", seconds(times.client_s))?;
             write!(f, ", cause first {}", yes(self.cause_first))?;
             write!(f, ", right decision {}", yes(self.right_decision))?;
-            write!(f, ", restarted {}", yes(self.restarted))?;
-            write!(f, ", verified {}", yes(self.verified))?;
-            write!(f, ", users recovered {}", yes(self.recovered))?;
-            write!(f, " after {}", seconds(times.recovered_s))?;
+            if self.kind.decision() == Some(Decision::Heal) {
+                write!(f, ", acted {}, verified {}", yes(self.acted), yes(self.verified))?;
+                write!(f, ", users recovered {}", yes(self.recovered))?;
+                write!(f, " after {}", seconds(times.recovered_s))?;
+            }
             write!(f, ", other pages {}", self.other_pages)?;
+        } else {
+            write!(f, ", pages {}, actions {}", self.pages, self.actions)?;
+            write!(f, ", harmed requests {}", self.harmed_requests)?;
         }
         self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
@@ -140,8 +147,22 @@ pub fn figures(runs: &[Run]) -> Value {
     let drills: Vec<Value> = kinds(false).map(|kind| drill(kind, &of(kind))).collect();
     let innocents: Vec<Value> = kinds(true).map(|kind| innocent(kind, &of(kind))).collect();
     let innocent_runs: Vec<&Run> = runs.iter().filter(|run| run.kind.is_innocent()).collect();
+    let hurting: Vec<&Run> = runs.iter().filter(|run| run.kind.hurts()).collect();
+    let drilled: Vec<&Run> = runs.iter().filter(|run| !run.kind.is_innocent()).collect();
+    let detect: Vec<f64> = hurting.iter().filter_map(|run| run.times.detect_s).collect();
     json!({
         "runs": runs.len(),
+        "hurting_runs": hurting.len(),
+        "detected": count(&hurting, |run| run.detected),
+        "cause_first": count(&hurting, |run| run.cause_first),
+        "drill_runs": drilled.len(),
+        "took_effect": count(&drilled, |run| run.took_effect),
+        "right_decision": count(&drilled, |run| run.right_decision),
+        "detect_p50_s": quantile(&detect, 0.5),
+        "detect_p95_s": quantile(&detect, 0.95),
+        "false_pages": runs.iter().map(|run| run.other_pages).sum::<usize>(),
+        "harmful_actions": runs.iter().map(|run| run.harmful).sum::<usize>(),
+        "double_actions": runs.iter().map(|run| run.double).sum::<usize>(),
         "drills": drills,
         "innocents": innocents,
         "innocent_runs": innocent_runs.len(),
@@ -158,7 +179,7 @@ fn drill(kind: Kind, runs: &[&Run]) -> Value {
         "detected": count(runs, |run| run.detected),
         "cause_first": count(runs, |run| run.cause_first),
         "right_decision": count(runs, |run| run.right_decision),
-        "restarted": count(runs, |run| run.restarted),
+        "acted": count(runs, |run| run.acted),
         "verified": count(runs, |run| run.verified),
         "recovered": count(runs, |run| run.recovered),
         "undone": count(runs, |run| run.undone),

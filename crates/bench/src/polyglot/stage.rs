@@ -1,5 +1,6 @@
 //! One running system with its users and the server that watches it.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use chaos::Phase;
 use model::experiment::Experiment;
+use model::plan::OutcomeResult;
 use model::symptom::{Health, ObjectiveState};
 use model::{Incident, IncidentState, Plan, Timestamp};
 use serde::Serialize;
@@ -15,7 +17,7 @@ use server::clock;
 use server::drills::Record;
 use tokio::time::{Instant, sleep};
 
-use super::settings::{self, Pace, REOPEN_WITHIN_S};
+use super::settings::{self, Pace, Ports, REOPEN_WITHIN_S};
 use super::system::System;
 use super::users::Users;
 use crate::api::Api;
@@ -33,11 +35,23 @@ pub struct Plot {
     pub programs: Programs,
     pub folder: PathBuf,
     pub instances: usize,
+    /// PostgreSQL's data is on a small file system of its own.
+    pub small_disk: bool,
     pub pace: Pace,
     pub warm_up: Duration,
     /// How long innocent events are watched.
     pub watch: Duration,
     pub seed: u64,
+}
+
+/// Actions of one run.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Deeds {
+    pub ordered: usize,
+    /// Touched what nothing was done to.
+    pub harmful: usize,
+    /// Touched a target again.
+    pub double: usize,
 }
 
 /// Fields are dropped in this order: users first, and the system while the server still listens.
@@ -56,12 +70,18 @@ impl Stage {
     pub async fn open(plot: Plot) -> Result<Stage> {
         let folder = &plot.folder;
         make_reachable(folder)?;
-        let otlp = free_ports()?;
+        let ports = free_ports()?;
         eprintln!("a system with {} orders in {}", plot.instances, folder.display());
-        let system = System::up(&folder.join("system"), otlp, plot.instances).await?;
+        let system = System::up(
+            &folder.join("system"),
+            [ports.otlp_http, ports.otlp_grpc],
+            plot.instances,
+            plot.small_disk,
+        )
+        .await?;
         let description = system.description()?;
         let config = folder.join("immune.yaml");
-        let yaml = settings::immune_yaml(&description, otlp, plot.pace);
+        let yaml = settings::immune_yaml(&description, ports, plot.pace);
         std::fs::write(&config, format!("{yaml:#}\n"))?;
         let data = folder.join("immune");
         let leftovers = Leftovers::of(&data);
@@ -141,11 +161,25 @@ impl Stage {
         Ok(incidents)
     }
 
-    /// Actions ordered since then.
-    pub async fn actions_since(&self, since: Timestamp) -> Result<usize> {
+    /// What was done since then, when only `target` was hurt.
+    pub async fn deeds_since(&self, since: Timestamp, target: &str) -> Result<Deeds> {
         let plans: Vec<Plan> = self.api.get("plans").await?;
-        let attempts = plans.iter().flat_map(|plan| &plan.attempts);
-        Ok(attempts.filter(|attempt| attempt.ordered >= since).count())
+        let mut deeds = Deeds::default();
+        let mut done: BTreeMap<&str, usize> = BTreeMap::new();
+        for plan in &plans {
+            for attempt in plan.attempts.iter().filter(|attempt| attempt.ordered >= since) {
+                let result = attempt.outcome.as_ref().map(|outcome| outcome.result);
+                deeds.ordered += 1;
+                let untouched =
+                    matches!(result, Some(OutcomeResult::Refused | OutcomeResult::NotRun));
+                if !untouched {
+                    deeds.harmful += usize::from(plan.target != target);
+                    *done.entry(&plan.target).or_default() += 1;
+                }
+            }
+        }
+        deeds.double = done.values().map(|times| times - 1).sum();
+        Ok(deeds)
     }
 
     /// Runs an experiment to its end, telling its progress.
@@ -173,9 +207,14 @@ impl Stage {
     }
 }
 
-/// Two ports that were free just now, for OTLP/HTTP and OTLP/gRPC: the system has to know them
-/// before the server is configured with the system's own.
-fn free_ports() -> Result<[u16; 2]> {
-    let (http, grpc) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-    Ok([http.local_addr()?.port(), grpc.local_addr()?.port()])
+/// Ports that were free just now: the system has to know them before the server is configured with
+/// the system's own.
+fn free_ports() -> Result<Ports> {
+    let listener = || TcpListener::bind("127.0.0.1:0");
+    let (api, http, grpc) = (listener()?, listener()?, listener()?);
+    Ok(Ports {
+        api: api.local_addr()?.port(),
+        otlp_http: http.local_addr()?.port(),
+        otlp_grpc: grpc.local_addr()?.port(),
+    })
 }

@@ -13,6 +13,11 @@ use tokio::process::Command;
 pub struct Description {
     pub front_url: String,
     pub environment: String,
+    /// The system's folder.
+    pub dir: String,
+    pub ports: BTreeMap<String, u16>,
+    /// How the script is called: program and first arguments.
+    pub command: Vec<String>,
     pub pids: BTreeMap<String, Option<u32>>,
     pub services: Vec<Service>,
 }
@@ -41,12 +46,38 @@ pub async fn prepare() -> Result<()> {
     control(&["prepare"], None).await.map(drop)
 }
 
+/// Can file systems be mounted here? Else why not.
+pub fn has_small_disks() -> Result<(), String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let mut mount = std::process::Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(folder.path());
+    let output = mount.output().map_err(|error| format!("mount: {error}"))?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("no file system can be mounted here: {}", complaint.trim()));
+    }
+    let status = std::process::Command::new("umount").arg(folder.path()).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        other => Err(format!("{} stays mounted: {other:?}", folder.path().display())),
+    }
+}
+
 impl System {
-    pub async fn up(folder: &Path, otlp: [u16; 2], instances: usize) -> Result<System> {
+    /// `small_disk`: PostgreSQL's data is on a small file system of its own.
+    pub async fn up(
+        folder: &Path,
+        otlp: [u16; 2],
+        instances: usize,
+        small_disk: bool,
+    ) -> Result<System> {
         let system = System { folder: folder.to_owned(), is_up: true };
         let (http, grpc) = (url(otlp[0]), url(otlp[1]));
         let count = instances.to_string();
-        let line = ["up", "--otlp-http", &http, "--otlp-grpc", &grpc, "--orders", &count];
+        let mut line = vec!["up", "--otlp-http", &http, "--otlp-grpc", &grpc, "--orders", &count];
+        if small_disk {
+            line.push("--small-disk");
+        }
         control(&line, Some(folder)).await?;
         Ok(system)
     }

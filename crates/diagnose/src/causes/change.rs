@@ -105,6 +105,7 @@ fn candidate(trouble: &Trouble, change: &Change, node: &Entity, reached: &Reache
     candidate.line(part, EvidenceKind::Topology, trouble.window.now, words);
     add_path_remarks(&mut candidate, trouble, node, reached);
     add_well_between(&mut candidate, trouble, change, node);
+    add_probes(&mut candidate, trouble, change, node);
     candidate.summary = format!("{what} {when}");
     candidate
 }
@@ -139,5 +140,17 @@ fn add_well_between(candidate: &mut Candidate, trouble: &Trouble, change: &Chang
             wording::number(between.total)
         );
         candidate.line(Part::WellBetween, EvidenceKind::Calls, trouble.window.onset, words);
+    }
+}
+
+/// Probes of what was changed that succeeded until then and fail since.
+fn add_probes(candidate: &mut Candidate, trouble: &Trouble, change: &Change, node: &Entity) {
+    for (name, probe) in &trouble.known.probes {
+        let (Some(since), Some(error)) = (probe.failing_since, &probe.last.error) else { continue };
+        let is_of_it = trouble.known.topology.node(&probe.last.entity) == *node;
+        if is_of_it && since >= change.at && since.since(change.at) <= CLOSE {
+            let words = format!("probe {name} fails since {}: {error}", since.clock());
+            candidate.line(Part::ProbeFails, EvidenceKind::Probe, since, words);
+        }
     }
 }

@@ -9,10 +9,10 @@
 use std::time::Duration;
 
 use model::incident::EvidenceKind;
-use model::tick::{BUCKET, SeriesKey};
+use model::tick::BUCKET;
 use model::{CauseKind, Entity};
 
-use super::{Spec, add_answers, add_leads};
+use super::{Spec, add_answers, add_leads, calls_to};
 use crate::processes::{Gone, Target};
 use crate::score::{Candidate, Part};
 use crate::walk::{Reached, Trouble};
@@ -66,12 +66,6 @@ fn failed_ever_since(trouble: &Trouble, gone: &Gone, node: &Entity) -> bool {
     let since = gone.last_seen.floor_to(BUCKET) + BUCKET;
     let between = trouble.known.figures.sum(&keys, since, trouble.window.from());
     between.total - between.errors < 1.0
-}
-
-fn calls_to(trouble: &Trouble, node: &Entity) -> Vec<SeriesKey> {
-    let topology = &trouble.known.topology;
-    let callers = topology.callers(node);
-    callers.flat_map(|caller| topology.calls(caller, node).iter().cloned()).collect()
 }
 
 fn candidate(trouble: &Trouble, target: &Target, gone: &Gone, node: &Entity) -> Candidate {

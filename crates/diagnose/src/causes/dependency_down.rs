@@ -4,10 +4,13 @@
 //! with no answer or with a server's error; other errors (a violated constraint) are the caller's
 //! doing.
 
+use std::collections::BTreeMap;
+
+use model::condition::DatabaseCondition;
 use model::incident::EvidenceKind;
 use model::{CauseKind, Entity, EntityKind};
 
-use super::{Spec, add_answers, add_leads};
+use super::{Spec, add_answers, add_leads, add_with_trouble, depends_on};
 use crate::leads::Harm;
 use crate::score::{Candidate, Part};
 use crate::walk::{Reached, Trouble};
@@ -21,13 +24,24 @@ pub const SPEC: Spec = Spec {
 };
 
 fn propose(trouble: &Trouble) -> Vec<Candidate> {
-    trouble
-        .reached
-        .iter()
-        .filter(|(node, _)| may_be_down(trouble, node))
-        .filter(|(_, reached)| matches!(reached.best_harm(), Some(Harm::Fails | Harm::Missing)))
-        .map(|(node, reached)| candidate(trouble, node, reached))
-        .collect()
+    let known = trouble.known;
+    let nowhere = Reached::default();
+    let mut suspects: BTreeMap<Entity, &Reached> = BTreeMap::new();
+    for (node, reached) in &trouble.reached {
+        if matches!(reached.best_harm(), Some(Harm::Fails | Harm::Missing)) {
+            suspects.insert(node.clone(), reached);
+        }
+    }
+    // A client that cannot connect leaves no span: an agent's question finds what no call leads to.
+    for database in known.conditions.databases(trouble.window.now) {
+        let node = known.topology.node(&database.entity);
+        if database.down.is_some() && depends_on(trouble, &node) {
+            let reached = trouble.reached.get(&node).unwrap_or(&nowhere);
+            suspects.entry(node).or_insert(reached);
+        }
+    }
+    suspects.retain(|node, _| may_be_down(trouble, node));
+    suspects.into_iter().map(|(node, reached)| candidate(trouble, &node, reached)).collect()
 }
 
 fn may_be_down(trouble: &Trouble, node: &Entity) -> bool {
@@ -68,10 +82,41 @@ fn candidate(trouble: &Trouble, node: &Entity, reached: &Reached) -> Candidate {
             candidate.line(Part::Runs, EvidenceKind::Process, target.reported, words);
         }
     }
-    candidate.summary = if reached.best_harm() == Some(Harm::Fails) {
-        format!("{node} does not answer: calls to it fail")
-    } else {
-        format!("{node} does not answer: calls to it are no longer made")
+    add_looks(&mut candidate, trouble, node, reached);
+    candidate.summary = match reached.best_harm() {
+        Some(Harm::Fails) => format!("{node} does not answer: calls to it fail"),
+        Some(_) => format!("{node} does not answer: calls to it are no longer made"),
+        None => format!("{node} does not answer the agent that asks it"),
     };
     candidate
+}
+
+/// What an agent that asked the database itself says of it. That it answers counts only when it was
+/// asked since the trouble began.
+fn add_looks(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, reached: &Reached) {
+    let (known, window) = (trouble.known, trouble.window);
+    for database in known.conditions.databases(window.now) {
+        if known.topology.node(&database.entity) != *node {
+            continue;
+        }
+        let target = &database.target;
+        let (part, words) = match &database.condition {
+            DatabaseCondition::Fails(failure) => {
+                let Some(since) = database.down else { continue };
+                let (what, at) = (failure.as_str(), since.clock());
+                let words = format!("agent: the database of target {target} {what} since {at}");
+                add_with_trouble(candidate, trouble, since);
+                if reached.leads.is_empty() {
+                    let words = format!("what is hurt depends on {node}");
+                    candidate.line(Part::WithinReach, EvidenceKind::Topology, window.now, words);
+                }
+                (Part::AskedInVain, words)
+            }
+            DatabaseCondition::Answers { .. } if database.at >= window.onset => {
+                (Part::ProbeAnswers, format!("agent: target {target} answers"))
+            }
+            DatabaseCondition::Answers { .. } => continue,
+        };
+        candidate.line(part, EvidenceKind::Condition, database.at, words);
+    }
 }

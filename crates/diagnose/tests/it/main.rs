@@ -8,6 +8,8 @@ mod other_causes;
 
 mod innocence;
 
+mod conditions;
+
 mod grouping;
 
 mod life;

@@ -10,8 +10,8 @@ use model::tick::{
     ProcessState, RequestPoint, SeriesKey, TopologyChange,
 };
 use model::{
-    Cause, CauseKind, Change, ChangeKind, Entity, EntityKind, Histogram, Incident, IncidentId,
-    Scope, Severity, Symptom, SymptomKind, Tick, Timestamp,
+    Cause, CauseKind, Change, ChangeKind, Condition, ConditionReport, Entity, EntityKind,
+    Histogram, Incident, IncidentId, Scope, Severity, Symptom, SymptomKind, Tick, Timestamp,
 };
 
 pub const START: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -130,6 +130,13 @@ impl Scene {
             summary: "version v1 -> v2".to_owned(),
             source: source.to_owned(),
         });
+        self
+    }
+
+    /// What an agent's look at a target tells.
+    pub fn looks_at(&mut self, entity: &Entity, condition: Condition) -> &mut Self {
+        let (target, entity) = (entity.name.clone(), entity.clone());
+        self.next.conditions.push(ConditionReport { at: self.now, target, entity, condition });
         self
     }
 

@@ -12,8 +12,8 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
         documentation: "The cause that the plan is for must be the first, or name a process \
             that an agent saw go; it must have at least `cause_confidence_min`, and be \
             supported by at least `direct_evidence_min` pieces of direct evidence: a look at \
-            the process, at calls, at the instance's telemetry, a probe, or, for a cause that \
-            is a change, the change itself.",
+            the process, its database or disks, at calls, at the instance's telemetry, a probe, \
+            or, for a cause that is a change, the change itself.",
         setting: "healing.guardrails.cause_confidence_min, healing.guardrails.direct_evidence_min",
         default: "0.8, 1",
     },
@@ -57,7 +57,8 @@ fn is_direct(cause: &Cause, evidence: &Evidence) -> bool {
             EvidenceKind::Process
             | EvidenceKind::Calls
             | EvidenceKind::Instance
-            | EvidenceKind::Probe => true,
+            | EvidenceKind::Probe
+            | EvidenceKind::Condition => true,
             EvidenceKind::Change => cause.kind == CauseKind::Change,
             EvidenceKind::Topology => false,
         }

@@ -242,6 +242,7 @@ fn g8_needs_a_sure_cause_with_direct_evidence() {
     };
     check("G-8", evidence(EvidenceKind::Calls, true), "");
     check("G-8", evidence(EvidenceKind::Calls, false), "0 pieces of direct evidence, 1 needed");
+    check("G-8", evidence(EvidenceKind::Condition, true), "");
     check("G-8", evidence(EvidenceKind::Topology, true), "0 pieces");
     check("G-8", evidence(EvidenceKind::Change, true), "0 pieces");
     let second = |process| {

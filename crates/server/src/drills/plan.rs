@@ -102,7 +102,7 @@ impl Drills {
             .await?;
         let inhabitant = |target: &agent::Target| Inhabitant {
             name: target.name.clone(),
-            service: target.service.clone(),
+            service: target.database.clone().unwrap_or_else(|| target.service.clone()),
             environment: target.environment.clone(),
             port: match &target.process {
                 Some(ProcessMatch::ListensOn(address)) => Some(address.port()),
