@@ -74,6 +74,9 @@ impl Held {
 pub fn gather(troubles: &[Trouble], held: &mut Vec<Held>, confidence_min: f64) {
     let first = troubles.first().map(|one| one.window);
     let Some(Window { onset: oldest, now, after, .. }) = first else { return };
+    if let Some(known) = troubles.first().map(|trouble| trouble.known) {
+        held.retain(|old| !was_replaced(known, old));
+    }
     let mut fresh: Vec<Held> = Vec::new();
     for trouble in troubles {
         let candidates = causes::ALL.iter().flat_map(|spec| (spec.propose)(trouble));
@@ -103,6 +106,16 @@ pub fn gather(troubles: &[Trouble], held: &mut Vec<Held>, confidence_min: f64) {
     }
     held.sort_by(order);
     held.truncate(HELD_MAX);
+}
+
+/// What looked like a crash turned out to be a deploy.
+fn was_replaced(known: &Known, held: &Held) -> bool {
+    held.cause.kind == CauseKind::Crash
+        && known.processes.all().any(|target| {
+            let gone = target.gone.as_ref();
+            let its = gone.filter(|gone| Some(&gone.process) == held.cause.process.as_ref());
+            its.is_some_and(|gone| causes::crash::was_replaced(known, target, gone))
+        })
 }
 
 fn supersedes(new: &Held, old: &Held, confidence_min: f64) -> bool {

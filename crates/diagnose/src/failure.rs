@@ -60,8 +60,21 @@ const SERVER_ERROR_CODES: &[&str] = &[
 /// Parts of names, and classes of SQLSTATE, of failures of a database that is alive: it is full,
 /// locked, out of something, or broken. All others are refusals of what it was asked.
 const DATABASE_ERRORS: &[&str] = &[
-    "lock", "busy", "cancel", "full", "insufficient", "memory", "malfunction", "iofailure",
-    "ioerr", "corrupt", "readonly", "cannotopen", "aborted", "interrupted", "internalerror",
+    "lock",
+    "busy",
+    "cancel",
+    "full",
+    "insufficient",
+    "memory",
+    "malfunction",
+    "iofailure",
+    "ioerr",
+    "corrupt",
+    "readonly",
+    "cannotopen",
+    "aborted",
+    "interrupted",
+    "internalerror",
     "toomany",
 ];
 const DATABASE_STATE_CLASSES: &[&str] = &["40", "53", "55", "57", "58", "xx"];

@@ -16,7 +16,7 @@
 //! | traffic rose | +40 | users ask for at least twice as much as before |
 //! | calls fail | +35 | calls that lead to it fail clearly more than before |
 //! | hurt itself | +35 | its own users are hurt, and nothing that it calls got worse |
-//! | change close | +35 | a change at most 2 min before onset |
+//! | change close | +35 | a change at most 2 min before onset, or heard of up to 10 s after |
 //! | side by side | +35 | the changed version hurts, the one beside it does not |
 //! | silent | +30 | telemetry stopped when the trouble began |
 //! | changed node | +30 | the change is where the failing path ends |

@@ -31,6 +31,8 @@ pub const BEFORE_ONSET: Duration = Duration::from_secs(15 * 60);
 const NEAR: Duration = Duration::from_secs(5 * 60);
 const CLOSE: Duration = Duration::from_secs(2 * 60);
 const AFTER_ONSET: Duration = Duration::from_secs(60);
+/// What telemetry tells of was so much earlier at most: two exports of stock SDKs.
+const HEARD_LATE: Duration = Duration::from_secs(10);
 /// A restart after onset is a consequence; this much is clocks.
 const RESTART_AFTER_ONSET: Duration = Duration::from_secs(5);
 /// A change that this many requests survived is less likely to be at fault.
@@ -78,8 +80,12 @@ fn candidate(trouble: &Trouble, change: &Change, node: &Entity, reached: &Reache
     let mut candidate = Candidate::new(CauseKind::Change, node, node, change.at);
     let onset = trouble.window.onset;
     let before = onset.since(change.at);
+    let after = change.at.since(onset);
     let (part, when) = if change.at > onset {
-        (Part::ChangeNear, format!("{} s after onset", change.at.since(onset).as_secs()))
+        // Telemetry tells of it with what it served first, some seconds late.
+        let is_close = change.source == "telemetry" && after <= HEARD_LATE;
+        let part = if is_close { Part::ChangeClose } else { Part::ChangeNear };
+        (part, format!("{} s after onset", after.as_secs()))
     } else if before <= CLOSE {
         (Part::ChangeClose, format!("{} s before onset", before.as_secs()))
     } else if before <= NEAR {
@@ -151,10 +157,8 @@ fn add_versions(
         }
         Verdict::UnchangedToo { changed, unchanged } => {
             let (new, old) = (wording::served(&changed.sum), wording::served(&unchanged.sum));
-            let words = format!(
-                "{} hurts as well: {old}; {}: {new}",
-                unchanged.version, changed.version
-            );
+            let words =
+                format!("{} hurts as well: {old}; {}: {new}", unchanged.version, changed.version);
             (Part::UnchangedToo, words)
         }
         Verdict::ChangedWell { well, sum } => {
