@@ -56,9 +56,9 @@ impl Held {
         }
     }
 
-    /// It was seen directly, and what it speaks of was not over when it was last looked at.
+    /// What it speaks of was not seen to be over.
     pub fn lasts(&self) -> bool {
-        self.is_direct() && self.back.is_none()
+        self.back.is_none()
     }
 
     fn is_direct(&self) -> bool {

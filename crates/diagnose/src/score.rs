@@ -49,6 +49,7 @@
 //! | other version | −30 | the instance runs another version than its siblings |
 //! | itself well | −30 | its own requests go as before |
 //! | leads on | −30 | what it calls got worse as well, so it grows beside the trouble |
+//! | needed gone | −30 | a process that the changed one needs went away, unasked |
 //! | all slow | −30 | all that the caller calls is slower: it is the caller |
 //! | back in vain | −50 | the process runs again for 60 s and users are still hurt |
 //!
@@ -97,6 +98,7 @@ pub enum Part {
     HurtsSince,
     UnchangedToo,
     ChangedWell,
+    NeededGone,
     ChangedNode,
     ChangedOnPath,
     MeantToAlter,
@@ -132,7 +134,7 @@ impl Part {
             Part::ExplainsLittle | Part::ProbeAnswers | Part::Surged => -20,
             Part::Answers => -25,
             Part::UnchangedToo | Part::ChangedWell | Part::OtherVersion => -30,
-            Part::ItselfWell | Part::LeadsOn | Part::AllSlow => -30,
+            Part::ItselfWell | Part::LeadsOn | Part::AllSlow | Part::NeededGone => -30,
             Part::BackInVain => -50,
         }
     }

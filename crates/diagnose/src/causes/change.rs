@@ -13,7 +13,7 @@ use model::incident::EvidenceKind;
 use model::tick::SeriesKey;
 use model::{CauseKind, Change, ChangeKind, Entity};
 
-use super::{Spec, add_leads, surge};
+use super::{Spec, add_leads, crash, surge};
 use crate::score::{Candidate, Part};
 use crate::versions::{self, Verdict};
 use crate::walk::{Reached, Trouble};
@@ -113,6 +113,10 @@ fn candidate(trouble: &Trouble, change: &Change, node: &Entity, reached: &Reache
     add_path_remarks(&mut candidate, trouble, node, reached);
     if alters(change.kind) {
         add_versions(&mut candidate, trouble, change, (node, reached));
+    }
+    if let Some(target) = crash::below(trouble, node) {
+        let words = format!("the process of {}, which {node} needs, went away", target.entity);
+        candidate.line(Part::NeededGone, EvidenceKind::Process, trouble.window.now, words);
     }
     if surge::rise(trouble, node).is_some() && !candidate.has(Part::SideBySide) {
         let words = format!("{node} is asked for at least twice as much as before");

@@ -33,7 +33,7 @@ pub const SPEC: Spec = Spec {
 const REPLACED_WITHIN: Duration = Duration::from_secs(15);
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
 /// While versions change, what is away for less than this is being replaced.
-const AWAY_MIN: Duration = Duration::from_secs(5);
+const AWAY_MIN: Duration = Duration::from_secs(4);
 /// Versions change for so long after the last sign of it.
 const ROLLOUT: Duration = Duration::from_secs(600);
 
@@ -88,19 +88,29 @@ pub fn was_replaced(known: &Known, target: &Target, gone: &Gone) -> bool {
 /// It was replaced, or whether it was will be told in a moment.
 fn may_be_replaced(trouble: &Trouble, target: &Target, gone: &Gone, node: &Entity) -> bool {
     let (known, now) = (trouble.known, trouble.window.now);
+    let mut later = known.instances_of(node).flat_map(|(_, it)| it.versions.iter().skip(1));
+    let rolls_out = later.any(|(since, _)| now.since(*since) <= ROLLOUT);
     match &gone.back {
         Some((back, _)) => {
             let was_quick = back.since(gone.last_seen) <= REPLACED_WITHIN;
-            let is_untold = was_quick && now.since(*back) < TOLD_WITHIN;
+            let is_untold = rolls_out && was_quick && now.since(*back) < TOLD_WITHIN;
             is_untold || was_replaced(known, target, gone)
         }
-        None => {
-            let mut versions =
-                known.instances_of(node).flat_map(|(_, it)| it.versions.iter().skip(1));
-            let rolls_out = versions.any(|(since, _)| now.since(*since) <= ROLLOUT);
-            rolls_out && now.since(gone.last_seen) < AWAY_MIN
-        }
+        None => rolls_out && now.since(gone.last_seen) < AWAY_MIN,
     }
+}
+
+/// A target on which `node` depends, and whose process crashed in the time of the trouble.
+pub fn below<'a>(trouble: &Trouble<'a>, node: &Entity) -> Option<&'a Target> {
+    let known = trouble.known;
+    let depends_on = known.topology.depends_on(node);
+    known.processes.all().find(|target| {
+        let its = known.topology.node(&target.entity);
+        depends_on.contains(&its)
+            && target.gone.as_ref().is_some_and(|gone| {
+                is_crash(trouble, gone, &its) && !may_be_replaced(trouble, target, gone, &its)
+            })
+    })
 }
 
 /// The failing path ends at this process, which is not back, and no call to it went well in

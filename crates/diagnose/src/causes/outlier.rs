@@ -34,8 +34,8 @@ const WELL_MIN: f64 = 8.0;
 /// Much slower than its siblings.
 const SLOWER_MIN: f64 = 3.0;
 const INSTANCES_SHOWN: usize = 3;
-/// A version is heard of this much later at most.
-const EXPORT: Duration = Duration::from_secs(5);
+/// A version is heard of this much later at most: two exports of stock SDKs.
+const HEARD_LATE: Duration = Duration::from_secs(10);
 
 struct Judged<'a> {
     instance: &'a Entity,
@@ -79,7 +79,7 @@ fn judge<'a>(trouble: &Trouble<'a>, node: &Entity) -> Vec<Judged<'a>> {
         let before = if own.total >= REQUESTS_MIN { own } else { usual.clone() };
         let worse = comparison::worse(&before, &during);
         // What it runs later may be the remedy.
-        let version = state.version_at(trouble.window.onset + EXPORT);
+        let version = state.version_at(trouble.window.onset + HEARD_LATE);
         Judged { instance, version, during, before, worse }
     });
     judged.filter(|one| one.during.total >= REQUESTS_MIN).collect()
