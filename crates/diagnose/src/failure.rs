@@ -124,7 +124,7 @@ pub fn answer(sum: &Sum, by_database: bool) -> (Answer, f64, f64) {
 fn is_database_error(kind: &str) -> bool {
     let of_class = |class: &&str| kind.len() == SQLSTATE_CHARS && kind.starts_with(*class);
     DATABASE_ERRORS.iter().any(|part| kind.contains(part))
-        || DATABASE_STATE_CLASSES.iter().any(|class| of_class(&class))
+        || DATABASE_STATE_CLASSES.iter().any(of_class)
 }
 
 #[cfg(test)]

@@ -97,7 +97,10 @@ pub fn judge(trouble: &Trouble, node: &Entity, change: &Change) -> Verdict {
     match alike(trouble, node, worse, &before, runs_new) {
         Alike::Hurt => Verdict::Since { changed, before },
         Alike::Untold => Verdict::Untold,
-        Alike::Well(well, sum) => Verdict::ChangedWell { well, sum },
+        Alike::Well(one) => {
+            let (well, sum) = *one;
+            Verdict::ChangedWell { well, sum }
+        }
     }
 }
 
@@ -156,7 +159,7 @@ enum Alike {
     Hurt,
     Untold,
     /// One that serves well while others hurt.
-    Well(Entity, Sum),
+    Well(Box<(Entity, Sum)>),
 }
 
 fn alike(
@@ -185,7 +188,7 @@ fn alike(
             && sums.iter().any(|(_, other)| hurts(other) && is_worse(worse, sum, other))
     };
     if let Some((entity, sum)) = sums.iter().find(|(_, sum)| is_well(sum)) {
-        return Alike::Well((*entity).clone(), sum.clone());
+        return Alike::Well(Box::new(((*entity).clone(), sum.clone())));
     }
     let hurt = sums.iter().filter(|(_, sum)| hurts(sum)).count();
     // Of one that hurts beside others of which nothing is known yet, it may be the only one.
