@@ -57,9 +57,9 @@ impl Held {
         }
     }
 
-    /// It was seen directly, and what it speaks of was not over when it was last looked at.
+    /// What it speaks of was not seen to be over.
     pub fn lasts(&self) -> bool {
-        self.is_direct() && self.back.is_none()
+        self.back.is_none()
     }
 
     fn is_direct(&self) -> bool {
@@ -76,6 +76,9 @@ impl Held {
 pub fn gather(troubles: &[Trouble], held: &mut Vec<Held>, confidence_min: f64) {
     let first = troubles.first().map(|one| one.window);
     let Some(Window { onset: oldest, now, after, .. }) = first else { return };
+    if let Some(known) = troubles.first().map(|trouble| trouble.known) {
+        held.retain(|old| !was_replaced(known, old));
+    }
     let mut fresh: Vec<Held> = Vec::new();
     for trouble in troubles {
         let candidates = causes::ALL.iter().flat_map(|spec| (spec.propose)(trouble));
@@ -105,6 +108,16 @@ pub fn gather(troubles: &[Trouble], held: &mut Vec<Held>, confidence_min: f64) {
     }
     held.sort_by(order);
     held.truncate(HELD_MAX);
+}
+
+/// What looked like a crash turned out to be a deploy.
+fn was_replaced(known: &Known, held: &Held) -> bool {
+    held.cause.kind == CauseKind::Crash
+        && known.processes.all().any(|target| {
+            let gone = target.gone.as_ref();
+            let its = gone.filter(|gone| Some(&gone.process) == held.cause.process.as_ref());
+            its.is_some_and(|gone| causes::crash::was_replaced(known, target, gone))
+        })
 }
 
 fn supersedes(new: &Held, old: &Held, confidence_min: f64) -> bool {

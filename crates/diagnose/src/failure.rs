@@ -60,8 +60,21 @@ const SERVER_ERROR_CODES: &[&str] = &[
 /// Parts of names, and classes of SQLSTATE, of failures of a database that is alive: it is full,
 /// locked, out of something, or broken. All others are refusals of what it was asked.
 const DATABASE_ERRORS: &[&str] = &[
-    "lock", "busy", "cancel", "full", "insufficient", "memory", "malfunction", "iofailure",
-    "ioerr", "corrupt", "readonly", "cannotopen", "aborted", "interrupted", "internalerror",
+    "lock",
+    "busy",
+    "cancel",
+    "full",
+    "insufficient",
+    "memory",
+    "malfunction",
+    "iofailure",
+    "ioerr",
+    "corrupt",
+    "readonly",
+    "cannotopen",
+    "aborted",
+    "interrupted",
+    "internalerror",
     "toomany",
 ];
 const DATABASE_STATE_CLASSES: &[&str] = &["40", "53", "55", "57", "58", "xx"];
@@ -111,7 +124,7 @@ pub fn answer(sum: &Sum, by_database: bool) -> (Answer, f64, f64) {
 fn is_database_error(kind: &str) -> bool {
     let of_class = |class: &&str| kind.len() == SQLSTATE_CHARS && kind.starts_with(*class);
     DATABASE_ERRORS.iter().any(|part| kind.contains(part))
-        || DATABASE_STATE_CLASSES.iter().any(|class| of_class(&class))
+        || DATABASE_STATE_CLASSES.iter().any(of_class)
 }
 
 #[cfg(test)]

@@ -71,6 +71,12 @@ impl Instance {
         self.versions.back().map_or("", |(_, version)| version)
     }
 
+    /// What it ran at a time; its first version before that.
+    pub fn version_at(&self, at: Timestamp) -> &str {
+        let then = self.versions.iter().rfind(|(since, _)| *since <= at);
+        then.or(self.versions.front()).map_or("", |(_, version)| version)
+    }
+
     fn runs(&mut self, version: &str, since: Timestamp) {
         if self.version() == version {
             return;

@@ -130,20 +130,25 @@ impl Target {
             return None;
         }
         let looks: Vec<(Timestamp, u64)> = self.memory.iter().copied().collect();
-        let falls = |pair: &[(Timestamp, u64)]| {
-            (pair[1].1 as f64) < (1.0 - DIP_MAX) * pair[0].1 as f64
-        };
+        let falls =
+            |pair: &[(Timestamp, u64)]| (pair[1].1 as f64) < (1.0 - DIP_MAX) * pair[0].1 as f64;
         let begin = looks.windows(2).rposition(falls).map_or(0, |at| at + 1);
         let run = &looks[begin..];
         let least = run.iter().map(|(_, bytes)| *bytes).min()?;
-        let is_still = |(_, bytes): &(Timestamp, u64)| *bytes as f64 <= (1.0 + STILL) * least as f64;
+        let is_still =
+            |(_, bytes): &(Timestamp, u64)| *bytes as f64 <= (1.0 + STILL) * least as f64;
         let start = run.iter().rposition(is_still)?;
         let (since, from) = run[start];
         let is_much = to.saturating_sub(from) >= GROWTH_MIN_BYTES
             && to as f64 >= GROWTH_FACTOR_MIN * from as f64;
         let count = run.len() - start - 1;
-        (is_much && count >= GROWTH_LOOKS_MIN)
-            .then_some(Growth { since, until, from, to, looks: count })
+        (is_much && count >= GROWTH_LOOKS_MIN).then_some(Growth {
+            since,
+            until,
+            from,
+            to,
+            looks: count,
+        })
     }
 
     fn holds(&mut self, bytes: Option<u64>, at: Timestamp) {

@@ -26,7 +26,7 @@ const TEXT_MAX: usize = 1_000;
 const LEFT_OUT: &str = "entries left out here";
 const WITHDRAWN_AFTER: Duration = Duration::from_secs(60);
 /// Telemetry of the first bad request after a recovery came at most so long ago.
-const RELAPSE_NOTICED: Duration = Duration::from_secs(20);
+const RELAPSE_NOTICED: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {

@@ -19,7 +19,7 @@
 //! | asked in vain | +35 | a database that used to answer an agent does so no more |
 //! | calls fail | +35 | calls that lead to it fail clearly more than before |
 //! | hurt itself | +35 | its own users are hurt, and nothing that it calls got worse |
-//! | change close | +35 | a change at most 2 min before onset |
+//! | change close | +35 | a change at most 2 min before onset, or heard of up to 10 s after |
 //! | side by side | +35 | the changed version hurts, the one beside it does not |
 //! | blocked | +30 | an agent saw a younger transaction block others for 5 s and more |
 //! | silent | +30 | telemetry stopped when the trouble began |
@@ -55,6 +55,7 @@
 //! | other version | −30 | the instance runs another version than its siblings |
 //! | itself well | −30 | its own requests go as before |
 //! | leads on | −30 | what it calls got worse as well, so it grows beside the trouble |
+//! | needed gone | −30 | a process that the changed one needs went away, unasked |
 //! | all slow | −30 | all that the caller calls is slower: it is the caller |
 //! | back in vain | −50 | the process runs again for 60 s and users are still hurt |
 //!
@@ -109,6 +110,7 @@ pub enum Part {
     HurtsSince,
     UnchangedToo,
     ChangedWell,
+    NeededGone,
     ChangedNode,
     ChangedOnPath,
     MeantToAlter,
@@ -146,7 +148,7 @@ impl Part {
             Part::ExplainsLittle | Part::ProbeAnswers | Part::Surged => -20,
             Part::Answers => -25,
             Part::UnchangedToo | Part::ChangedWell | Part::OtherVersion => -30,
-            Part::ItselfWell | Part::LeadsOn | Part::AllSlow => -30,
+            Part::ItselfWell | Part::LeadsOn | Part::AllSlow | Part::NeededGone => -30,
             Part::BackInVain => -50,
         }
     }

@@ -30,13 +30,25 @@ const ALIKE: f64 = 0.5;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// What was changed hurts, what was not runs beside it and does not.
-    SideBySide { changed: Side, unchanged: Side },
+    SideBySide {
+        changed: Side,
+        unchanged: Side,
+    },
     /// All was changed, and hurts since.
-    Since { changed: Side, before: Sum },
+    Since {
+        changed: Side,
+        before: Sum,
+    },
     /// What was not changed hurts as well.
-    UnchangedToo { changed: Side, unchanged: Side },
+    UnchangedToo {
+        changed: Side,
+        unchanged: Side,
+    },
     /// One that was changed alike does not hurt.
-    ChangedWell { well: Entity, sum: Sum },
+    ChangedWell {
+        well: Entity,
+        sum: Sum,
+    },
     Untold,
 }
 
@@ -77,10 +89,19 @@ pub fn judge(trouble: &Trouble, node: &Entity, change: &Change) -> Verdict {
         }
     }
     let runs_new = |runs: &str| new.as_ref().is_none_or(|new| runs == new);
-    if let Some((well, sum)) = well_beside(trouble, node, worse, &before, runs_new) {
-        return Verdict::ChangedWell { well, sum };
+    let mut live = trouble.known.instances_of(node).filter(|(_, it)| it.silent.is_none());
+    if live.any(|(_, instance)| !runs_new(instance.version())) {
+        // It is not all that was changed, and those that were not will tell.
+        return Verdict::Untold;
     }
-    Verdict::Since { changed, before }
+    match alike(trouble, node, worse, &before, runs_new) {
+        Alike::Hurt => Verdict::Since { changed, before },
+        Alike::Untold => Verdict::Untold,
+        Alike::Well(one) => {
+            let (well, sum) = *one;
+            Verdict::ChangedWell { well, sum }
+        }
+    }
 }
 
 /// Requests of the service before the trouble, and before the change.
@@ -132,19 +153,27 @@ fn of(trouble: &Trouble, node: &Entity, from: Timestamp, wanted: impl Fn(&str) -
     sum
 }
 
-/// An instance that was changed and serves well while the others hurt.
-fn well_beside(
+/// How the instances that were changed fare beside each other.
+enum Alike {
+    /// More of them hurt than not, and none does well.
+    Hurt,
+    Untold,
+    /// One that serves well while others hurt.
+    Well(Box<(Entity, Sum)>),
+}
+
+fn alike(
     trouble: &Trouble,
     node: &Entity,
     worse: Worse,
     before: &Sum,
     is_changed: impl Fn(&str) -> bool,
-) -> Option<(Entity, Sum)> {
-    let from = trouble.window.from() + BUCKET;
+) -> Alike {
+    let from = trouble.window.from();
     let sums: Vec<(&Entity, Sum)> = trouble
         .known
         .instances_of(node)
-        .filter(|(_, instance)| is_changed(instance.version()))
+        .filter(|(_, instance)| is_changed(instance.version()) && instance.silent.is_none())
         .map(|(entity, instance)| {
             let began = instance.versions.back().map_or(Timestamp::ZERO, |(since, _)| *since);
             let key = [SeriesKey::Instance(entity.clone())];
@@ -153,12 +182,18 @@ fn well_beside(
         })
         .collect();
     let hurts = |sum: &Sum| comparison::worse(before, sum) == Some(worse);
-    sums.iter().find_map(|(entity, sum)| {
-        let is_well = sum.total >= CLEARED_MIN
+    let is_well = |sum: &Sum| {
+        sum.total >= CLEARED_MIN
             && comparison::worse(before, sum).is_none()
-            && sums.iter().any(|(_, other)| hurts(other) && is_worse(worse, sum, other));
-        is_well.then(|| ((*entity).clone(), sum.clone()))
-    })
+            && sums.iter().any(|(_, other)| hurts(other) && is_worse(worse, sum, other))
+    };
+    if let Some((entity, sum)) = sums.iter().find(|(_, sum)| is_well(sum)) {
+        return Alike::Well(Box::new(((*entity).clone(), sum.clone())));
+    }
+    let hurt = sums.iter().filter(|(_, sum)| hurts(sum)).count();
+    // Of one that hurts beside others of which nothing is known yet, it may be the only one.
+    let enough = if sums.len() > 1 { 2.max(sums.len().div_ceil(2)) } else { sums.len() };
+    if hurt >= enough { Alike::Hurt } else { Alike::Untold }
 }
 
 fn is_worse(worse: Worse, one: &Sum, other: &Sum) -> bool {

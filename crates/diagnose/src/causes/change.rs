@@ -13,7 +13,7 @@ use model::incident::EvidenceKind;
 use model::tick::SeriesKey;
 use model::{CauseKind, Change, ChangeKind, Entity};
 
-use super::{Spec, add_leads, surge};
+use super::{Spec, add_leads, crash, surge};
 use crate::score::{Candidate, Part};
 use crate::versions::{self, Verdict};
 use crate::walk::{Reached, Trouble};
@@ -31,6 +31,8 @@ pub const BEFORE_ONSET: Duration = Duration::from_secs(15 * 60);
 const NEAR: Duration = Duration::from_secs(5 * 60);
 const CLOSE: Duration = Duration::from_secs(2 * 60);
 const AFTER_ONSET: Duration = Duration::from_secs(60);
+/// What telemetry tells of was so much earlier at most: two exports of stock SDKs.
+const HEARD_LATE: Duration = Duration::from_secs(10);
 /// A restart after onset is a consequence; this much is clocks.
 const RESTART_AFTER_ONSET: Duration = Duration::from_secs(5);
 /// A change that this many requests survived is less likely to be at fault.
@@ -78,8 +80,12 @@ fn candidate(trouble: &Trouble, change: &Change, node: &Entity, reached: &Reache
     let mut candidate = Candidate::new(CauseKind::Change, node, node, change.at);
     let onset = trouble.window.onset;
     let before = onset.since(change.at);
+    let after = change.at.since(onset);
     let (part, when) = if change.at > onset {
-        (Part::ChangeNear, format!("{} s after onset", change.at.since(onset).as_secs()))
+        // Telemetry tells of it with what it served first, some seconds late.
+        let is_close = change.source == "telemetry" && after <= HEARD_LATE;
+        let part = if is_close { Part::ChangeClose } else { Part::ChangeNear };
+        (part, format!("{} s after onset", after.as_secs()))
     } else if before <= CLOSE {
         (Part::ChangeClose, format!("{} s before onset", before.as_secs()))
     } else if before <= NEAR {
@@ -107,6 +113,10 @@ fn candidate(trouble: &Trouble, change: &Change, node: &Entity, reached: &Reache
     add_path_remarks(&mut candidate, trouble, node, reached);
     if alters(change.kind) {
         add_versions(&mut candidate, trouble, change, (node, reached));
+    }
+    if let Some(target) = crash::below(trouble, node) {
+        let words = format!("the process of {}, which {node} needs, went away", target.entity);
+        candidate.line(Part::NeededGone, EvidenceKind::Process, trouble.window.now, words);
     }
     if surge::rise(trouble, node).is_some() && !candidate.has(Part::SideBySide) {
         let words = format!("{node} is asked for at least twice as much as before");
@@ -152,10 +162,8 @@ fn add_versions(
         }
         Verdict::UnchangedToo { changed, unchanged } => {
             let (new, old) = (wording::served(&changed.sum), wording::served(&unchanged.sum));
-            let words = format!(
-                "{} hurts as well: {old}; {}: {new}",
-                unchanged.version, changed.version
-            );
+            let words =
+                format!("{} hurts as well: {old}; {}: {new}", unchanged.version, changed.version);
             (Part::UnchangedToo, words)
         }
         Verdict::ChangedWell { well, sum } => {

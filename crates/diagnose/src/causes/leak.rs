@@ -49,9 +49,12 @@ fn candidate(
     candidate.process = Some(process.clone());
     let (pid, name) = (process.pid, &target.name);
     let mebibytes = |bytes: u64| ByteSize::mib(bytes >> 20);
-    let sizes = format!("{}, {} at {}", mebibytes(growth.to), mebibytes(growth.from), growth.since.clock());
-    let words =
-        format!("process {pid} of target {name} holds {sizes}, more in each of {} looks", growth.looks);
+    let sizes =
+        format!("{}, {} at {}", mebibytes(growth.to), mebibytes(growth.from), growth.since.clock());
+    let words = format!(
+        "process {pid} of target {name} holds {sizes}, more in each of {} looks",
+        growth.looks
+    );
     candidate.line(Part::MemoryGrows, EvidenceKind::Process, growth.until, words);
     add_leads(&mut candidate, trouble, node, reached);
     if reached.is_deepest() {

@@ -36,9 +36,10 @@ const WORKED_MAX: f64 = 0.3;
 const OTHERS_MIN: f64 = 5.0;
 
 fn propose(trouble: &Trouble) -> Vec<Candidate> {
-    let nodes = trouble.reached.iter().filter(|(node, reached)| {
-        reached.is_deepest() && trouble.known.tells_of_itself(node)
-    });
+    let nodes = trouble
+        .reached
+        .iter()
+        .filter(|(node, reached)| reached.is_deepest() && trouble.known.tells_of_itself(node));
     nodes.filter_map(|(node, reached)| of_node(trouble, node, reached)).collect()
 }
 
@@ -108,8 +109,7 @@ fn all_slow<'a>(trouble: &Trouble<'a>, lead: &Lead) -> Option<&'a Entity> {
         .filter_map(|(callee, keys)| {
             let during = trouble.window.during(trouble.known, keys);
             let before = trouble.window.before(trouble.known, keys);
-            (during.total >= OTHERS_MIN)
-                .then(|| (callee, comparison::is_slower(&before, &during)))
+            (during.total >= OTHERS_MIN).then(|| (callee, comparison::is_slower(&before, &during)))
         })
         .collect();
     let all = judged.iter().all(|(_, is_slower)| *is_slower);

@@ -6,6 +6,8 @@
 //! thread. It is named only where at least as many siblings do well in the same time. One that runs
 //! another version than they do is rather a matter of the change.
 
+use std::time::Duration;
+
 use model::incident::EvidenceKind;
 use model::tick::SeriesKey;
 use model::{CauseKind, Entity, EntityKind};
@@ -32,6 +34,8 @@ const WELL_MIN: f64 = 8.0;
 /// Much slower than its siblings.
 const SLOWER_MIN: f64 = 3.0;
 const INSTANCES_SHOWN: usize = 3;
+/// A version is heard of this much later at most: two exports of stock SDKs.
+const HEARD_LATE: Duration = Duration::from_secs(10);
 
 struct Judged<'a> {
     instance: &'a Entity,
@@ -74,7 +78,9 @@ fn judge<'a>(trouble: &Trouble<'a>, node: &Entity) -> Vec<Judged<'a>> {
         // One that is new is compared with what the service was like.
         let before = if own.total >= REQUESTS_MIN { own } else { usual.clone() };
         let worse = comparison::worse(&before, &during);
-        Judged { instance, version: state.version(), during, before, worse }
+        // What it runs later may be the remedy.
+        let version = state.version_at(trouble.window.onset + HEARD_LATE);
+        Judged { instance, version, during, before, worse }
     });
     judged.filter(|one| one.during.total >= REQUESTS_MIN).collect()
 }
@@ -108,7 +114,7 @@ fn candidate(
     add_leads(&mut candidate, trouble, node, reached);
     let is_other = |sibling: &&&Judged| sibling.version != *version && !sibling.version.is_empty();
     if let Some(sibling) = well.iter().find(is_other).filter(|_| !version.is_empty()) {
-        let words = format!("it runs {version}, {} runs {}", sibling.instance, sibling.version);
+        let words = format!("it ran {version}, {} ran {}", sibling.instance, sibling.version);
         candidate.line(Part::OtherVersion, EvidenceKind::Instance, now, words);
     }
     let mean = |sum: &Sum| wording::seconds(sum.mean_seconds().unwrap_or(0.0));
@@ -118,11 +124,9 @@ fn candidate(
             wording::percent(during.errors / during.total.max(1.0)),
             wording::percent(siblings.errors / siblings.total.max(1.0))
         ),
-        _ => format!(
-            "{instance} takes {} on average, its siblings {}",
-            mean(during),
-            mean(siblings)
-        ),
+        _ => {
+            format!("{instance} takes {} on average, its siblings {}", mean(during), mean(siblings))
+        }
     };
     candidate
 }

@@ -66,22 +66,28 @@ pub fn rise(trouble: &Trouble, node: &Entity) -> Option<Rise> {
         return None;
     }
     let before = quiet.total / length.as_secs_f64();
-    // The last bucket may not be whole, and what hangs has not ended.
-    let from = window.from() - BEFORE_ONSET;
-    let buckets = trouble.known.figures.totals(&key[0], from);
-    let until = window.now.floor_to(BUCKET);
-    let whole = buckets.iter().filter(|(start, _)| *start < until);
-    let expected = before * BUCKET.as_secs_f64();
-    let is_more = |total: f64| {
-        total >= RISE_MIN * expected && total - expected >= DEVIATIONS_MIN * expected.sqrt()
+    if before <= 0.0 {
+        return None;
+    }
+    let buckets = trouble.known.figures.totals(&key[0], window.from() - BEFORE_ONSET);
+    // The last bucket is not whole, telemetry lags, and what hangs has not ended: all of that
+    // makes the rise look smaller.
+    let expected = |start: Timestamp| {
+        before * window.now.since(start).clamp(Duration::from_secs(1), BUCKET).as_secs_f64()
     };
-    let more: Vec<&(Timestamp, f64)> = whole.filter(|(_, total)| is_more(*total)).collect();
+    let is_more = |(start, total): &&(Timestamp, f64)| {
+        let expected = expected(*start);
+        *total >= RISE_MIN * expected && total - expected >= DEVIATIONS_MIN * expected.sqrt()
+    };
+    let more: Vec<&(Timestamp, f64)> = buckets.iter().filter(is_more).collect();
     let (since, _) = more.first()?;
-    if *since > window.from() {
+    // It began before they were hurt, and goes on: one full bucket of many is none.
+    let from_then = buckets.iter().filter(|(start, _)| start >= since).count();
+    if *since > window.from() || 2 * more.len() < from_then {
         return None;
     }
     let sum: f64 = more.iter().map(|(_, total)| total).sum();
-    let during = sum / (more.len() as f64 * BUCKET.as_secs_f64());
+    let during = sum * before / more.iter().map(|(start, _)| expected(*start)).sum::<f64>();
     Some(Rise { before, during, since: *since })
 }
 

@@ -82,6 +82,7 @@ struct Entry {
 }
 
 struct Rollout {
+    service: String,
     waiting: Vec<String>,
     /// Stopped, and not yet back.
     replacing: Option<String>,
@@ -221,10 +222,16 @@ impl World {
                     Some(_) => vec![who.clone()],
                     None => self.service(who).balanced.clone(),
                 };
-                self.remember_version(named.as_deref().unwrap_or(who));
+                let service = named.unwrap_or_else(|| who.clone());
+                self.remember_version(&service);
                 let version = version.clone();
-                let rollout = Rollout { waiting, replacing: None, version, next_at: now };
-                self.rollouts.push(rollout);
+                self.rollouts.push(Rollout {
+                    service,
+                    waiting,
+                    replacing: None,
+                    version,
+                    next_at: now,
+                });
             }
             _ => {}
         }

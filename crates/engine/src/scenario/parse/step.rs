@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use model::{ByteSize, ChangeKind};
 use model::human::HumanDuration;
+use model::{ByteSize, ChangeKind};
 use remediate::Paused;
 
 const RATE_MAX: f64 = 1_000.0;
@@ -132,15 +132,11 @@ pub(super) fn step(words: &[&str]) -> Result<Step, String> {
         ["start", who] => Step::Start(name(who)),
         ["errors", who, share] => errors(who, share, "500")?,
         ["errors", who, share, status] => errors(who, share, status)?,
-        ["slow", who, by] => {
-            Step::Slow { who: name(who), duration: duration(by)?, share: 1.0 }
-        }
+        ["slow", who, by] => Step::Slow { who: name(who), duration: duration(by)?, share: 1.0 },
         ["slow", who, by, of] => {
             Step::Slow { who: name(who), duration: duration(by)?, share: share(of)? }
         }
-        ["leak", who, size] => {
-            Step::Leak { who: name(who), bytes: ByteSize::parse(size)?.0 }
-        }
+        ["leak", who, size] => Step::Leak { who: name(who), bytes: ByteSize::parse(size)?.0 },
         ["delay", from, to, by] => {
             Step::Delay { from: name(from), to: name(to), duration: duration(by)? }
         }
@@ -225,4 +221,3 @@ fn change_kind(text: &str) -> Result<ChangeKind, String> {
     let found = all.iter().copied().find(|kind| kind.as_str() == text);
     found.ok_or_else(|| format!("`{text}` is not a kind of change: {}", known()))
 }
-

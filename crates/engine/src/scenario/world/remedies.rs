@@ -55,6 +55,15 @@ impl World {
         self.asked.insert(instance.to_owned());
         self.conducts.end(&service);
         self.service(&service).hangs = false;
-        self.apply(&Step::Deploy { who: service, version }, now);
+        // Whoever rolls back ends the deploy that is under way.
+        let (ended, others) = std::mem::take(&mut self.rollouts)
+            .into_iter()
+            .partition::<Vec<_>, _>(|rollout| rollout.service == service);
+        self.rollouts = others;
+        for name in ended.into_iter().filter_map(|rollout| rollout.replacing) {
+            self.start(&name, now);
+        }
+        self.apply(&Step::Deploy { who: service.clone(), version: version.clone() }, now);
+        self.before.insert(service, version);
     }
 }

@@ -45,7 +45,11 @@ impl World {
     }
 
     /// What an agent would report of the targets.
-    pub(in crate::scenario) fn processes(&mut self, targets: &[String], now: Timestamp) -> Vec<ProcessReport> {
+    pub(in crate::scenario) fn processes(
+        &mut self,
+        targets: &[String],
+        now: Timestamp,
+    ) -> Vec<ProcessReport> {
         let mut reports = Vec::new();
         for target in targets {
             let Some((entity, name)) = self.target(target) else { continue };
