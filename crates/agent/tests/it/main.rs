@@ -16,3 +16,4 @@ mod orders;
 mod requests;
 mod restart;
 mod signals;
+mod units;

@@ -106,7 +106,7 @@ impl Drills {
             environment: target.environment.clone(),
             port: match &target.process {
                 Some(ProcessMatch::ListensOn(address)) => Some(address.port()),
-                Some(ProcessMatch::PidFile(_)) | None => None,
+                Some(ProcessMatch::PidFile(_) | ProcessMatch::Systemd(_)) | None => None,
             },
             runs: running.contains(&target.name),
         };
