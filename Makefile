@@ -43,7 +43,8 @@ toxiproxy: build ## Toxiproxy's clients on our proxies, half a minute; needs Pyt
 chaostoolkit: build ## Chaos Toolkit's experiments beside Chaos Toolkit itself, two minutes; needs Python
 	tests/chaostoolkit/run "$(TARGET)/ci"
 
-prove: cargo-is-there ## the long proofs with release programs, an hour and a half, then `fuzz`
+prove: cargo-is-there ## the long proofs with release programs, two hours, then `fuzz`
+	cargo test --package remediate --release --lib model_check -- --include-ignored --nocapture
 	cargo build --workspace --bins --release
 	tests/e2e/run long "$(TARGET)/release"
 	fuzz/prove-planted
