@@ -6,6 +6,8 @@
 
 mod aims;
 
+mod reports;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -19,21 +21,20 @@ use agent::{Client, ClientConfig, ClientError, ClientEvent};
 use engine::{Command, Entry};
 use model::human::HumanDuration;
 use model::plan::OutcomeResult;
-use model::tick::ProcessReport;
-use model::{Action, ActionId, Outcome, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use model::{Action, ActionId, Outcome};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::clock;
 use crate::driver::{self, Handle};
+
+use reports::Reports;
 
 /// The agent undoes faults when it has not heard of the server for this long.
 const LEASE: HumanDuration = HumanDuration::from_secs(30);
 /// An agent that cannot be reached for this long is started anew.
 const START_AFTER: Duration = Duration::from_secs(1);
 const START_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// A process report that says nothing new is logged this often all the same.
-const REPORT_AGAIN: Duration = Duration::from_secs(60);
 const FAULTS_KEPT: usize = 1_000;
 /// An outcome that the log could not take is offered again after this.
 const LOG_AGAIN: Duration = Duration::from_secs(1);
@@ -175,9 +176,7 @@ pub fn start(config: Config, handle: Handle, orders: mpsc::Receiver<Action>) -> 
         orders,
         waiting: Vec::new(),
         telling: Arc::default(),
-        reported: BTreeMap::new(),
-        acted_at: Timestamp::ZERO,
-        reporting: None,
+        reports: Reports::default(),
         unsettled: None,
         child: None,
         away_since: Some(Instant::now()),
@@ -201,12 +200,7 @@ struct Task {
     waiting: Vec<Action>,
     /// Actions whose outcome is on its way into the log.
     telling: Arc<Mutex<BTreeSet<ActionId>>>,
-    /// What the log has of each target.
-    reported: BTreeMap<String, ProcessReport>,
-    /// When the agent last said what became of an action.
-    acted_at: Timestamp,
-    /// Reports on their way into the log; `None` comes back when it could not take them.
-    reporting: Option<oneshot::Receiver<Option<Vec<ProcessReport>>>>,
+    reports: Reports,
     /// What the connection began with is not settled: the loop was too busy to be asked.
     unsettled: Option<Welcomed>,
     child: Option<Child>,
@@ -239,6 +233,7 @@ impl Task {
     fn perform(&mut self, action: Action) {
         match self.hands.client.perform(action.clone()) {
             Ok(()) => {
+                self.reports.ordered(&action);
                 let Action { id, target, kind, .. } = &action;
                 tracing::info!(action = %id, %target, "ordered {kind}");
             }
@@ -311,8 +306,8 @@ impl Task {
     async fn reconcile(&mut self) {
         let Some(Welcomed { agent_frozen }) = self.unsettled.take() else { return };
         let asked = self.handle.ask(|core| {
-            let in_flight: Vec<ActionId> =
-                core.engine.healer.in_flight().iter().map(|action| action.id.clone()).collect();
+            let in_flight = core.engine.healer.in_flight();
+            let in_flight: Vec<Action> = in_flight.into_iter().cloned().collect();
             (in_flight, core.engine.healer.frozen().cloned())
         });
         let (in_flight, frozen) = match asked.await {
@@ -330,9 +325,10 @@ impl Task {
         while let Ok(action) = self.orders.try_recv() {
             self.waiting.push(action);
         }
-        for id in in_flight {
-            if !self.waiting.iter().any(|action| action.id == id) {
-                note_away(self.hands.client.query(id), "say what became of an action");
+        for action in in_flight {
+            if !self.waiting.iter().any(|waiting| waiting.id == action.id) {
+                self.reports.ordered(&action);
+                note_away(self.hands.client.query(action.id), "say what became of an action");
             }
         }
         match (frozen, agent_frozen) {
@@ -355,11 +351,11 @@ impl Task {
 
     fn message(&mut self, message: FromAgent) {
         match message {
-            FromAgent::Report { processes, .. } => self.report(processes),
+            FromAgent::Report { processes, .. } => self.reports.log(&self.handle, processes),
             FromAgent::Outcome(outcome) => {
                 let (result, detail) = (outcome.result.as_str(), &outcome.detail);
                 tracing::info!(action = %outcome.action, result, detail, "outcome");
-                self.acted_at = outcome.at;
+                self.reports.acted(&outcome);
                 self.outcome(outcome);
             }
             FromAgent::Unknown(id) => self.not_run(id, "the order never reached the agent"),
@@ -391,38 +387,8 @@ impl Task {
         }
     }
 
-    /// Logs what says something new. The agent reports each second: while one report is on its way
-    /// into the log, and when it did not get there, the next one tells the same.
-    fn report(&mut self, processes: Vec<ProcessReport>) {
-        match self.reporting.as_mut().map(oneshot::Receiver::try_recv) {
-            Some(Err(oneshot::error::TryRecvError::Empty)) => return,
-            Some(Ok(Some(durable))) => {
-                let durable = durable.into_iter().map(|report| (report.target.clone(), report));
-                self.reported.extend(durable);
-            }
-            _ => {}
-        }
-        self.reporting = None;
-        let news: Vec<ProcessReport> = processes
-            .into_iter()
-            .filter(|report| is_news(self.reported.get(&report.target), report, self.acted_at))
-            .collect();
-        if news.is_empty() {
-            return;
-        }
-        let (told, reporting) = oneshot::channel();
-        self.reporting = Some(reporting);
-        let handle = self.handle.clone();
-        tokio::spawn(async move {
-            let logged = handle.logged(Entry::Processes(news.clone())).await;
-            if let Err(error) = &logged {
-                tracing::debug!(%error, "process reports were not taken");
-            }
-            let _ = told.send(logged.is_ok().then_some(news));
-        });
-    }
-
-    fn not_run(&self, action: ActionId, why: &str) {
+    fn not_run(&mut self, action: ActionId, why: &str) {
+        self.reports.never_ran(&action);
         let (at, result) = (clock::now(), OutcomeResult::NotRun);
         self.outcome(Outcome { action, at, result, detail: why.to_owned() });
     }
@@ -459,18 +425,6 @@ impl Task {
     }
 }
 
-/// Whether the log should have a report, of which it has the `known` one. After an action the first
-/// look says something even if the state was known before: only by looks that are newer than the
-/// outcome does the healer tell what the action brought about.
-fn is_news(known: Option<&ProcessReport>, report: &ProcessReport, acted_at: Timestamp) -> bool {
-    known.is_none_or(|known| {
-        known.state != report.state
-            || known.entity != report.entity
-            || report.at.since(known.at) >= REPORT_AGAIN
-            || (known.at <= acted_at && acted_at < report.at)
-    })
-}
-
 /// Why an agent ended stands at the end of its log.
 fn last_line(path: &Path) -> Option<String> {
     const READ_MAX: u64 = 4 << 10;
@@ -481,31 +435,4 @@ fn last_line(path: &Path) -> Option<String> {
     file.take(READ_MAX).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     text.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use model::Entity;
-    use model::tick::ProcessState;
-
-    use super::*;
-
-    fn seen(at_s: u64, state: ProcessState) -> ProcessReport {
-        let entity = Entity::service(&model::Scope::default(), "cart");
-        ProcessReport { at: Timestamp::from_secs(at_s), target: "cart".to_owned(), entity, state }
-    }
-
-    #[test]
-    fn the_first_look_after_an_action_is_told_though_its_state_is_known() {
-        let known = seen(10, ProcessState::NeverSeen);
-        let told = |at_s, acted_at_s| {
-            let look = seen(at_s, ProcessState::NeverSeen);
-            is_news(Some(&known), &look, Timestamp::from_secs(acted_at_s))
-        };
-        assert!(!told(11, 5), "it was told after that action");
-        assert!(told(12, 11));
-        assert!(!told(12, 12), "the look is not newer than the outcome");
-        assert!(told(70, 5), "it was not told for a minute");
-        assert!(is_news(None, &known, Timestamp::ZERO));
-    }
 }
