@@ -24,6 +24,8 @@ mod rollback;
 
 mod signal;
 
+mod systemd;
+
 mod terminate_blocker;
 
 use std::time::Duration;
@@ -87,6 +89,7 @@ pub const ALL: &[&Spec] = &[
     &clear_path::SPEC,
     &container::SPEC,
     &container_limits::SPEC,
+    &systemd::SPEC,
 ];
 
 pub fn spec(kind: &ActionKind) -> &'static Spec {
@@ -102,6 +105,7 @@ pub fn spec(kind: &ActionKind) -> &'static Spec {
         ActionKind::ClearPath { .. } => &clear_path::SPEC,
         ActionKind::Container { .. } => &container::SPEC,
         ActionKind::ContainerLimits { .. } => &container_limits::SPEC,
+        ActionKind::Systemd { .. } => &systemd::SPEC,
     }
 }
 

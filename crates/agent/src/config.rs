@@ -18,6 +18,8 @@ mod postgres;
 
 mod requests;
 
+mod systemd;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
@@ -31,6 +33,7 @@ pub use faults::FaultCommand;
 pub use paths::ClearPath;
 pub use postgres::Postgres;
 pub use requests::{Request, Verb};
+pub use systemd::{Systemd, Unit};
 
 use model::human::HumanDuration;
 use model::{Entity, EntityKind, Scope, SignalName};
@@ -107,6 +110,9 @@ pub struct Target {
     /// The container that it runs in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
+    /// The unit of systemd that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub systemd: Option<Systemd>,
 }
 
 fn default_environment() -> String {
@@ -135,6 +141,7 @@ impl Default for Target {
             postgres: None,
             paths: BTreeMap::new(),
             container: None,
+            systemd: None,
         }
     }
 }
@@ -148,6 +155,8 @@ pub enum ProcessMatch {
     ListensOn(SocketAddr),
     /// The process whose id is in this file.
     PidFile(PathBuf),
+    /// The main process of this unit, as systemd says.
+    Systemd(Unit),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -272,6 +281,7 @@ impl fmt::Display for ProcessMatch {
         match self {
             ProcessMatch::ListensOn(address) => write!(f, "listens on {address}"),
             ProcessMatch::PidFile(path) => write!(f, "is named by pid file {}", path.display()),
+            ProcessMatch::Systemd(unit) => write!(f, "is the main process of {unit}"),
         }
     }
 }

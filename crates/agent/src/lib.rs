@@ -14,10 +14,10 @@
 //!
 //! Reading order: `config` (targets), `protocol`, `process` (who runs), `watch` (reports),
 //! `ledger`, `bench`, `lifecycle` (stop and start), `capture` (what a process can still tell),
-//! `http`, `balancer`, `postgres`, `clear`, `docker` (what actions work with), `conditions`
-//! (looks at databases and disks), `actions`, `faults`,
-//! `keeper` (a process beside each fault), `keepers` (the agent's side of it), `hands` (the thread
-//! of decisions), `socket`, `link` (its connections), `run`, `client`.
+//! `http`, `balancer`, `postgres`, `clear`, `docker`, `systemd` (what actions work with),
+//! `conditions` (looks at databases and disks), `actions`, `faults`, `keeper` (a process beside each
+//! fault), `keepers` (the agent's side of it), `hands` (the thread of decisions), `socket`, `link`
+//! (its connections), `run`, `client`.
 
 pub mod actions;
 mod balancer;
@@ -46,6 +46,7 @@ pub mod protocol;
 mod run;
 mod socket;
 mod store;
+mod systemd;
 mod trouble;
 mod watch;
 

@@ -20,6 +20,9 @@ use crate::process::{Found, ProcessHandle, find, holders};
 const KILL_WAIT: Duration = Duration::from_secs(5);
 /// Time between two looks whether the target is ready.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a target that somebody else started may take to be recognised.
+pub const SEEN_WITHIN: Duration = Duration::from_secs(20);
+const SEEN_EVERY: Duration = Duration::from_millis(200);
 /// What is quoted of a log.
 const QUOTE_BYTES: u64 = 2_000;
 const QUOTE_CHARS: usize = 300;
@@ -102,6 +105,24 @@ pub fn start(bench: &Bench, target: &Target) -> Result<String, String> {
             bench.children.adopt(child);
             Err(format!("not ready within {within} ({why}); {then}{}", quote()))
         }
+    }
+}
+
+/// Waits until the target that somebody else has started is recognised.
+pub fn wait_seen(bench: &Bench, target: &Target) -> Result<(), String> {
+    let until = clock::monotonic() + SEEN_WITHIN;
+    loop {
+        let found = find(&bench.host, &target.process);
+        let why = match found {
+            Ok(Found::Process(_)) => return Ok(()),
+            Ok(Found::Hidden(why)) => why,
+            Ok(Found::Nothing) => "nothing of the target is recognised".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if clock::monotonic() >= until {
+            return Err(why);
+        }
+        clock::pause(SEEN_EVERY);
     }
 }
 

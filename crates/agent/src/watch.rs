@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{ProcessMatch, Target};
 use crate::process::{Found, Holder, Host, Listeners, find_among, usage};
 use crate::store;
+use crate::systemd::Managers;
 
 const VERSION: u32 = 1;
 /// `last_seen` on disk is at most this old while nothing changes.
@@ -119,6 +120,7 @@ impl Watch {
         let mut look = Look { reports: Vec::new(), messages: Vec::new() };
         let mut names = Vec::new();
         let listeners = Listeners::read();
+        let mut managers = Managers::default();
         for target in targets {
             // Of one without a process of its own there is nothing to see.
             let Some(process) = &target.process else { continue };
@@ -130,7 +132,7 @@ impl Watch {
             let found = match holder.filter(|holder| holder.still_holds(&self.host)) {
                 Some(holder) => Ok(Found::Process(holder)),
                 None => match &listeners {
-                    Ok(listeners) => find_among(&self.host, process, listeners),
+                    Ok(listeners) => find_among(&self.host, process, listeners, &mut managers),
                     Err(error) => Err(std::io::Error::new(error.kind(), error.to_string())),
                 },
             };

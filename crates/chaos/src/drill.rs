@@ -321,6 +321,20 @@ pub fn unwell<'a>(
     names.iter().map(String::as_str).filter(move |name| !is_well(name))
 }
 
+/// Those of which less than `least` (0–1) of the error budget is left, and what is.
+pub fn poor<'a>(
+    names: &'a [String],
+    objectives: &'a [ObjectiveState],
+    least: f64,
+) -> impl Iterator<Item = (&'a str, f64)> {
+    let left = move |name: &'a String| {
+        let left = named(objectives, name).filter_map(|state| state.budget_left);
+        let left = left.min_by(f64::total_cmp).filter(|left| *left < least)?;
+        Some((name.as_str(), left))
+    };
+    names.iter().filter_map(left)
+}
+
 /// Objectives by their own name or by the name of their service.
 fn named<'a>(
     objectives: &'a [ObjectiveState],

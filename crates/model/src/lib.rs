@@ -48,7 +48,7 @@ pub use histogram::Histogram;
 pub use incident::{Cause, CauseKind, Evidence, EvidenceKind, Incident, IncidentId, IncidentState};
 pub use plan::{
     Action, ActionId, ActionKind, ContainerOperation, Mode, Outcome, Plan, PlanId, PlanState,
-    Safety, SignalName, Verdict,
+    Safety, SignalName, UnitOperation, Verdict,
 };
 pub use symptom::{Severity, Symptom, SymptomKind};
 pub use text::Text;

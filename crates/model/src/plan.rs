@@ -129,6 +129,29 @@ pub enum ActionKind {
     Container { operation: ContainerOperation },
     /// Give its container the limits that the target declares under this name.
     ContainerLimits { limits: String },
+    /// Have systemd do this to its unit.
+    Systemd { operation: UnitOperation },
+}
+
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitOperation {
+    Restart,
+    Reload,
+    /// Only what failed: a unit that was stopped is left stopped.
+    Start,
+}
+
+impl fmt::Display for UnitOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            UnitOperation::Restart => "restart unit",
+            UnitOperation::Reload => "reload unit",
+            UnitOperation::Start => "start unit",
+        })
+    }
 }
 
 #[derive(
@@ -218,13 +241,18 @@ impl ActionKind {
             ActionKind::ClearPath { .. } => "clear_path",
             ActionKind::Container { .. } => "container",
             ActionKind::ContainerLimits { .. } => "container_limits",
+            ActionKind::Systemd { .. } => "systemd",
         }
     }
 
     /// `undo` is the counter-action that the target declares for it, if any.
     pub fn safety(&self, expect: &Expectation, undo: Option<&ActionKind>) -> Safety {
         match (self, expect) {
-            (ActionKind::Restart, Expectation::Gone(_)) => Safety::StartsWhatIsGone,
+            (ActionKind::Restart, Expectation::Gone(_))
+            | (
+                ActionKind::Systemd { operation: UnitOperation::Restart | UnitOperation::Start },
+                Expectation::Gone(_),
+            ) => Safety::StartsWhatIsGone,
             _ if undo.is_some() => Safety::Reversible,
             _ => Safety::Irreversible,
         }
@@ -232,7 +260,10 @@ impl ActionKind {
 
     /// Is there nothing to be done when no process of the target runs?
     pub fn needs_running(&self) -> bool {
-        matches!(self, ActionKind::Signal { .. })
+        matches!(
+            self,
+            ActionKind::Signal { .. } | ActionKind::Systemd { operation: UnitOperation::Reload }
+        )
     }
 }
 
@@ -250,6 +281,7 @@ impl fmt::Display for ActionKind {
             ActionKind::ClearPath { path } => write!(f, "clear {path}"),
             ActionKind::Container { operation } => write!(f, "{operation}"),
             ActionKind::ContainerLimits { limits } => write!(f, "limit to {limits}"),
+            ActionKind::Systemd { operation } => write!(f, "{operation}"),
         }
     }
 }

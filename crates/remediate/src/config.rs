@@ -7,7 +7,7 @@
 use std::fmt;
 
 use model::human::HumanDuration;
-use model::{ActionKind, CauseKind, ContainerOperation, Mode, SignalName};
+use model::{ActionKind, CauseKind, ContainerOperation, Mode, SignalName, UnitOperation};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -204,6 +204,7 @@ pub enum Remedy {
     Container(ContainerOperation),
     /// Name of limits.
     ContainerLimits(String),
+    Systemd(UnitOperation),
 }
 
 impl Remedy {
@@ -222,6 +223,7 @@ impl Remedy {
             Remedy::ContainerLimits(limits) => {
                 ActionKind::ContainerLimits { limits: limits.clone() }
             }
+            Remedy::Systemd(operation) => ActionKind::Systemd { operation: *operation },
         }
     }
 
@@ -238,6 +240,7 @@ impl Remedy {
             Remedy::ClearPath(path) => format!("the path `{path}`"),
             Remedy::Container(operation) => format!("`{operation}` of a `container`"),
             Remedy::ContainerLimits(limits) => format!("the container's limits `{limits}`"),
+            Remedy::Systemd(operation) => format!("`{operation}` of `systemd`"),
         }
     }
 }

@@ -32,7 +32,9 @@ mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Action, Incident, IncidentId, IncidentState, Plan, PlanId, PlanState, Timestamp};
+use model::{
+    Action, Entity, Incident, IncidentId, IncidentState, Plan, PlanId, PlanState, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::autonomy::Autonomy;
@@ -166,6 +168,16 @@ impl Healer {
     /// Who froze healing, if anybody did.
     pub fn frozen(&self) -> Option<&Freeze> {
         self.frozen.as_ref()
+    }
+
+    /// Why nothing may be done just now, whatever people say.
+    pub fn held(&self) -> Option<&str> {
+        self.hold.as_deref()
+    }
+
+    /// Is a deploy of the service under way (G-16)?
+    pub fn is_deployed(&self, service: &Entity, now: Timestamp) -> bool {
+        self.surroundings.deploy(service, now, &self.config.guardrails).is_some()
     }
 
     pub fn config(&self) -> &Config {

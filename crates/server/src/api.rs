@@ -141,6 +141,7 @@ pub fn router(shared: App) -> Router {
         .route("/api/v1/storage", get(status::storage))
         .route("/api/v1/drills", get(drills::list))
         .route("/api/v1/drills/matrix", get(drills::matrix))
+        .route("/api/v1/drills/schedule", get(drills::schedule))
         .route("/api/v1/drills/suggestions", get(drills::suggestions))
         .route("/api/v1/drills/{id}", get(drills::one))
         .route("/metrics", get(metrics::metrics))
@@ -161,6 +162,7 @@ pub fn router(shared: App) -> Router {
         .route("/api/v1/drills", post(drills::start))
         .route("/api/v1/drills/plan", post(drills::plan))
         .route("/api/v1/drills/stop", post(drills::stop_all))
+        .route("/api/v1/drills/resume", post(drills::resume))
         .route("/api/v1/drills/{id}/stop", post(drills::stop))
         .layer(from_fn_with_state((shared.clone(), Role::Admin), auth::require));
     Router::new()

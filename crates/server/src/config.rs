@@ -39,6 +39,8 @@ pub struct Config {
     pub catch_up: engine::config::CatchUp,
     /// Who is told of incidents.
     pub notify: Vec<Receiver>,
+    /// Drills that run by themselves.
+    pub drills: chaos::schedule::Config,
 }
 
 impl Default for Config {
@@ -55,6 +57,7 @@ impl Default for Config {
             targets: Vec::new(),
             catch_up: engine::config::CatchUp::default(),
             notify: Vec::new(),
+            drills: chaos::schedule::Config::default(),
         }
     }
 }

@@ -4,11 +4,15 @@
 //! The record stands in the journal's `drills` table and is taken up again after a restart. Nothing
 //! of it goes into the input log: the loop cannot know that it is being drilled.
 
+mod calendar;
+
 mod client_log;
 
 mod plan;
 
 mod proof;
+
+mod schedule;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,9 +27,12 @@ use model::{Incident, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+pub use calendar::Became;
+use calendar::Calendar;
 use client_log::LogFile;
 pub use plan::Plan;
 pub use proof::ProofError;
+pub use schedule::{Overview, Planned};
 
 use crate::config::Config;
 use crate::driver::{self, Handle};
@@ -66,24 +73,35 @@ pub struct Drills {
     /// On which the server listens.
     own_ports: Arc<[u16]>,
     running: Arc<Mutex<Option<Running>>>,
+    calendar: Arc<Calendar>,
 }
 
 /// Number of the drill that runs, and how to stop it.
 type Running = (u64, oneshot::Sender<String>);
 
 impl Drills {
-    pub fn new(handle: Handle, hands: Hands, journal: Arc<Journal>, config: &Config) -> Drills {
+    /// `seed` is for a journal that has none yet.
+    pub fn open(
+        handle: Handle,
+        hands: Hands,
+        journal: Arc<Journal>,
+        config: &Config,
+        seed: u64,
+    ) -> Result<Drills, journal::Error> {
         let otlp = &config.receivers.otlp;
         let own_ports = [config.api.listen, otlp.grpc, otlp.http].map(|address| address.port());
         let targets = config.targets.iter().map(|target| (target.name.clone(), target.clone()));
-        Drills {
+        let entries = config.drills.schedule.clone();
+        let calendar = Calendar::open(entries, journal.clone(), seed, clock::now())?;
+        Ok(Drills {
             handle,
             hands,
             journal,
             targets: Arc::new(targets.collect()),
             own_ports: Arc::new(own_ports),
             running: Arc::default(),
-        }
+            calendar: Arc::new(calendar),
+        })
     }
 
     /// Ends drills that were running when the server ended: undone, and recorded as aborted. One
@@ -161,8 +179,10 @@ impl Drills {
         }
     }
 
-    /// Ends the running drill, if there is one, and has the agent undo every fault that it knows.
+    /// Ends the running drill, if there is one, has the agent undo every fault that it knows, and
+    /// stops the schedule until it is resumed.
     pub fn stop_all(&self, by: &str) -> Result<Option<u64>, String> {
+        let stopped = self.calendar.stop(by, clock::now());
         let running = {
             let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             running.as_ref().map(|(id, _)| *id)
@@ -171,12 +191,13 @@ impl Drills {
             self.stop(id, by);
         }
         let told = self.hands.undo_all();
-        told.map(|()| running).map_err(|error| {
+        let running = told.map(|()| running).map_err(|error| {
             format!(
                 "{error}; it undoes all faults by itself when it has not heard of the server \
                      for 30 s"
             )
-        })
+        })?;
+        stopped.map(|()| running).map_err(|error| format!("the schedule goes on: {error}"))
     }
 
     /// Checks what can be checked beforehand, records the drill, and lets it run.

@@ -22,13 +22,13 @@ use engine::{Command, Entry};
 use model::human::HumanDuration;
 use model::plan::OutcomeResult;
 use model::tick::ProcessReport;
-use model::{Action, ActionId, Condition, ConditionReport, Outcome, Timestamp};
+use model::{Action, ActionId, Condition, ConditionReport, Outcome};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::clock;
 use crate::driver::{self, Handle};
-use reports::Reports;
+use reports::{Acts, Reports};
 
 /// The agent undoes faults when it has not heard of the server for this long.
 const LEASE: HumanDuration = HumanDuration::from_secs(30);
@@ -179,7 +179,7 @@ pub fn start(config: Config, handle: Handle, orders: mpsc::Receiver<Action>) -> 
         processes: Reports::default(),
         databases: Reports::default(),
         disks: Reports::default(),
-        acted_at: Timestamp::ZERO,
+        acts: Acts::default(),
         unsettled: None,
         child: None,
         away_since: Some(Instant::now()),
@@ -206,8 +206,7 @@ struct Task {
     processes: Reports<ProcessReport>,
     databases: Reports<ConditionReport>,
     disks: Reports<ConditionReport>,
-    /// When the agent last said what became of an action.
-    acted_at: Timestamp,
+    acts: Acts,
     /// What the connection began with is not settled: the loop was too busy to be asked.
     unsettled: Option<Welcomed>,
     child: Option<Child>,
@@ -240,6 +239,7 @@ impl Task {
     fn perform(&mut self, action: Action) {
         match self.hands.client.perform(action.clone()) {
             Ok(()) => {
+                self.acts.ordered(&action);
                 let Action { id, target, kind, .. } = &action;
                 tracing::info!(action = %id, %target, "ordered {kind}");
             }
@@ -312,8 +312,8 @@ impl Task {
     async fn reconcile(&mut self) {
         let Some(Welcomed { agent_frozen }) = self.unsettled.take() else { return };
         let asked = self.handle.ask(|core| {
-            let in_flight: Vec<ActionId> =
-                core.engine.healer.in_flight().iter().map(|action| action.id.clone()).collect();
+            let in_flight = core.engine.healer.in_flight();
+            let in_flight: Vec<Action> = in_flight.into_iter().cloned().collect();
             (in_flight, core.engine.healer.frozen().cloned())
         });
         let (in_flight, frozen) = match asked.await {
@@ -331,9 +331,10 @@ impl Task {
         while let Ok(action) = self.orders.try_recv() {
             self.waiting.push(action);
         }
-        for id in in_flight {
-            if !self.waiting.iter().any(|action| action.id == id) {
-                note_away(self.hands.client.query(id), "say what became of an action");
+        for action in in_flight {
+            if !self.waiting.iter().any(|waiting| waiting.id == action.id) {
+                self.acts.ordered(&action);
+                note_away(self.hands.client.query(action.id), "say what became of an action");
             }
         }
         match (frozen, agent_frozen) {
@@ -357,19 +358,19 @@ impl Task {
     fn message(&mut self, message: FromAgent) {
         match message {
             FromAgent::Report { processes, .. } => {
-                self.processes.take(processes, self.acted_at, &self.handle);
+                self.processes.take(processes, &self.acts, &self.handle);
             }
             FromAgent::Conditions(conditions) => {
                 let (databases, disks) = conditions
                     .into_iter()
                     .partition(|report| matches!(report.condition, Condition::Database(_)));
-                self.databases.take(databases, self.acted_at, &self.handle);
-                self.disks.take(disks, self.acted_at, &self.handle);
+                self.databases.take(databases, &self.acts, &self.handle);
+                self.disks.take(disks, &self.acts, &self.handle);
             }
             FromAgent::Outcome(outcome) => {
                 let (result, detail) = (outcome.result.as_str(), &outcome.detail);
                 tracing::info!(action = %outcome.action, result, detail, "outcome");
-                self.acted_at = outcome.at;
+                self.acts.acted(&outcome);
                 self.outcome(outcome);
             }
             FromAgent::Unknown(id) => self.not_run(id, "the order never reached the agent"),
@@ -401,7 +402,8 @@ impl Task {
         }
     }
 
-    fn not_run(&self, action: ActionId, why: &str) {
+    fn not_run(&mut self, action: ActionId, why: &str) {
+        self.acts.never_ran(&action);
         let (at, result) = (clock::now(), OutcomeResult::NotRun);
         self.outcome(Outcome { action, at, result, detail: why.to_owned() });
     }

@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine::{Event, EventKind};
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use rustix::fs::FlockOperation;
 
 pub use notifications::Owed;
@@ -148,6 +148,19 @@ impl Journal {
         connection
             .query_row("select value from meta where key = ?1", [key], |row| row.get(0))
             .map_err(sql("read"))
+    }
+
+    pub fn value(&self, key: &str) -> Result<Option<String>, Error> {
+        self.lock()
+            .query_row("select value from meta where key = ?1", [key], |row| row.get(0))
+            .optional()
+            .map_err(sql("read"))
+    }
+
+    pub fn set_value(&self, key: &str, value: &str) -> Result<(), Error> {
+        let statement = "insert into meta values (?1, ?2) \
+                         on conflict (key) do update set value = excluded.value";
+        self.lock().execute(statement, params![key, value]).map(drop).map_err(sql("write to"))
     }
 
     /// Appends events and owes `receivers` a notification for those that `notifies` picks. Events

@@ -83,11 +83,13 @@ pub async fn run(
         handle.clone(),
         ground.orders,
     );
-    let drills = Drills::new(handle.clone(), hands.clone(), journal.clone(), &config);
+    let seed = (u64::from(random_u32()?) << 32) | u64::from(random_u32()?);
+    let drills = Drills::open(handle.clone(), hands.clone(), journal.clone(), &config, seed)?;
     drills.resume();
     let probes = probes::spawn(&config.detect.probes, &client, &handle);
     let mut background = JoinSet::new();
     background.spawn(tick(handle.clone(), ground.telemetry.disk.clone()));
+    background.spawn(drills.clone().keep_schedule());
     let journal_keep = config.storage.journal_keep.0;
     background.spawn(retention::run(journal.clone(), handle.clone(), journal_keep));
     let addresses = ground.listeners.addresses;

@@ -5,11 +5,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::{Standing, Until};
 use crate::config::{EjectTo, Haproxy};
+use crate::socket::connect_within;
 
 /// Bytes of an answer; a backend of thousands of servers needs less.
 const ANSWER_MAX: usize = 4 * 1024 * 1024;
@@ -76,7 +76,7 @@ fn read(answer: &str, server: &str) -> Result<Option<Standing>, String> {
 fn command(haproxy: &Haproxy, line: &str, until: Until) -> Result<String, String> {
     let wait = until.left().max(WAIT_MIN);
     let asked = match (&haproxy.socket, &haproxy.address) {
-        (Some(socket), _) => UnixStream::connect(socket).and_then(|stream| {
+        (Some(socket), _) => connect_within(socket, wait).and_then(|stream| {
             stream.set_read_timeout(Some(wait))?;
             stream.set_write_timeout(Some(wait))?;
             exchange(stream, line, until)

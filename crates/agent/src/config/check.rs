@@ -57,6 +57,9 @@ impl Check {
             Some(ProcessMatch::PidFile(file)) => {
                 self.full(&format!("{path}.process.pid_file"), file);
             }
+            Some(ProcessMatch::Systemd(unit)) => {
+                self.unit(&format!("{path}.process.systemd"), unit);
+            }
             Some(ProcessMatch::ListensOn(_)) | None => {}
         }
         if let Some(restart) = &target.restart {
@@ -83,6 +86,7 @@ impl Check {
         self.paths(path, target);
         self.faults(path, target);
         self.container(path, target);
+        self.systemd(path, target);
         if !target.signals.is_empty() && target.process.is_none() {
             self.add(&format!("{path}.signals"), "needs a `process`, which is sent them");
         }

@@ -153,3 +153,25 @@ fn what_may_be_secret_is_covered_when_it_is_shown() {
     assert!(shown.contains("http://localhost:8080/flags/new?(hidden)"), "{shown}");
     assert!(shown.contains(r#""LANG":"(hidden)""#), "{shown}");
 }
+
+#[test]
+fn a_unit_is_a_whole_service_and_that_of_the_process() {
+    let unit = |unit: &str| {
+        format!(
+            "[{{name: a, service: a, process: {{systemd: {{unit: a.service}}}}, \
+             systemd: {{unit: '{unit}', operations: [restart]}}}}]"
+        )
+    };
+    assert_eq!(validate(&read(&unit("a.service")).unwrap()), vec![]);
+    check(&unit("b.service"), &["targets[0].systemd"]);
+    for name in ["a", ".service", "a@.service", "@a.service", "a.timer", "a b.service"] {
+        check(&unit(name), &["targets[0].systemd.unit", "targets[0].systemd"]);
+    }
+    let instance = unit("a@1.service").replace("unit: a.service", "unit: a@1.service");
+    assert_eq!(validate(&read(&instance).unwrap()), vec![]);
+    check(&unit("a.service").replace("[restart]", "[]"), &["targets[0].systemd.operations"]);
+    let restart = "restart: {start: {command: [/bin/a]}}, systemd";
+    let both =
+        unit("a.service").replacen("systemd: {unit: 'a", &format!("{restart}: {{unit: 'a"), 1);
+    check(&both, &["targets[0].restart"]);
+}

@@ -101,7 +101,7 @@ fn running(bench: &Bench, record: &FaultRecord) -> Result<Option<String>, String
                     Ok(Some(format!("something {process} already")))
                 }
                 // A file that is not believed shows nothing that runs.
-                Some(ProcessMatch::PidFile(_)) | None => Err(why),
+                Some(ProcessMatch::PidFile(_) | ProcessMatch::Systemd(_)) | None => Err(why),
             };
         }
         Found::Nothing => {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::time::{Duration, Instant};
 
 use model::tick::ProcessIdentity;
 
@@ -14,7 +15,10 @@ use super::listener::Listeners;
 use super::pid_file::{self, Named};
 use crate::clock;
 use crate::config::ProcessMatch;
+use crate::systemd::Managers;
 
+/// While a unit's process runs, its manager is asked again this often.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// File descriptors looked at in one process.
 const DESCRIPTORS_MAX: usize = 100_000;
 
@@ -27,32 +31,55 @@ pub enum Found {
     Hidden(String),
 }
 
-/// A process, and the listening socket by which it was recognised.
+/// A process, and how it was recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     pub identity: ProcessIdentity,
-    /// Descriptor and inode; `None` for a process found by its pid file.
-    socket: Option<(u32, u64)>,
+    by: By,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// Descriptor and inode of the listening socket.
+    Socket(u32, u64),
+    PidFile,
+    /// A manager said so at this moment.
+    Unit(Instant),
 }
 
 impl Holder {
-    /// Cheap: is it the same process with the same socket? Then no search is needed.
+    /// Cheap: is it the same process, recognised in the same way? Then no search is needed.
     pub fn still_holds(&self, host: &Host) -> bool {
-        let Some((descriptor, inode)) = self.socket else { return false };
-        host.runs(&self.identity) && descriptor_inode(self.identity.pid, descriptor) == Some(inode)
+        let pid = self.identity.pid;
+        match self.by {
+            By::Socket(descriptor, inode) => {
+                host.runs(&self.identity) && descriptor_inode(pid, descriptor) == Some(inode)
+            }
+            By::PidFile => false,
+            By::Unit(asked) => {
+                let since = clock::monotonic().saturating_duration_since(asked);
+                since < ASK_AGAIN && host.runs(&self.identity)
+            }
+        }
     }
 }
 
 /// Searches afresh. Of a target without a process of its own nothing can be told.
 pub fn find<'a>(host: &Host, process: impl Into<Option<&'a ProcessMatch>>) -> io::Result<Found> {
     match process.into() {
-        Some(process) => find_among(host, process, &Listeners::read()?),
+        Some(process) => find_among(host, process, &Listeners::read()?, &mut Managers::default()),
         None => Ok(Found::Hidden("the target declares no process".to_owned())),
     }
 }
 
-/// Searches among sockets that were read a moment ago: one reading serves many targets.
-pub fn find_among(host: &Host, process: &ProcessMatch, listeners: &Listeners) -> io::Result<Found> {
+/// Searches among sockets that were read a moment ago: one reading serves many targets, as does one
+/// connection to a manager.
+pub fn find_among(
+    host: &Host,
+    process: &ProcessMatch,
+    listeners: &Listeners,
+    managers: &mut Managers,
+) -> io::Result<Found> {
     match process {
         ProcessMatch::ListensOn(address) => {
             let inodes = listeners.inodes(*address);
@@ -72,12 +99,21 @@ pub fn find_among(host: &Host, process: &ProcessMatch, listeners: &Listeners) ->
             })
         }
         ProcessMatch::PidFile(path) => Ok(match pid_file::read(host, path, clock::moment())? {
-            Named::Process(identity) => Found::Process(Holder { identity, socket: None }),
+            Named::Process(identity) => Found::Process(Holder { identity, by: By::PidFile }),
             Named::Nothing => Found::Nothing,
             Named::Untrusted(why) => {
                 let path = path.display();
                 Found::Hidden(format!("pid file {path} is not believed: {why}"))
             }
+        }),
+        ProcessMatch::Systemd(unit) => Ok(match managers.main_pid(unit) {
+            Err(why) => Found::Hidden(why),
+            Ok(pid) => match pid.and_then(|pid| host.identity(pid)) {
+                Some(identity) => {
+                    Found::Process(Holder { identity, by: By::Unit(clock::monotonic()) })
+                }
+                None => Found::Nothing,
+            },
         }),
     }
 }
@@ -97,6 +133,10 @@ pub fn holders<'a>(
             Named::Process(identity) => Ok(vec![identity]),
             Named::Nothing | Named::Untrusted(_) => Ok(Vec::new()),
         },
+        process @ Some(ProcessMatch::Systemd(_)) => Ok(match find(host, process)? {
+            Found::Process(holder) => vec![holder.identity],
+            Found::Nothing | Found::Hidden(_) => Vec::new(),
+        }),
     }
 }
 
@@ -122,11 +162,11 @@ fn socket_holders(host: &Host, inodes: &[u64]) -> io::Result<Vec<(Holder, u32)>>
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let Some(socket) = held_socket(pid, inodes) else { continue };
+        let Some((descriptor, inode)) = held_socket(pid, inodes) else { continue };
         let (Some(identity), Some(stat)) = (host.identity(pid), identity::stat(pid)) else {
             continue;
         };
-        holders.push((Holder { identity, socket: Some(socket) }, stat.parent));
+        holders.push((Holder { identity, by: By::Socket(descriptor, inode) }, stat.parent));
     }
     Ok(holders)
 }

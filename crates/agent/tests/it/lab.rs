@@ -292,7 +292,7 @@ impl Lab {
     }
 
     pub fn service(&self) -> Option<ProcessIdentity> {
-        match find(&self.host, &self.target.process).unwrap() {
+        match blocking(|| find(&self.host, &self.target.process)).unwrap() {
             Found::Process(holder) => Some(holder.identity),
             Found::Nothing | Found::Hidden(_) => None,
         }
@@ -399,7 +399,8 @@ impl Drop for Lab {
                 Signal::KILL,
             );
         }
-        for identity in holders(&self.host, &self.target.process).unwrap_or_default() {
+        let holders = blocking(|| holders(&self.host, &self.target.process));
+        for identity in holders.unwrap_or_default() {
             if let Ok(Some(handle)) = ProcessHandle::open(&self.host, &identity) {
                 let _ = handle.signal(Signal::KILL);
             }
@@ -493,6 +494,11 @@ impl Server {
             _ => unreachable!(),
         }
     }
+}
+
+/// Does what blocks apart from the runtime of the test, as the agent does in threads of its own.
+fn blocking<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }
 
 /// A program of another package, `None` when it is not installed: then the test is skipped, which

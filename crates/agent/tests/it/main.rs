@@ -17,3 +17,4 @@ mod redirects;
 mod requests;
 mod restart;
 mod signals;
+mod units;

@@ -39,7 +39,8 @@ fn check(context: &Context<'_>) -> Result<String, String> {
 pub(crate) fn expectation(context: &Context<'_>) -> Result<Expectation, String> {
     let expected = standing(context)?;
     let is_running = matches!(expected, Expectation::Running(_));
-    if context.plan.kind.needs_running() && !is_running {
+    let has_process = context.target.is_none_or(|target| target.has_process);
+    if context.plan.kind.needs_running() && has_process && !is_running {
         return Err(format!("no process of {} is known to run", context.plan.target));
     }
     Ok(expected)

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::auth::Principal;
 use super::extract::{Json, Path, Text};
 use super::{App, Error, off_the_loop};
-use crate::drills::{Plan, ProofError, Record, StartError};
+use crate::clock;
+use crate::drills::{Overview, Plan, ProofError, Record, StartError};
 
 pub(super) async fn list(State(app): State<App>) -> Result<Json<Vec<Record>>, Error> {
     let drills = app.drills.clone();
@@ -57,13 +58,27 @@ pub(super) async fn suggestions(State(app): State<App>) -> Result<Json<Vec<Sugge
     }
 }
 
+pub(super) async fn schedule(State(app): State<App>) -> Result<Json<Overview>, Error> {
+    let drills = app.drills.clone();
+    Ok(Json(off_the_loop(move || drills.schedule(clock::now())).await?))
+}
+
+/// Lets the schedule go on.
+pub(super) async fn resume(State(app): State<App>) -> Result<Json<Value>, Error> {
+    let drills = app.drills.clone();
+    let was_stopped = off_the_loop(move || drills.resume_schedule()).await?;
+    Ok(Json(json!({ "was_stopped": was_stopped })))
+}
+
 /// Ends whatever is going on.
 pub(super) async fn stop_all(
     State(app): State<App>,
     Extension(Principal(by)): Extension<Principal>,
 ) -> Result<Json<Value>, Error> {
     let stopped = app.drills.stop_all(&by).map_err(Error::Conflict)?;
-    Ok(Json(json!({ "drill": stopped, "result": "every fault is undone" })))
+    Ok(Json(
+        json!({ "drill": stopped, "result": "every fault is undone, the schedule is stopped" }),
+    ))
 }
 
 pub(super) async fn stop(

@@ -2,6 +2,8 @@
 
 mod proof;
 
+mod schedule;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -33,6 +35,10 @@ pub(super) enum Drill {
     Score(One),
     /// Undo the fault and end a running drill, or undo everything
     Stop(Stop),
+    /// When experiments run by themselves, and what became of the last runs
+    Schedule(ServerArgs),
+    /// Let the schedule go on after `stop --all`
+    Resume(ServerArgs),
     /// What was proven: kinds of fault by targets
     Matrix(ServerArgs),
     /// What to drill next, and why
@@ -44,7 +50,7 @@ pub(super) struct Stop {
     /// Number of the drill
     #[arg(required_unless_present = "all")]
     id: Option<u64>,
-    /// End the running drill, and undo every fault that the agent knows of
+    /// End the running drill, undo every fault that the agent knows of, and stop the schedule
     #[arg(long, conflicts_with = "id")]
     all: bool,
     #[command(flatten)]
@@ -89,6 +95,8 @@ impl Drill {
             Drill::Score(one) => one.score(),
             Drill::Plan(planned) => planned.plan(),
             Drill::Stop(stop) => stop.run(),
+            Drill::Schedule(server) => schedule::list(&server),
+            Drill::Resume(server) => schedule::resume(&server),
             Drill::Matrix(server) => proof::matrix(&server),
             Drill::Suggest(server) => proof::suggest(&server),
         }
@@ -155,6 +163,7 @@ impl Stop {
                     None => text::line("no drill was running"),
                 }
                 text::line("every fault that the agent knows of is undone");
+                text::line("scheduled drills wait for `immune drill resume`");
             }
         }
         Ok(ExitCode::SUCCESS)

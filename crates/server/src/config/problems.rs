@@ -1,9 +1,11 @@
 //! What is wrong with a configuration beyond its types: what each part says of its own section, and
 //! what only the whole can tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use chaos::Scheduled;
+use chaos::schedule::ENTRIES_MAX;
 use model::human::HumanDuration;
 
 use receivers::ByteSize;
@@ -46,6 +48,7 @@ impl Config {
             found.add(problem.path, problem.message);
         }
         check_receivers(&self.notify, &mut found);
+        check_schedule(&self.drills.schedule, &mut found);
         found.0
     }
 
@@ -104,6 +107,23 @@ impl Config {
                  listen on 127.0.0.1, or add api.tokens"
             );
             found.add(*path, message);
+        }
+    }
+}
+
+fn check_schedule(entries: &[Scheduled], found: &mut Found) {
+    if entries.len() > ENTRIES_MAX {
+        found.add("drills.schedule", format!("more than {ENTRIES_MAX}"));
+    }
+    let mut names = BTreeSet::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let path = format!("drills.schedule[{index}]");
+        for (field, message) in entry.problems() {
+            found.add(format!("{path}.{field}"), message);
+        }
+        if !names.insert(&entry.name) {
+            let message = format!("`{}` names an earlier entry too", entry.name);
+            found.add(format!("{path}.name"), message);
         }
     }
 }

@@ -79,7 +79,7 @@ impl Drills {
         Ok(refusals)
     }
 
-    async fn not_steady(&self, experiment: &Experiment) -> Result<Vec<String>, Error> {
+    pub(super) async fn not_steady(&self, experiment: &Experiment) -> Result<Vec<String>, Error> {
         let seen = self.seen().await?;
         let open = seen.incidents.iter().filter(|i| i.state != model::IncidentState::Resolved);
         let mut reasons: Vec<String> =
@@ -106,7 +106,7 @@ impl Drills {
             environment: target.environment.clone(),
             port: match &target.process {
                 Some(ProcessMatch::ListensOn(address)) => Some(address.port()),
-                Some(ProcessMatch::PidFile(_)) | None => None,
+                Some(ProcessMatch::PidFile(_) | ProcessMatch::Systemd(_)) | None => None,
             },
             runs: running.contains(&target.name),
         };
