@@ -127,7 +127,8 @@ fn times(stage: &Stage, card: &Scorecard, own: Option<&Incident>) -> Result<Time
     Ok(Times {
         detect_s: between(arrived, opened),
         detect_from_onset_s: between(onset, opened),
-        client_s: between(card.first_harm_at, opened),
+        // What users' log tells of may be the fault's end alone: it knows no slow requests.
+        client_s: between(card.first_harm_at, opened).filter(|seconds| *seconds >= 0.0),
         signal_s: between(card.first_harm_at, arrived),
         acted_s: between(opened, card.acted_at),
         recovered_s: between(Some(injected), card.last_harm_at),
