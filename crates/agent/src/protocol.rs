@@ -19,7 +19,8 @@ use crate::config::Target;
 pub const VERSION: u32 = 1;
 /// Bytes of a frame with its line feed.
 pub const FRAME_MAX: usize = 1024 * 1024;
-/// Targets that one `Report` or `Conditions` tells of, so that it fits into a frame however long their names.
+/// Targets that one `Report` or `Conditions` tells of, so that it fits into a frame however long
+/// their names.
 pub const REPORT_MAX: usize = 200;
 /// Bytes of a name given by the server: an action's id, a fault's id, who freezes.
 pub const NAME_MAX: usize = 256;

@@ -47,6 +47,10 @@ use stage::{Plot, Stage};
 /// Healthy traffic between two things that are done, in seconds.
 const HEALTHY_S: std::ops::Range<u64> = 5..25;
 
+/// What a drill needs of the machine, and how it is found out.
+const NEEDS: [(Kind, fn() -> Result<(), String>); 2] =
+    [(Kind::DiskFull, system::has_small_disks), (Kind::SlowNetwork, system::has_network_faults)];
+
 #[derive(Args)]
 pub struct Polyglot {
     /// What is done to the system: one thing, several, or `all` in an order drawn from the seed
@@ -215,12 +219,14 @@ impl Polyglot {
                 }
             }
         }
-        if kinds.contains(&Kind::DiskFull)
-            && let Err(why) = system::has_small_disks()
-        {
-            kinds.retain(|kind| *kind != Kind::DiskFull);
-            eprintln!("{} is skipped: {why}", Kind::DiskFull.as_str());
-            skipped.push((Kind::DiskFull, why));
+        for (kind, look) in NEEDS {
+            if kinds.contains(&kind)
+                && let Err(why) = look()
+            {
+                kinds.retain(|one| *one != kind);
+                eprintln!("{} is skipped: {why}", kind.as_str());
+                skipped.push((kind, why));
+            }
         }
         let mut stages = Vec::new();
         for instances in [1, 2] {

@@ -1,7 +1,8 @@
 //! Everything that the ticks have told so far and a cause may rest on.
 //!
 //! Only facts: topology, figures, instances, when services were last heard, processes, databases
-//! and disks, changes, probes. No judgement. Every collection is bounded; nothing here depends on an incident.
+//! and disks, changes, probes. No judgement. Every collection is bounded; nothing here depends on
+//! an incident.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The drills: something is done to the system under load, and everything that follows is measured.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use model::Incident;
@@ -22,6 +23,7 @@ use crate::figures::{rounded, seconds};
 
 /// Sessions per second, drawn for each run.
 const RATES: std::ops::Range<f64> = 2.0..6.0;
+const LATENCIES_MS: std::ops::Range<u64> = 2_000..3_000;
 
 /// One drill, at a rate, in a shade and with a delay that are drawn.
 pub async fn run(
@@ -50,7 +52,7 @@ pub async fn run(
         pages: incidents.len(),
         other_pages: incidents.len() - usize::from(own.is_some()),
         detected: card.detected_at.is_some(),
-        cause_first: card.cause_first == Some(true),
+        cause_first: expects_cause(&record).then_some(card.cause_first == Some(true)),
         cause: card.cause.clone(),
         right_decision: card.decision_right == Some(true),
         acted: card.acted_at.is_some(),
@@ -81,14 +83,23 @@ pub async fn drill(
         eprintln!("  {shade}");
         experiment.fault = Some(Fault::Command(CommandFault { name: shade.to_owned() }));
     }
+    if let Some(Fault::Tcp(tcp)) = &mut experiment.fault {
+        tcp.port = stage.system.description()?.port_of_orders()?;
+        let latency = Duration::from_millis(generator.random_range(LATENCIES_MS));
+        eprintln!("  {latency:?}");
+        tcp.toxics.latency = Some(HumanDuration(latency));
+    }
     let delay_ms = generator.random_range(0..15_000);
     let held_for = experiment.steady_state.held_for.0;
-    experiment.steady_state.held_for =
-        HumanDuration(held_for + std::time::Duration::from_millis(delay_ms));
+    experiment.steady_state.held_for = HumanDuration(held_for + Duration::from_millis(delay_ms));
     experiment.client_log = Some(stage.users.log().display().to_string());
     let record = stage.drill(&experiment).await?;
     let card = record.scorecard.clone().context("the drill has no scorecard")?;
     Ok((record, card))
+}
+
+fn expects_cause(record: &Record) -> bool {
+    record.drill.experiment.expect.cause.is_some()
 }
 
 fn experiment(kind: Kind) -> Result<Experiment> {
@@ -116,7 +127,8 @@ fn times(stage: &Stage, card: &Scorecard, own: Option<&Incident>) -> Result<Time
     Ok(Times {
         detect_s: between(arrived, opened),
         detect_from_onset_s: between(onset, opened),
-        client_s: between(card.first_harm_at, opened),
+        // What users' log tells of may be the fault's end alone: it knows no slow requests.
+        client_s: between(card.first_harm_at, opened).filter(|seconds| *seconds >= 0.0),
         signal_s: between(card.first_harm_at, arrived),
         acted_s: between(opened, card.acted_at),
         recovered_s: between(Some(injected), card.last_harm_at),

@@ -18,6 +18,8 @@ pub enum Kind {
     PostgresDown,
     /// Redis is stopped or killed.
     RedisDown,
+    /// Answers of orders come two seconds late and more.
+    SlowNetwork,
     /// The file system of PostgreSQL's data is filled.
     DiskFull,
     /// nginx is reloaded with an upstream that is not there.
@@ -29,13 +31,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::Placebo,
         Kind::Surge,
         Kind::OrdersKilled,
         Kind::BlockingTransaction,
         Kind::PostgresDown,
         Kind::RedisDown,
+        Kind::SlowNetwork,
         Kind::DiskFull,
         Kind::FrontMisconfigured,
         Kind::RollingRestart,
@@ -50,6 +53,7 @@ impl Kind {
             Kind::BlockingTransaction => "blocking-transaction",
             Kind::PostgresDown => "postgres-down",
             Kind::RedisDown => "redis-down",
+            Kind::SlowNetwork => "slow-network",
             Kind::DiskFull => "disk-full",
             Kind::FrontMisconfigured => "front-misconfigured",
             Kind::RollingRestart => "rolling-restart",
@@ -63,7 +67,7 @@ impl Kind {
             Kind::OrdersKilled | Kind::BlockingTransaction | Kind::FrontMisconfigured => {
                 Some(Decision::Heal)
             }
-            Kind::PostgresDown | Kind::DiskFull => Some(Decision::Escalate),
+            Kind::PostgresDown | Kind::SlowNetwork | Kind::DiskFull => Some(Decision::Escalate),
             Kind::RedisDown => Some(Decision::LeaveAlone),
             Kind::Placebo | Kind::Surge | Kind::RollingRestart | Kind::ScaleIn => None,
         }

@@ -21,7 +21,8 @@ pub struct Run {
     pub shade: Option<&'static str>,
     pub took_effect: bool,
     pub detected: bool,
-    pub cause_first: bool,
+    /// Where the experiment says which it should be.
+    pub cause_first: Option<bool>,
     /// The first cause as it was named.
     pub cause: Option<String>,
     pub right_decision: bool,
@@ -70,7 +71,7 @@ impl Run {
             shade: None,
             took_effect: false,
             detected: false,
-            cause_first: false,
+            cause_first: None,
             cause: None,
             right_decision: false,
             acted: false,
@@ -91,7 +92,8 @@ impl Run {
 
     /// Did everything go as it should have?
     pub fn is_good(&self) -> bool {
-        let found = self.detected && self.cause_first && self.right_decision && self.undone;
+        let found =
+            self.detected && self.cause_first != Some(false) && self.right_decision && self.undone;
         let right = match self.kind.decision() {
             Some(Decision::Heal) => found && self.verified && self.recovered,
             Some(Decision::Escalate) => found && self.actions == 0,
@@ -122,7 +124,7 @@ impl fmt::Display for Run {
             let times = &self.times;
             write!(f, ", detected {} from the signal", seconds(times.detect_s))?;
             write!(f, " ({} from the first harmed request)", seconds(times.client_s))?;
-            write!(f, ", cause first {}", yes(self.cause_first))?;
+            write!(f, ", cause first {}", self.cause_first.map_or("-", yes))?;
             write!(f, ", right decision {}", yes(self.right_decision))?;
             if self.kind.decision() == Some(Decision::Heal) {
                 write!(f, ", acted {}, verified {}", yes(self.acted), yes(self.verified))?;
@@ -154,7 +156,8 @@ pub fn figures(runs: &[Run]) -> Value {
         "runs": runs.len(),
         "hurting_runs": hurting.len(),
         "detected": count(&hurting, |run| run.detected),
-        "cause_first": count(&hurting, |run| run.cause_first),
+        "cause_runs": count(&hurting, |run| run.cause_first.is_some()),
+        "cause_first": count(&hurting, |run| run.cause_first == Some(true)),
         "drill_runs": drilled.len(),
         "took_effect": count(&drilled, |run| run.took_effect),
         "right_decision": count(&drilled, |run| run.right_decision),
@@ -177,7 +180,7 @@ fn drill(kind: Kind, runs: &[&Run]) -> Value {
         "runs": runs.len(),
         "took_effect": count(runs, |run| run.took_effect),
         "detected": count(runs, |run| run.detected),
-        "cause_first": count(runs, |run| run.cause_first),
+        "cause_first": count(runs, |run| run.cause_first == Some(true)),
         "right_decision": count(runs, |run| run.right_decision),
         "acted": count(runs, |run| run.acted),
         "verified": count(runs, |run| run.verified),

@@ -1,7 +1,10 @@
 //! The configuration of the server that watches the polyglot system: what ships, the targets with
-//! their faults, a probe of the front, policies that restart orders, end a blocking session and roll
-//! back the front, and, only where a system sees several drills, shorter waits.
+//! their faults, a promise and a probe, policies that restart orders, end a blocking session and
+//! roll back the front, and, only where a system sees several drills, shorter waits.
 
+use std::time::Duration;
+
+use model::human::HumanDuration;
 use serde_json::{Value, json};
 
 use super::kind::Kind;
@@ -18,6 +21,8 @@ pub struct Pace {
 pub const REOPEN_WITHIN_S: u64 = 15;
 /// The back-off neither grows nor lasts beyond this; as shipped it would double up to ten minutes.
 const BACK_OFF_MAX: &str = "30s";
+/// What the storefront promises its users.
+pub const LATENCY_LIMIT: Duration = Duration::from_millis(1_500);
 /// Callers give up after ten seconds, so nothing that the shop itself does holds a lock as long.
 const BLOCKS_FOR: &str = "10s";
 
@@ -103,7 +108,13 @@ pub fn immune_yaml(system: &Description, ports: Ports, pace: Pace) -> Value {
             "http": format!("127.0.0.1:{}", ports.otlp_http),
             "grpc": format!("127.0.0.1:{}", ports.otlp_grpc),
         } },
-        "detect": { "probes": [{
+        "detect": { "slos": [{
+            "name": "storefront-latency",
+            "service": "storefront",
+            "environment": system.environment,
+            "objective": 99,
+            "latency": { "threshold": HumanDuration(LATENCY_LIMIT) },
+        }], "probes": [{
             "name": "front",
             "service": "storefront",
             "environment": system.environment,

@@ -46,6 +46,13 @@ pub async fn prepare() -> Result<()> {
     control(&["prepare"], None).await.map(drop)
 }
 
+impl Description {
+    pub fn port_of_orders(&self) -> Result<u16> {
+        let orders = self.services.iter().find(|service| service.service == "orders");
+        orders.map(|service| service.port).context("the system has no orders")
+    }
+}
+
 /// Can file systems be mounted here? Else why not.
 pub fn has_small_disks() -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -60,6 +67,14 @@ pub fn has_small_disks() -> Result<(), String> {
     match status {
         Ok(status) if status.success() => Ok(()),
         other => Err(format!("{} stays mounted: {other:?}", folder.path().display())),
+    }
+}
+
+/// May connections of this host be led elsewhere? Else why not.
+pub fn has_network_faults() -> Result<(), String> {
+    match rustix::process::geteuid().is_root() {
+        true => Ok(()),
+        false => Err("network faults need the right CAP_NET_ADMIN: run as root".to_owned()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What agents see of databases and disks: who holds up others, what is full, and what merely is so.
+//! What agents see of databases and disks: who holds up others, what is full, what merely is so.
 
 use std::time::Duration;
 
