@@ -5,7 +5,7 @@
 
 use model::experiment::{Decision, Experiment, Scorecard};
 use model::symptom::{Health, ObjectiveState, SymptomKind};
-use model::{Incident, IncidentState, Plan, Timestamp};
+use model::{Entity, Incident, IncidentState, Plan, Symptom, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientLog;
@@ -133,6 +133,17 @@ impl Drill {
         view.incidents.iter().copied().filter(own).collect()
     }
 
+    /// Services that an incident hurts since the steady state: one that opened again still tells of
+    /// those that it hurt before.
+    pub(crate) fn hurt<'a>(&self, incident: &'a Incident) -> impl Iterator<Item = &'a Entity> {
+        let from = self.from();
+        incident.impact.services.iter().filter(move |service| {
+            let is_own = |symptom: &&Symptom| symptom.entity.owner().as_ref() == Some(*service);
+            let mut own = incident.symptoms.iter().filter(is_own).peekable();
+            own.peek().is_none() || own.any(|symptom| symptom.detected >= from)
+        })
+    }
+
     /// From when on what an incident tells may be about this drill.
     pub(crate) fn from(&self) -> Timestamp {
         self.struck.unwrap_or(self.started)
@@ -251,7 +262,7 @@ impl Drill {
         let incidents = self.incidents(view);
         let outside = incidents
             .iter()
-            .flat_map(|incident| &incident.impact.services)
+            .flat_map(|incident| self.hurt(incident))
             .find(|service| !allowed.contains(&service.name))?;
         Some(format!("{outside} has a symptom and lies outside the blast radius"))
     }

@@ -61,9 +61,8 @@ fn own_incident<'a>(drill: &Drill, incidents: &[&'a Incident]) -> Option<&'a Inc
         return None;
     }
     let allowed = &drill.experiment.blast_radius.services;
-    let hurts = |incident: &Incident| {
-        incident.impact.services.iter().any(|service| allowed.contains(&service.name))
-    };
+    let hurts =
+        |incident: &Incident| drill.hurt(incident).any(|service| allowed.contains(&service.name));
     incidents.iter().copied().find(|incident| hurts(incident))
 }
 

@@ -131,7 +131,7 @@ impl Carts {
             body: Bytes::new(),
             timeout: PRODUCT_TIMEOUT,
         };
-        match self.catalog.call(&self.caller, call).await?.status() {
+        match self.catalog.read(&self.caller, call).await?.status() {
             StatusCode::OK => Ok(()),
             StatusCode::NOT_FOUND => Err(Problem::not_found(format!("no product {sku}"))),
             status => Err(Problem::upstream_answered("catalog", status)),

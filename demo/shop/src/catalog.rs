@@ -25,7 +25,7 @@ use self::build::Build;
 use crate::inventory::Stock;
 use crate::lines::{Line, check_lines, segment};
 use crate::problem::Problem;
-use crate::serve::{ServeArgs, serve};
+use crate::serve::{ServeArgs, serve_with};
 use crate::store::{Query, Store, StoreError};
 use crate::telemetry::outbound::{Call, Caller};
 use crate::transport::Upstream;
@@ -104,7 +104,9 @@ pub async fn run(args: CatalogArgs) -> anyhow::Result<()> {
     let store = open(&args.data, file).context("start the catalog")?;
     tracing::info!("catalog {}", build.version());
     let catalog = Catalog { store, caller: Caller::new(), inventory: args.inventory, build };
-    serve(&args.serve, routes(Arc::new(catalog))).await
+    let version = serde_json::json!({ "version": build.version() });
+    let admin = Router::new().route("/admin/build", get(|| async { Json(version) }));
+    serve_with(&args.serve, routes(Arc::new(catalog)), admin).await
 }
 
 fn open(data: &std::path::Path, file: &str) -> Result<Store, StoreError> {

@@ -192,7 +192,7 @@ impl Gateway {
     async fn browse(&self, path: &str) -> Result<Response, Problem> {
         let (method, headers, body) = (Method::GET, HeaderMap::new(), Bytes::new());
         let call = BalancedCall { method, path, headers, body, timeout: USER_TIMEOUT };
-        Ok(passed_out(self.catalog.call(&self.caller, call).await?))
+        Ok(passed_out(self.catalog.read(&self.caller, call).await?))
     }
 
     async fn read(&self, name: &str, upstream: &Upstream, path: &str) -> Result<Response, Problem> {

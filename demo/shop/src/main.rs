@@ -5,8 +5,8 @@
 //!
 //! Reading order: `gateway` → `checkout` → `cart`, `catalog`, `inventory` and `payment` is the path
 //! of an order; `serve`, `store`, `balancer`, `transport`, `problem` and `telemetry` are what they
-//! stand on; `switches` and `release` are for operators; `users` is the load generator, which
-//! stands on `transport` alone.
+//! stand on; `switches`, `switch` and `release` are for operators; `users` is the load generator,
+//! which stands on `transport` alone, and `rate` sets how much it does.
 
 mod cart;
 mod catalog;
@@ -27,7 +27,9 @@ mod switches;
 mod telemetry;
 mod transport;
 
+mod rate;
 mod release;
+mod switch;
 mod users;
 
 use anyhow::Context as _;
@@ -61,8 +63,12 @@ enum Part {
     Provider(provider::ProviderArgs),
     /// Deploy a version of a part, or go back to the one before
     Release(release::ReleaseArgs),
+    /// Make a running part slow or leak, or see whether it is
+    Switch(switch::SwitchArgs),
     /// Visit a site the way users do and log every request
     Users(users::UsersArgs),
+    /// Change how many users come, or see whether they do
+    Rate(rate::RateArgs),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -92,7 +98,11 @@ impl Part {
             Part::Inventory(args) => ("inventory", &args.serve.instance),
             Part::Checkout(args) => ("checkout", &args.serve.instance),
             Part::Payment(args) => ("payment", &args.serve.instance),
-            Part::Provider(_) | Part::Release(_) | Part::Users(_) => return None,
+            Part::Provider(_)
+            | Part::Release(_)
+            | Part::Switch(_)
+            | Part::Users(_)
+            | Part::Rate(_) => return None,
         };
         let version = match self {
             Part::Catalog(args) => args.version(),
@@ -113,7 +123,9 @@ impl Part {
             Part::Payment(args) => payment::run(args).await,
             Part::Provider(args) => provider::run(args).await,
             Part::Release(args) => release::run(args).await,
+            Part::Switch(args) => switch::run(args).await,
             Part::Users(args) => users::run(args).await,
+            Part::Rate(args) => rate::run(&args),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `shop release`: deploys a version of a part the way operators do, or goes back.
 //!
 //! A deployment file tells of the part's instances. One after the other is stopped with SIGTERM,
-//! started anew in a process group of its own, and waited for until it is healthy. The version
-//! before is kept beside the release file. An instance that does not become healthy ends the
-//! deployment there, for its operators to look at.
+//! started anew in a process group of its own, and waited for until it is healthy; one that says
+//! that it is of the version already is left alone, so a release that was cut short can be
+//! repeated. The version before is kept beside the release file. An instance that does not become
+//! healthy ends the deployment there, for its operators to look at.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body_util::Full;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde::Deserialize;
@@ -39,11 +40,14 @@ pub struct ReleaseArgs {
     #[arg(value_name = "DEPLOYMENT")]
     deployment: PathBuf,
     /// Version to deploy
-    #[arg(long, value_name = "VERSION", required_unless_present = "back")]
+    #[arg(long, value_name = "VERSION", required_unless_present_any = ["back", "is"])]
     to: Option<String>,
     /// Go back to the version before
     #[arg(long, conflicts_with = "to")]
     back: bool,
+    /// End with 0 where an instance says that it is of this version, with 1 where none does
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["to", "back"])]
+    is: Option<String>,
 }
 
 /// A part, as its operators deploy it.
@@ -72,6 +76,9 @@ struct Instance {
 /// Deploys.
 pub async fn run(args: ReleaseArgs) -> anyhow::Result<()> {
     let deployment = Deployment::read(&args.deployment)?;
+    if let Some(version) = &args.is {
+        return deployment.is(version).await;
+    }
     let file = &deployment.release_file;
     let before = version(file)?;
     let kept = file.with_extension("before");
@@ -79,17 +86,23 @@ pub async fn run(args: ReleaseArgs) -> anyhow::Result<()> {
         Some(to) => to.clone(),
         None => version(&kept).context("there is no version before to go back to")?,
     };
-    if to == before {
-        println!("{to} is what is deployed; nothing is done");
-        return Ok(());
+    if to != before {
+        crate::serve::write_whole(&kept, &before)?;
+        crate::serve::write_whole(file, &to)?;
     }
-    crate::serve::write_whole(&kept, &before)?;
-    crate::serve::write_whole(file, &to)?;
+    let mut replaced = 0;
     for instance in &deployment.instances {
-        let replaced = instance.replace().await;
-        replaced.with_context(|| format!("deploy {to} at {}", instance.url))?;
+        if instance.version().await.as_deref() == Some(to.as_str()) {
+            continue;
+        }
+        let replacing = instance.replace().await;
+        replacing.with_context(|| format!("deploy {to} at {}", instance.url))?;
+        replaced += 1;
     }
-    println!("{to} is deployed, {before} was before");
+    match replaced {
+        0 => println!("{to} is what is deployed; nothing is done"),
+        _ => println!("{to} is deployed, {before} was before"),
+    }
     Ok(())
 }
 
@@ -100,14 +113,54 @@ impl Deployment {
         let deployment = serde_json::from_reader(file.take(DEPLOYMENT_BYTES_MAX));
         deployment.with_context(|| format!("read {}", path.display()))
     }
+
+    async fn is(&self, version: &str) -> anyhow::Result<()> {
+        let mut of_it = 0;
+        for instance in &self.instances {
+            of_it += usize::from(instance.version().await.as_deref() == Some(version));
+        }
+        let all = self.instances.len();
+        if of_it == 0 {
+            bail!("none of {all} instances is of version {version}");
+        }
+        println!("{of_it} of {all} instances are of version {version}");
+        Ok(())
+    }
 }
 
 impl Instance {
     async fn replace(&self) -> anyhow::Result<()> {
-        let url: Upstream = self.url.parse().context("read its url")?;
         stop(&self.pid_file).await?;
         self.start()?;
-        healthy(&url).await
+        self.healthy().await
+    }
+
+    /// What it says itself; nothing where it says nothing.
+    async fn version(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Told {
+            version: String,
+        }
+        let answer = self.ask("/admin/build").await?;
+        Some(serde_json::from_slice::<Told>(answer.body()).ok()?.version)
+    }
+
+    async fn healthy(&self) -> anyhow::Result<()> {
+        let asking = async {
+            while self.ask("/healthz").await.is_none() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let waited = tokio::time::timeout(HEALTHY_TIMEOUT, asking).await;
+        waited.map_err(|_| anyhow::anyhow!("it is not healthy after {HEALTHY_TIMEOUT:?}"))
+    }
+
+    /// A good answer, if there is one.
+    async fn ask(&self, path: &str) -> Option<Response<Bytes>> {
+        let url: Upstream = self.url.parse().ok()?;
+        let request = Request::get(url.url(path).ok()?).body(Full::<Bytes>::default()).ok()?;
+        let answer = Transport::new().exchange(request, Duration::from_secs(1)).await.ok()?;
+        answer.status().is_success().then_some(answer)
     }
 
     fn start(&self) -> anyhow::Result<()> {
@@ -165,24 +218,6 @@ fn is_of(pid: Pid, pid_file: &Path) -> bool {
 fn is_zombie(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
     stat.is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
-}
-
-async fn healthy(url: &Upstream) -> anyhow::Result<()> {
-    let (transport, uri) = (Transport::new(), url.url("/healthz").context("write the URL")?);
-    let asking = async {
-        loop {
-            let request = Request::get(uri.clone()).body(Full::<Bytes>::default());
-            if let Ok(request) = request
-                && let Ok(answer) = transport.exchange(request, Duration::from_secs(1)).await
-                && answer.status().is_success()
-            {
-                return;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    let waited = tokio::time::timeout(HEALTHY_TIMEOUT, asking).await;
-    waited.map_err(|_| anyhow::anyhow!("it is not healthy after {HEALTHY_TIMEOUT:?}"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::telemetry::database;
+use crate::telemetry::{database, service_name};
 
 /// How long to wait for another process that holds the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -21,7 +21,7 @@ const WAL_BYTES_MAX: u32 = 8 << 20;
 #[derive(Clone)]
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
-    namespace: &'static str,
+    namespace: String,
 }
 
 /// What a piece of work is called in telemetry.
@@ -51,11 +51,12 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Opens or creates `folder/file.db` and applies `schema` (which must be repeatable).
+    /// Opens or creates `folder/file.db` and applies `schema` (which must be repeatable). In
+    /// telemetry the database is called as the service is, by default `namespace`.
     pub fn open(
         folder: &Path,
         file: &str,
-        namespace: &'static str,
+        namespace: &str,
         schema: &str,
     ) -> Result<Store, StoreError> {
         let shown = folder.display().to_string();
@@ -63,6 +64,7 @@ impl Store {
         let path = folder.join(format!("{file}.db"));
         let connection = connect(&path, schema)
             .map_err(|error| StoreError::Open(path.display().to_string(), error))?;
+        let namespace = service_name(namespace);
         Ok(Store { connection: Arc::new(Mutex::new(connection)), namespace })
     }
 
@@ -72,7 +74,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     {
-        let span = database::QuerySpan::start(self.namespace, query);
+        let span = database::QuerySpan::start(&self.namespace, query);
         let connection = Arc::clone(&self.connection);
         let working = tokio::task::spawn_blocking(move || {
             // A panic in earlier work rolled its transaction back: the connection is still good.

@@ -3,7 +3,8 @@
 //! `GET` and `PUT /admin/switches` at every part, apart from its telemetry. A switch acts on all
 //! requests but health checks and the administration itself. The leak is of the kind that real
 //! caches have: every request adds an entry and looks through all of them, so that the part grows
-//! and slows down until it is started anew.
+//! and slows down until it is started anew, or the leak is switched off and gives back what it
+//! took. `shop switch` is the command for it.
 
 use std::hash::Hasher as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,6 +46,16 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings { slow_ms: 0, slow_share: 1.0, leak_kib: 0 }
     }
+}
+
+/// What operators see.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shown {
+    /// What is switched on.
+    #[serde(flatten)]
+    pub settings: Settings,
+    /// What requests left in memory.
+    pub leaked_bytes: usize,
 }
 
 /// The switches of this process.
@@ -94,9 +105,8 @@ impl Switches {
                 tokio::time::sleep(Duration::from_millis(settings.slow_ms)).await;
             }
             if settings.leak_kib > 0 || switches.leaked.bytes.load(Ordering::Relaxed) > 0 {
-                let leaked = switches.leaked.clone();
-                let path = request.uri().path().to_owned();
-                let work = move || leaked.remember(&path, settings.leak_kib);
+                let (leaking, path) = (switches.clone(), request.uri().path().to_owned());
+                let work = move || leaking.leaked.remember(&path, || leaking.settings().leak_kib);
                 // A panic there could only be the lack of memory, which ends the process anyway.
                 let _ = tokio::task::spawn_blocking(work).await;
             }
@@ -106,9 +116,9 @@ impl Switches {
 }
 
 impl Leaked {
-    /// Adds an entry of `kib` KiB and looks through all entries for one that is the same: which
-    /// takes longer the more there are.
-    fn remember(&self, path: &str, kib: usize) -> bool {
+    /// Looks through all entries for one that is the same, which takes longer the more there are,
+    /// and adds one of `kib` KiB, as it is switched by then.
+    fn remember(&self, path: &str, kib: impl FnOnce() -> usize) -> bool {
         let mut entries = self.entries.lock().unwrap_or_else(|poison| poison.into_inner());
         let mut wanted = std::hash::DefaultHasher::new();
         wanted.write(path.as_bytes());
@@ -119,7 +129,7 @@ impl Leaked {
             hasher.write(entry);
             found |= hasher.finish() == wanted;
         }
-        let bytes = kib << 10;
+        let bytes = kib() << 10;
         if bytes > 0 && self.bytes.load(Ordering::Relaxed) + bytes <= LEAKED_BYTES_MAX {
             let entry: Arc<[u8]> = path.bytes().cycle().take(bytes).collect();
             self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -127,20 +137,33 @@ impl Leaked {
         }
         found
     }
+
+    fn forget(&self) {
+        let mut entries = self.entries.lock().unwrap_or_else(|poison| poison.into_inner());
+        *entries = Vec::new();
+        self.bytes.store(0, Ordering::Relaxed);
+    }
 }
 
-async fn show(State(switches): State<Switches>) -> Json<Settings> {
-    Json(switches.settings())
+async fn show(State(switches): State<Switches>) -> Json<Shown> {
+    let leaked_bytes = switches.leaked.bytes.load(Ordering::Relaxed);
+    Json(Shown { settings: switches.settings(), leaked_bytes })
 }
 
 async fn set(
     State(switches): State<Switches>,
     settings: Result<Json<Settings>, JsonRejection>,
-) -> Result<Json<Settings>, Problem> {
+) -> Result<Json<Shown>, Problem> {
     let Json(settings) = settings?;
     settings.check().map_err(Problem::invalid)?;
-    *switches.settings.lock().unwrap_or_else(|poison| poison.into_inner()) = settings.clone();
-    Ok(Json(settings))
+    let leaks = settings.leak_kib > 0;
+    *switches.settings.lock().unwrap_or_else(|poison| poison.into_inner()) = settings;
+    if !leaks {
+        // Whoever looks through the leak just now is waited for.
+        let leaked = switches.leaked.clone();
+        let _ = tokio::task::spawn_blocking(move || leaked.forget()).await;
+    }
+    Ok(show(State(switches)).await)
 }
 
 #[cfg(test)]
@@ -160,10 +183,13 @@ mod tests {
     #[test]
     fn a_leak_grows_with_each_request_and_has_an_end() {
         let leaked = Leaked::default();
-        (0..3).for_each(|_| assert!(!leaked.remember("/carts/1", 64)));
+        (0..3).for_each(|_| assert!(!leaked.remember("/carts/1", || 64)));
         assert_eq!(leaked.bytes.load(Ordering::Relaxed), (3 * 64) << 10);
         leaked.bytes.store(LEAKED_BYTES_MAX, Ordering::Relaxed);
-        leaked.remember("/carts/1", 64);
+        leaked.remember("/carts/1", || 64);
         assert_eq!(leaked.entries.lock().expect("no panic").len(), 3);
+        leaked.forget();
+        assert!(leaked.entries.lock().expect("no panic").is_empty());
+        assert_eq!(leaked.bytes.load(Ordering::Relaxed), 0);
     }
 }

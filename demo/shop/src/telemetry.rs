@@ -169,6 +169,12 @@ impl Instruments {
     }
 }
 
+/// What a part is called: as the environment says, else by its `own` name.
+pub fn service_name(own: &str) -> String {
+    let stated = std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty());
+    stated.unwrap_or_else(|| own.to_owned())
+}
+
 /// What the environment says about this process, completed by what it knows of itself.
 fn resource(service: Service) -> Resource {
     // The SDK's own detectors: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, telemetry.sdk.*.

@@ -24,11 +24,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use self::arrivals::{Arrivals, parse_rate};
+use self::arrivals::Arrivals;
+pub use self::arrivals::parse_rate;
 use self::duration::parse_duration;
 use self::journeys::Journeys;
 use self::log::Log;
 use self::session::{Session, Site};
+use crate::rate::taken_up;
+use crate::serve::write_whole;
 use crate::transport::Upstream;
 
 /// How often the rate file is read.
@@ -67,6 +70,10 @@ pub struct UsersArgs {
     /// How long a user waits for an answer
     #[arg(long, default_value = "10s", value_parser = parse_duration)]
     timeout: Duration,
+    /// An answer that takes longer is written down as `slow` and not ok; the user goes on
+    /// [default: as long as a user waits]
+    #[arg(long, value_parser = parse_duration)]
+    slow_after: Option<Duration>,
     /// Sessions at the same time; arrivals beyond are turned away and counted
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     sessions_max: usize,
@@ -92,7 +99,13 @@ struct Users {
 pub async fn run(args: UsersArgs) -> anyhow::Result<()> {
     let journeys = read_journeys(&args.journeys)?;
     let log = Log::create(&args.log, args.seed, &args.url.to_string())?;
-    let site = Site { url: args.url.clone(), journeys, timeout: args.timeout, log };
+    let site = Site {
+        url: args.url.clone(),
+        journeys,
+        timeout: args.timeout,
+        slow_after: args.slow_after.unwrap_or(args.timeout),
+        log,
+    };
     let mut users = Users {
         site: Arc::new(site),
         arrivals: Arrivals::new(args.seed, args.rate),
@@ -141,6 +154,7 @@ impl Users {
             }
             if let Some(rate) = rate_file.changed() {
                 self.arrivals.set_rate(rate);
+                rate_file.take_up(rate)?;
             }
             while let Some(ended) = self.sessions.try_join_next() {
                 ended.context("a session broke")??;
@@ -223,6 +237,14 @@ impl RateFile {
             eprintln!("users: rate file: {error}; keeping the rate");
         }
         rate.ok()
+    }
+
+    /// Tells whoever asked for it that users come at this rate.
+    fn take_up(&self, rate: f64) -> anyhow::Result<()> {
+        match &self.path {
+            Some(path) => write_whole(&taken_up(path), rate),
+            None => Ok(()),
+        }
     }
 }
 

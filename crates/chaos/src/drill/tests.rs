@@ -6,7 +6,7 @@ use model::plan::{
     Action, ActionId, ActionKind, Attempt, Expectation, Mode, Outcome, OutcomeResult, PlanId,
 };
 use model::symptom::SymptomKind;
-use model::{Entity, PlanState, Scope};
+use model::{PlanState, Scope, Severity};
 
 use super::*;
 
@@ -87,6 +87,27 @@ impl World {
             "{{\"start_unix_ns\":{},\"end_unix_ns\":{nanos},\"ok\":{ok}}}\n",
             nanos - 1
         ));
+    }
+
+    /// Raised now.
+    fn symptom(&self, service: &str) -> Symptom {
+        Symptom {
+            entity: Entity::service(&Scope::default(), service),
+            kind: SymptomKind::AvailabilityBurn,
+            source: "default-availability".to_owned(),
+            severity: Severity::Page,
+            onset: self.at(),
+            detected: self.at(),
+            recovering_since: None,
+            measured: 1.0,
+            threshold: 0.1,
+            unit: "ratio".to_owned(),
+            bad: 10.0,
+            total: 10.0,
+            error_kinds: Vec::new(),
+            exemplar: None,
+            summary: String::new(),
+        }
     }
 
     fn open_incident(&mut self, service: &str) {
@@ -229,6 +250,29 @@ fn trouble_outside_the_blast_radius_aborts_and_undoes() {
     world.open_incident("billing");
     assert_eq!(world.run(&mut drill, 1), [Order::Undo]);
     assert!(drill.abort.as_ref().unwrap().contains("billing"));
+}
+
+#[test]
+fn what_an_incident_hurt_before_it_opened_again_is_not_of_this_drill() {
+    let mut world = World::new();
+    let mut drill = Drill::new(crate::parse(FILE).unwrap(), world.at(), 1);
+    world.open_incident("billing");
+    let before = world.symptom("billing");
+    world.incidents[0].symptoms = vec![before];
+    world.incidents[0].state = IncidentState::Resolved;
+    world.incidents[0].resolved = Some(world.at());
+    world.run(&mut drill, 10);
+    world.fault.effective_at = Some(world.at());
+    world.run(&mut drill, 2);
+    let orders = world.symptom("orders");
+    world.incidents[0].impact.services.push(orders.entity.clone());
+    world.incidents[0].symptoms.push(orders);
+    world.incidents[0].state = IncidentState::Open;
+    world.incidents[0].resolved = None;
+    assert_eq!(world.run(&mut drill, 1), []);
+    let again = world.symptom("billing");
+    world.incidents[0].symptoms.push(again);
+    assert_eq!(world.run(&mut drill, 1), [Order::Undo]);
 }
 
 #[test]

@@ -4,19 +4,24 @@
 //! Everything is real: real processes, real OpenTelemetry, a real SIGKILL. The demo only starts
 //! things, tells what it reads, and stops what it started, whichever way it ends.
 //!
-//! Reading order: `layout` (what runs where), `files` (configuration and experiment), `folder`,
-//! `processes`, `chances` (what a seed decides), `show` (the acts), `users` and `story` (what is
-//! told), `figures` (what came of it), `teller` (how it is printed).
+//! Reading order: `chances` and `names` (what a seed decides), `layout` (what runs where), `drills`
+//! (those that ship), `files` (configuration and experiments), `folder`, `processes`, `show` (the
+//! acts), `users` and `story` (what is told), `figures` (what came of it), `teller` (how it is
+//! printed).
+
+mod chances;
+
+mod names;
 
 mod layout;
+
+mod drills;
 
 mod files;
 
 mod folder;
 
 mod processes;
-
-mod chances;
 
 mod show;
 
@@ -33,9 +38,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::chances::Chances;
+use self::drills::{Act, Choice};
 use self::folder::Folder;
 use self::layout::Layout;
 use self::processes::Processes;
@@ -45,6 +52,8 @@ use super::{block_on, text};
 
 /// As shells tell of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
+
+const DRILLS_MAX: usize = 100;
 
 /// Runs the demo.
 #[derive(Args)]
@@ -58,33 +67,47 @@ pub(super) struct Demo {
     /// Print the figures as JSON; the story goes to standard error
     #[arg(long, requires = "headless")]
     json: bool,
-    /// Draw the victim, the moment, the users and how many come from this seed
+    /// Draw the order of the drills, victims, intensities, moments, the users and how many come,
+    /// and what the services are called, from this seed
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// How many drills, one after the other
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=100))]
-    drills: u64,
+    /// How many drills, one after the other, 1 to 100, or `all` that ship; with a seed all, else 1
+    #[arg(long, value_name = "COUNT", value_parser = parse_count, conflicts_with = "drill")]
+    drills: Option<usize>,
+    /// A drill by its name; again for further ones
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(drills::names()))]
+    drill: Vec<String>,
 }
 
 impl Demo {
     pub(super) fn run(self) -> Result<ExitCode> {
         let (immune, shop) = layout::programs()?;
         let folder = Folder::take(&self.dir)?;
-        let layout = Layout::new(&folder.dir, &immune, &shop, layout::free_ports()?);
-        block_on(self.perform(&folder, layout))
+        let mut chances = Chances::new(self.seed);
+        let ports = layout::free_ports()?;
+        let layout = Layout::draw(&folder.dir, (immune, shop), ports, &mut chances);
+        let acts = drills::draw(&self.choice(), &layout, &mut chances);
+        block_on(self.perform(&folder, layout, acts))
     }
 
-    async fn perform(self, folder: &Folder, layout: Layout) -> Result<ExitCode> {
+    fn choice(&self) -> Choice {
+        if !self.drill.is_empty() {
+            return Choice::Named(self.drill.clone());
+        }
+        let usual = if self.seed.is_some() { drills::ALL.len() } else { 1 };
+        Choice::Count(self.drills.unwrap_or(usual))
+    }
+
+    async fn perform(self, folder: &Folder, layout: Layout, acts: Vec<Act>) -> Result<ExitCode> {
         let interruption = interruption()?;
         let teller = Teller::new(self.json);
         let mut processes = Processes::new(&folder.dir)?;
         clear(&teller, &mut processes)?;
         folder.make_new()?;
 
-        let mut show = Show::new(teller, layout, processes, Chances::new(self.seed))?;
+        let mut show = Show::new(teller, layout, processes, self.seed)?;
         let ended = tokio::select! {
-            ended = self.play(&mut show) => ended.map(Some),
+            ended = self.play(&mut show, &acts) => ended.map(Some),
             () = interruption => Ok(None),
         };
         // That the server died says more than that it cannot be reached.
@@ -113,15 +136,23 @@ impl Demo {
         Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    async fn play(&self, show: &mut Show) -> Result<()> {
-        show.open(self.seed).await?;
-        for _ in 0..self.drills {
-            show.drill().await?;
+    async fn play(&self, show: &mut Show, acts: &[Act]) -> Result<()> {
+        show.open(acts).await?;
+        for act in acts {
+            show.drill(act).await?;
         }
         if self.headless {
             return Ok(());
         }
         show.run_on().await
+    }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        _ if text == "all" => Ok(drills::ALL.len()),
+        Ok(count) if (1..=DRILLS_MAX).contains(&count) => Ok(count),
+        _ => Err(format!("write 1 to {DRILLS_MAX}, or `all`")),
     }
 }
 

@@ -105,7 +105,7 @@ impl Checkout {
             body: serde_json::to_vec(&request).unwrap_or_default().into(),
             timeout: LOOK_UP_TIMEOUT,
         };
-        let response = self.catalog.call(&self.caller, call).await?;
+        let response = self.catalog.read(&self.caller, call).await?;
         read("catalog", StatusCode::CREATED, &response)
     }
 

@@ -20,10 +20,10 @@ pub struct QuerySpan {
 
 impl QuerySpan {
     /// Starts the span of `query` on the database called `namespace`.
-    pub fn start(namespace: &'static str, query: Query) -> QuerySpan {
+    pub fn start(namespace: &str, query: Query) -> QuerySpan {
         let attributes = vec![
             KeyValue::new("db.system.name", "sqlite"),
-            KeyValue::new("db.namespace", namespace),
+            KeyValue::new("db.namespace", namespace.to_owned()),
             KeyValue::new("db.operation.name", query.operation),
             KeyValue::new("db.query.summary", query.summary),
         ];

@@ -55,9 +55,10 @@ pub struct Entry<'a> {
     pub path: &'a str,
     /// Status of the answer, where one came.
     pub status: Option<u16>,
-    /// Why there is no usable answer: `connect`, `timeout`, `reset` or `other`.
+    /// Why there is no usable answer: `connect`, `timeout`, `reset` or `other`; `slow` where it came
+    /// late.
     pub error: Option<&'static str>,
-    /// Answered with a status that the step expects.
+    /// Answered in time, with a status that the step expects.
     pub ok: bool,
 }
 

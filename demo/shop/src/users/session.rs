@@ -36,6 +36,8 @@ pub struct Site {
     pub journeys: Journeys,
     /// How long a user waits for an answer.
     pub timeout: Duration,
+    /// From when on an answer is a slow one.
+    pub slow_after: Duration,
     /// Where requests are written down.
     pub log: Log,
 }
@@ -97,8 +99,12 @@ impl Session {
         let (start, started) = (wall_now(), steady_now());
         let answer = self.transport.exchange(request, self.site.timeout).await;
         // Measured by the steady clock: a clock that is set must not bend a duration.
-        let end = start + started.elapsed();
-        let outcome = self.judge(step, answer, values);
+        let took = started.elapsed();
+        let end = start + took;
+        let mut outcome = self.judge(step, answer, values);
+        if outcome.ok && took > self.site.slow_after {
+            (outcome.ok, outcome.error) = (false, Some("slow"));
+        }
         self.site.log.write(&Entry {
             start_unix_ns: unix_ns(start),
             end_unix_ns: unix_ns(end),

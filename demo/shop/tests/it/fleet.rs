@@ -94,17 +94,30 @@ impl Fleet {
         let file = self.path("release");
         let deployment = serde_json::json!({ "release_file": file, "instances": instances });
         std::fs::write(self.path("catalog.json"), deployment.to_string()).expect("write");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
-        command.arg("release").arg(self.path("catalog.json")).args(to);
-        let output = command.output().expect("run shop release");
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{told}");
+        let deployment = self.deployment();
+        let arguments = [&["release", deployment.as_str()], to].concat();
+        let told = self.run(&arguments).unwrap_or_else(|told| panic!("{told}"));
         for name in CATALOGS {
             if let Some(mut ended) = self.parts.remove(name) {
                 ended.wait().expect("reap");
             }
         }
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        told
+    }
+
+    /// What `shop release` is told of the catalog.
+    pub fn deployment(&self) -> String {
+        self.path("catalog.json").display().to_string()
+    }
+
+    /// Runs a command of an operator: what it printed, or what it complained of.
+    pub fn run(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = Command::new(env!("CARGO_BIN_EXE_shop")).args(arguments).output();
+        let output = output.expect("run shop");
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
     }
 
     fn deployed(&self, name: &str) -> serde_json::Value {
@@ -205,7 +218,8 @@ impl Fleet {
         eventually(&format!("{name} to be healthy"), || is_healthy(port)).await;
     }
 
-    fn url(&self, name: &str) -> String {
+    /// Where a part is.
+    pub fn url(&self, name: &str) -> String {
         format!("http://127.0.0.1:{}", self.ports[name])
     }
 

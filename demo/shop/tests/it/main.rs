@@ -168,6 +168,9 @@ async fn a_dead_catalog_instance_hurts_nobody_and_a_dead_card_network_every_paym
     for _ in 0..10 {
         let answer = lists(&fleet);
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let order = r#"{"items": [{"sku": "mug", "quantity": 1}], "card": "4242424242424242"}"#;
+        let answer = fleet.ask("gateway", "POST", "/api/checkout", order);
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     }
     fleet.stop_all();
 }
@@ -176,6 +179,9 @@ async fn a_dead_catalog_instance_hurts_nobody_and_a_dead_card_network_every_paym
 async fn operators_deploy_go_back_eject_and_slow_down() {
     let mut fleet = Fleet::start(None).await;
     assert!(fleet.release(&["--to", "1.5.0"]).starts_with("1.5.0 is deployed"));
+    assert!(fleet.release(&["--to", "1.5.0"]).ends_with("nothing is done\n"));
+    assert!(fleet.release(&["--is", "1.5.0"]).starts_with("2 of 2 instances"));
+    assert!(fleet.run(&["release", &fleet.deployment(), "--is", "1.4.0"]).is_err());
     let show = |fleet: &Fleet| fleet.ask("catalog-1", "GET", "/products/mug", "");
     assert!(show(&fleet).starts_with("HTTP/1.1 500"), "{}", show(&fleet));
     assert!(fleet.release(&["--back"]).starts_with("1.4.0 is deployed"));
@@ -190,6 +196,15 @@ async fn operators_deploy_go_back_eject_and_slow_down() {
     let within = |patience| fleet.ask_within(patience, "gateway", "GET", "/api/products", "");
     assert!(within(std::time::Duration::from_millis(150)).is_err(), "it is not slow");
     assert!(within(std::time::Duration::from_secs(5)).is_ok_and(|it| it.contains(" 200 ")));
+
+    let cart = fleet.url("cart");
+    assert!(fleet.run(&["switch", &cart, "--is-on"]).is_err());
+    fleet.run(&["switch", &cart, "--leak-kib", "64"]).expect("switch");
+    assert!(fleet.run(&["switch", &cart, "--is-on"]).is_err(), "nothing leaked yet");
+    fleet.ask("gateway", "GET", "/api/carts/s-1", "");
+    assert!(fleet.run(&["switch", &cart, "--is-on"]).is_ok_and(|it| it.contains("65536 bytes")));
+    fleet.run(&["switch", &cart, "--off"]).expect("switch");
+    assert!(fleet.run(&["switch", &cart, "--is-on"]).is_err(), "it gave all back");
     CATALOGS.iter().for_each(|name| fleet.end_released(name));
     fleet.stop_all();
 }

@@ -1,60 +1,44 @@
-//! What a seed decides: the victim, the moment, how many users come and who they are.
+//! What a seed decides. Without a seed nothing is left to chance: the plain story is told.
 //!
-//! The same seed draws the same; how the drill then goes is up to real processes and real time.
+//! The same seed draws the same; how a drill then goes is up to real processes and real time.
 
-use std::time::Duration;
-
-/// Sessions per second that a seed may draw.
-const RATE_MIN: u64 = 3;
-const RATE_MAX: u64 = 8;
-/// Seconds of healthy traffic that a seed may draw, before the drill's own check of the steady
-/// state.
-const HEALTHY_SECONDS_MIN: u64 = 10;
-const HEALTHY_SECONDS_MAX: u64 = 30;
-
+/// Where all draws come from, in one order.
 pub(super) struct Chances {
-    /// Sessions that arrive per second.
-    pub rate: u64,
-    pub users_seed: u64,
-    /// `None`: no seed was given, the plain story is told.
+    /// `None`: no seed was given.
     source: Option<SplitMix>,
-    drills: u64,
-}
-
-/// One drill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Draw {
-    /// 1 or 2: which payment instance is killed.
-    pub victim: u64,
-    /// Traffic without any fault before the drill is started.
-    pub healthy_for: Duration,
 }
 
 impl Chances {
     pub(super) fn new(seed: Option<u64>) -> Chances {
-        let Some(seed) = seed else {
-            return Chances { rate: 5, users_seed: 1, source: None, drills: 0 };
-        };
-        let mut source = SplitMix(seed);
-        Chances {
-            rate: source.between(RATE_MIN, RATE_MAX),
-            users_seed: source.next() >> 1,
-            source: Some(source),
-            drills: 0,
+        Chances { source: seed.map(SplitMix) }
+    }
+
+    pub(super) fn are_drawn(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// Both ends included; without a seed the lower one. The ranges are so small that the bias does
+    /// not matter.
+    pub(super) fn between(&mut self, min: u64, max: u64) -> u64 {
+        match &mut self.source {
+            Some(source) => min + source.next() % (max - min + 1),
+            None => min,
         }
     }
 
-    /// The next drill; without a seed payment-1 and payment-2 take turns.
-    pub(super) fn draw(&mut self) -> Draw {
-        self.drills += 1;
-        match &mut self.source {
-            None => Draw { victim: 2 - self.drills % 2, healthy_for: Duration::from_secs(15) },
-            Some(source) => Draw {
-                victim: source.between(1, 2),
-                healthy_for: Duration::from_secs(
-                    source.between(HEALTHY_SECONDS_MIN, HEALTHY_SECONDS_MAX),
-                ),
-            },
+    /// Without a seed the first.
+    pub(super) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        let last = of.len().checked_sub(1).expect("there is something to pick from");
+        &of[self.between(0, last as u64) as usize]
+    }
+
+    /// In another order (R. Durstenfeld, "Algorithm 235", 1964); without a seed as it is.
+    pub(super) fn shuffle<T>(&mut self, these: &mut [T]) {
+        for last in (1..these.len()).rev() {
+            if self.are_drawn() {
+                let other = self.between(0, last as u64) as usize;
+                these.swap(last, other);
+            }
         }
     }
 }
@@ -71,11 +55,6 @@ impl SplitMix {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
-
-    /// Both ends included; the ranges are so small that the bias does not matter.
-    fn between(&mut self, min: u64, max: u64) -> u64 {
-        min + self.next() % (max - min + 1)
-    }
 }
 
 #[cfg(test)]
@@ -83,24 +62,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_draws_the_same_again_and_stays_in_range() {
-        let mut victims = [0, 0];
-        for seed in 0..100 {
-            let (mut one, mut other) = (Chances::new(Some(seed)), Chances::new(Some(seed)));
-            assert_eq!((one.rate, one.users_seed), (other.rate, other.users_seed));
-            assert!((3..=8).contains(&one.rate));
-            let draw = one.draw();
-            assert_eq!(draw, other.draw());
-            assert!((10..=30).contains(&draw.healthy_for.as_secs()));
-            victims[draw.victim as usize - 1] += 1;
-        }
-        assert!(victims.iter().all(|count| *count > 20), "{victims:?}");
+    fn without_a_seed_nothing_is_left_to_chance() {
+        let mut chances = Chances::new(None);
+        let mut order = [1, 2, 3];
+        chances.shuffle(&mut order);
+        assert_eq!((order, chances.between(3, 8), *chances.pick(&["a", "b"])), ([1, 2, 3], 3, "a"));
     }
 
     #[test]
-    fn without_a_seed_the_instances_take_turns() {
-        let mut chances = Chances::new(None);
-        let victims: Vec<u64> = (0..4).map(|_| chances.draw().victim).collect();
-        assert_eq!(victims, [1, 2, 1, 2]);
+    fn a_seed_draws_the_same_again_within_its_range() {
+        let mut counts = [0; 6];
+        for seed in 0..600 {
+            let (mut one, mut other) = (Chances::new(Some(seed)), Chances::new(Some(seed)));
+            let drawn = one.between(3, 8);
+            assert_eq!(drawn, other.between(3, 8));
+            counts[drawn as usize - 3] += 1;
+        }
+        assert!(counts.iter().all(|count| *count > 60), "{counts:?}");
+    }
+
+    #[test]
+    fn a_shuffle_keeps_everything_and_every_place_is_possible() {
+        let mut firsts = std::collections::BTreeSet::new();
+        for seed in 0..100 {
+            let mut order = [0, 1, 2, 3, 4, 5, 6];
+            Chances::new(Some(seed)).shuffle(&mut order);
+            firsts.insert(order[0]);
+            order.sort_unstable();
+            assert_eq!(order, [0, 1, 2, 3, 4, 5, 6]);
+        }
+        assert_eq!(firsts.len(), 7);
     }
 }

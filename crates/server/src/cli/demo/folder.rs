@@ -13,12 +13,13 @@ const MARKER: &str = ".immune-demo";
 const MADE: &[&str] = &[
     "catalog.json",
     "data",
+    "drills",
     "immune",
     "immune.yaml",
-    "kill-payment.yaml",
     "logs",
     "pids",
     "rate",
+    "rate.taken-up",
     "release",
     "release.before",
     "users.jsonl",
@@ -71,7 +72,7 @@ impl Folder {
             };
             removed.with_context(|| format!("cannot remove {}", path.display()))?;
         }
-        for name in ["data", "logs", "pids"] {
+        for name in ["data", "drills", "logs", "pids"] {
             let path = self.dir.join(name);
             fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         }

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::chances::Chances;
+use super::names::{Names, Role};
+
 /// The environment that the shop's telemetry names and that Immune may act in.
 pub(super) const ENVIRONMENT: &str = "demo";
 
@@ -14,13 +17,19 @@ pub(super) const ENVIRONMENT: &str = "demo";
 /// of a killed part before it is back.
 const PORT_FIRST: u16 = 20_000;
 const PORT_LAST: u16 = 32_000;
-const PORTS: usize = 12;
-/// The version of the catalog that a demo begins with.
-pub(super) const CATALOG_VERSION: &str = "1.4.0";
+pub(super) const PORTS: usize = 12;
+/// Good versions of the catalog, with one of which a demo begins.
+pub(super) const GOOD_VERSIONS: [&str; 2] = ["1.4.0", "1.4.1"];
+/// Sessions that arrive per second.
+const RATE: (u64, u64) = (5, 10);
+/// The one that should not have been released.
+pub(super) const BAD_VERSION: &str = "1.5.0";
+/// Users call an answer slow, and Immune is told to page, from here on.
+pub(super) const SLOW_AFTER_MS: u64 = 500;
 
 /// Parts without data of their own, which Immune may not touch: the gateway is the users' way in,
 /// and the card network is somebody else's.
-const STATELESS: [&str; 2] = ["gateway", "provider"];
+const STATELESS: [Role; 2] = [Role::Gateway, Role::Provider];
 
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
@@ -28,6 +37,12 @@ pub(super) struct Layout {
     pub dir: PathBuf,
     pub immune: PathBuf,
     pub shop: PathBuf,
+    pub names: Names,
+    /// Of the catalog, with which the demo begins.
+    pub version: &'static str,
+    /// Sessions that arrive per second.
+    pub rate: u64,
+    users_seed: u64,
     pub api: u16,
     pub otlp_grpc: u16,
     pub otlp_http: u16,
@@ -43,28 +58,39 @@ pub(super) struct Layout {
 /// One serving process of the shop.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    pub name: &'static str,
-    pub service: &'static str,
-    /// Where the service has several.
-    pub instance: Option<&'static str>,
+    pub role: Role,
+    /// Of the instance where the service has two, else of the service.
+    pub name: String,
+    pub service: String,
+    /// Where the service has two.
+    pub instance: Option<String>,
     pub port: u16,
-    /// Immune may restart it.
-    pub target: bool,
+    /// Immune may heal it.
+    pub healed: bool,
     pub command: Vec<String>,
     pub environment: BTreeMap<String, String>,
     pub log: PathBuf,
 }
 
 impl Layout {
-    /// `dir` is a full path; `ports` are all different.
-    pub(super) fn new(dir: &Path, immune: &Path, shop: &Path, ports: [u16; PORTS]) -> Layout {
+    /// `dir` is a full path; `ports` are all different; `programs` are `immune` and `shop`.
+    pub(super) fn draw(
+        dir: &Path,
+        programs: (PathBuf, PathBuf),
+        ports: [u16; PORTS],
+        chances: &mut Chances,
+    ) -> Layout {
         let [api, otlp_grpc, otlp_http, gateway, parts @ ..] = ports;
         let [provider, inventory, cart, checkout, balanced @ ..] = parts;
         let [catalog_1, catalog_2, payment_1, payment_2] = balanced;
         Layout {
             dir: dir.to_owned(),
-            immune: immune.to_owned(),
-            shop: shop.to_owned(),
+            immune: programs.0,
+            shop: programs.1,
+            names: Names::draw(chances),
+            version: *chances.pick(&GOOD_VERSIONS),
+            rate: chances.between(RATE.0, RATE.1),
+            users_seed: chances.between(1, 1 << 32),
             api,
             otlp_grpc,
             otlp_http,
@@ -82,8 +108,9 @@ impl Layout {
         self.dir.join("immune.yaml")
     }
 
-    pub(super) fn experiment_file(&self) -> PathBuf {
-        self.dir.join("kill-payment.yaml")
+    /// Of the drill with this number, from 1, and kind.
+    pub(super) fn experiment_file(&self, number: usize, kind: &str) -> PathBuf {
+        self.dir.join("drills").join(format!("{number}-{kind}.yaml"))
     }
 
     /// Immune's data folder.
@@ -141,70 +168,92 @@ impl Layout {
         let own = [cart, option("--checkout", self.checkout)];
         let gateway = [&catalogs[..], &own, &payments].concat();
         vec![
-            self.part("provider", "provider", self.provider, &[]),
-            self.part("payment-1", "payment", self.payments[0], &provider),
-            self.part("payment-2", "payment", self.payments[1], &provider),
-            self.part("inventory", "inventory", self.inventory, &[]),
-            self.part("catalog-1", "catalog", self.catalogs[0], &catalog),
-            self.part("catalog-2", "catalog", self.catalogs[1], &catalog),
-            self.part("cart", "cart", self.cart, &catalogs),
-            self.part("checkout", "checkout", self.checkout, &checkout),
-            self.part("gateway", "gateway", self.gateway, &gateway),
+            self.part(Role::Provider, 0, self.provider, &[]),
+            self.part(Role::Payment, 0, self.payments[0], &provider),
+            self.part(Role::Payment, 1, self.payments[1], &provider),
+            self.part(Role::Inventory, 0, self.inventory, &[]),
+            self.part(Role::Catalog, 0, self.catalogs[0], &catalog),
+            self.part(Role::Catalog, 1, self.catalogs[1], &catalog),
+            self.part(Role::Cart, 0, self.cart, &catalogs),
+            self.part(Role::Checkout, 0, self.checkout, &checkout),
+            self.part(Role::Gateway, 0, self.gateway, &gateway),
         ]
     }
 
+    /// The parts of one service.
+    pub(super) fn parts_of(&self, role: Role) -> Vec<Part> {
+        self.parts().into_iter().filter(|part| part.role == role).collect()
+    }
+
+    /// Names of the services whose users may be hurt when this one fails.
+    pub(super) fn hurt_with(&self, role: Role) -> Vec<String> {
+        role.with_callers().iter().map(|role| self.names.service(*role).to_owned()).collect()
+    }
+
+    /// `shop` with these arguments.
+    pub(super) fn shop(&self, arguments: &[&str]) -> Vec<String> {
+        let own = std::iter::once(text(&self.shop));
+        own.chain(arguments.iter().map(|argument| (*argument).to_owned())).collect()
+    }
+
+    /// Where the card network answers, as its callers' telemetry calls it.
+    pub(super) fn provider_address(&self) -> String {
+        format!("127.0.0.1:{}", self.provider)
+    }
+
     /// The command line of the users.
-    pub(super) fn users(&self, rate: u64, seed: u64) -> Vec<String> {
+    pub(super) fn users(&self) -> Vec<String> {
         let mut command = vec![text(&self.shop), "users".to_owned()];
         for (option, value) in [
             ("--url", self.storefront_url()),
-            ("--rate", rate.to_string()),
-            ("--seed", seed.to_string()),
+            ("--rate", self.rate.to_string()),
+            ("--seed", self.users_seed.to_string()),
             ("--log", text(&self.users_log())),
             ("--rate-file", text(&self.rate_file())),
+            ("--slow-after", format!("{SLOW_AFTER_MS}ms")),
         ] {
             command.extend([option.to_owned(), value]);
         }
         command
     }
 
-    fn part(
-        &self,
-        name: &'static str,
-        service: &'static str,
-        port: u16,
-        upstreams: &[(&str, String)],
-    ) -> Part {
-        let instance = (name != service).then_some(name);
-        let mut command = vec![text(&self.shop), service.to_owned()];
+    fn part(&self, role: Role, index: usize, port: u16, upstreams: &[(&str, String)]) -> Part {
+        let (service, instances) = (self.names.service(role), self.names.instances(role));
+        let (name, healed) = (instances[index].clone(), !STATELESS.contains(&role));
+        let instance = (instances.len() > 1).then(|| name.clone());
+        let mut command = self.shop(&[role.part()]);
         let mut add = |option: &str, value: String| command.extend([option.to_owned(), value]);
         add("--listen", port.to_string());
-        if let Some(instance) = instance {
-            add("--instance", instance.to_owned());
+        if let Some(instance) = &instance {
+            add("--instance", instance.clone());
         }
-        if !STATELESS.contains(&service) {
+        if healed {
             add("--data", text(&self.dir.join("data")));
         }
         for (option, value) in upstreams {
             add(option, value.clone());
         }
-        add("--pid-file", text(&self.pid_file(name)));
+        add("--pid-file", text(&self.pid_file(&name)));
+        let id = instance.clone().unwrap_or_else(|| format!("{service}-1"));
         Part {
-            name,
-            service,
+            role,
+            service: service.to_owned(),
             instance,
             port,
-            target: !STATELESS.contains(&service),
+            healed,
             command,
-            environment: self.telemetry(),
-            log: self.log(name),
+            environment: self.telemetry(service, &id),
+            log: self.log(&name),
+            name,
         }
     }
 
     /// The standard variables of OpenTelemetry's SDKs; nothing else ties the shop to Immune.
-    fn telemetry(&self) -> BTreeMap<String, String> {
-        let attributes = format!("deployment.environment.name={ENVIRONMENT}");
+    fn telemetry(&self, service: &str, id: &str) -> BTreeMap<String, String> {
+        let attributes =
+            format!("deployment.environment.name={ENVIRONMENT},service.instance.id={id}");
         BTreeMap::from([
+            ("OTEL_SERVICE_NAME".to_owned(), service.to_owned()),
             ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), url(self.otlp_grpc)),
             ("OTEL_RESOURCE_ATTRIBUTES".to_owned(), attributes),
             ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "1000".to_owned()),

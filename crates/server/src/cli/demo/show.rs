@@ -1,4 +1,4 @@
-//! The acts of the demo: all is started, users are well, something is killed, and what came of it.
+//! The acts of the demo: all is started, users are well, something happens, and what came of it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,10 +11,11 @@ use model::{Incident, Plan, Timestamp};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::chances::{Chances, Draw};
+use super::drills::Act;
 use super::figures::{self, Evidence, Figures, Played};
 use super::files;
 use super::layout::Layout;
+use super::names::Role;
 use super::processes::Processes;
 use super::story::Story;
 use super::teller::{Teller, Voice};
@@ -34,15 +35,11 @@ const PULSE_EVERY: Duration = Duration::from_secs(10);
 /// A drill bounds itself; should it not, the demo does.
 const DRILL_WITHIN: Duration = Duration::from_secs(15 * 60);
 
-/// Why the gateway counts a failed charge twice: for checkout, and for the user.
-const CHARGES: &str = "checkout charges cards through the gateway, which asks payment-1 and \
-                       payment-2 by turns; so a failed charge counts there too";
-
 pub(super) struct Show {
     teller: Teller,
     layout: Layout,
     processes: Processes,
-    chances: Chances,
+    seed: Option<u64>,
     client: Client,
     http: reqwest::Client,
     users: UsersLog,
@@ -58,7 +55,7 @@ impl Show {
         teller: Teller,
         layout: Layout,
         processes: Processes,
-        chances: Chances,
+        seed: Option<u64>,
     ) -> Result<Show> {
         let server = ServerArgs { server: layout.api_url(), token: None, json: false };
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
@@ -73,24 +70,21 @@ impl Show {
             teller,
             layout,
             processes,
-            chances,
+            seed,
         })
     }
 
     /// Starts everything: Immune, the shop, its users.
-    pub(super) async fn open(&mut self, seed: Option<u64>) -> Result<()> {
-        let rate = self.chances.rate;
+    pub(super) async fn open(&mut self, acts: &[Act]) -> Result<()> {
+        let rate = self.layout.rate;
         self.teller.title("A shop under watch (all times are UTC)")?;
-        files::write(&self.layout, "payment-1")?;
-        let rate_file = self.layout.rate_file();
-        std::fs::write(&rate_file, format!("{rate}\n"))
-            .with_context(|| format!("cannot write {}", rate_file.display()))?;
+        files::write(&self.layout, acts)?;
         self.start_immune().await?;
         self.start_shop().await?;
-        let line = self.layout.users(rate, self.chances.users_seed);
+        let line = self.layout.users();
         self.processes.start("users", &line, Some(&BTreeMap::new()), &self.layout.log("users"))?;
         self.healthy_from = clock::now();
-        let who = match seed {
+        let who = match self.seed {
             Some(seed) => format!(" (drawn from seed {seed})"),
             None => String::new(),
         };
@@ -134,13 +128,13 @@ impl Show {
         let parts = self.layout.parts();
         for part in &parts {
             let environment = Some(&part.environment);
-            self.processes.start(part.name, &part.command, environment, &part.log)?;
+            self.processes.start(&part.name, &part.command, environment, &part.log)?;
         }
         let until = Instant::now() + SHOP_WITHIN;
         for part in &parts {
             while !self.answers(&format!("http://127.0.0.1:{}/healthz", part.port)).await {
-                if let Some(status) = self.processes.ended(part.name) {
-                    bail!(died(part.name, status, &part.log));
+                if let Some(status) = self.processes.ended(&part.name) {
+                    bail!(died(&part.name, status, &part.log));
                 }
                 ensure!(Instant::now() < until, "{} was not ready within 30 s", part.name);
                 sleep(LOOK_EVERY).await;
@@ -150,41 +144,62 @@ impl Show {
             "The shop runs, {} processes that know nothing of Immune but where to send \
              OpenTelemetry: {} (the storefront is {}).",
             parts.len(),
-            parts.iter().map(|part| part.name).collect::<Vec<_>>().join(", "),
+            parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(", "),
             self.layout.storefront_url()
         );
         self.teller.now(Voice::Demo, &text)?;
+        self.who_calls_whom()
+    }
+
+    fn who_calls_whom(&self) -> Result<()> {
+        let name = |role| self.layout.names.service(role);
+        let [gateway, checkout] = [Role::Gateway, Role::Checkout].map(name);
+        let [cart, catalog] = [Role::Cart, Role::Catalog].map(name);
+        let [inventory, provider] = [Role::Inventory, Role::Provider].map(name);
+        if self.seed.is_some() {
+            let told = Role::ALL.map(|role| format!("the {} is {}", role.part(), name(role)));
+            let told = told.join(", ");
+            self.teller.point("·", &format!("names are drawn, and tell Immune nothing: {told}"))?;
+        }
+        let payments = self.layout.names.instances(Role::Payment).join(" and ");
         self.teller.point(
             "·",
-            "gateway calls catalog, cart and checkout; checkout calls cart, catalog and inventory",
+            &format!(
+                "{gateway} calls {catalog}, {cart} and {checkout}; {checkout} calls {cart}, \
+                 {catalog} and {inventory}"
+            ),
         )?;
-        self.teller.point("·", CHARGES)
+        self.teller.point(
+            "·",
+            &format!(
+                "{checkout} charges cards through {gateway}, which asks {payments} by turns; so a \
+                 failed charge counts there too. They ask {provider}, the card network"
+            ),
+        )
     }
 
     /// One drill, with healthy traffic before it.
-    pub(super) async fn drill(&mut self) -> Result<()> {
-        let Draw { victim, healthy_for } = self.chances.draw();
-        let victim = format!("payment-{victim}");
-        files::write_experiment(&self.layout, &victim)?;
-        self.watch_healthy(healthy_for).await?;
-        self.teller.title(&format!("A drill: {victim} is killed"))?;
-        let file = self.layout.experiment_file();
+    pub(super) async fn drill(&mut self, act: &Act) -> Result<()> {
+        self.watch_healthy(act.healthy_for).await?;
+        let (number, kind, what) = (act.number, act.spec.id, &act.aim.title);
+        self.teller.title(&format!("Drill {number}, {kind}: {what}"))?;
+        let file = self.layout.experiment_file(number, kind);
         let experiment = std::fs::read_to_string(&file)
             .with_context(|| format!("cannot read {}", file.display()))?;
         let started: Value = self.client.post_text("drills", &experiment).await?;
         let id = started["drill"].as_u64().context("the server did not number the drill")?;
         let text = format!(
-            "Drill {id} is started from {}. It waits until gateway, checkout and payment have been \
-             well for 10 s, then it kills {victim}. What detects and diagnoses in Immune does not \
-             know of it.",
-            file.display()
+            "Drill {id} is started from {}. It waits until the shop has been well for 10 s. What \
+             detects and diagnoses in Immune does not know of it. Right is to {}.",
+            file.display(),
+            act.aim.right
         );
         self.teller.now(Voice::Demo, &text)?;
-        let record = match timeout(DRILL_WITHIN, self.watch_drill(id)).await {
+        let record = match timeout(DRILL_WITHIN, self.watch_drill(id, act)).await {
             Ok(record) => record?,
             Err(_) => bail!("drill {id} did not end within 15 min"),
         };
-        self.score(record).await
+        self.score(record, act).await
     }
 
     async fn watch_healthy(&mut self, healthy_for: Duration) -> Result<()> {
@@ -202,11 +217,17 @@ impl Show {
         self.teller.now(Voice::Users, &text)?;
         let (incidents, _) = self.look().await?;
         let open = incidents.iter().filter(|incident| incident.resolved.is_none()).count();
-        self.teller.now(Voice::Immune, &format!("{open} incidents are open."))
+        self.teller.now(
+            Voice::Immune,
+            &match open {
+                1 => "1 incident is open.".to_owned(),
+                open => format!("{open} incidents are open."),
+            },
+        )
     }
 
     /// Tells of the drill until it has its scorecard.
-    async fn watch_drill(&mut self, id: u64) -> Result<Record> {
+    async fn watch_drill(&mut self, id: u64, act: &Act) -> Result<Record> {
         let mut pulse = Instant::now() + PULSE_EVERY;
         let mut pulsed = clock::now();
         loop {
@@ -216,7 +237,7 @@ impl Show {
             let (incidents, plans) = self.look().await?;
             let injected = record.fault.injected_at;
             let harmed = injected.and_then(|at| self.users.first_failed(at)).map(|r| r.end());
-            self.story.drill(&record, &self.users);
+            self.story.drill(&record, &act.aim, &self.users);
             self.story.incidents(&incidents, &plans, harmed);
             self.story.tell(&self.teller)?;
             if Instant::now() >= pulse {
@@ -241,7 +262,7 @@ impl Show {
     }
 
     /// What the drill proved.
-    async fn score(&mut self, record: Record) -> Result<()> {
+    async fn score(&mut self, record: Record, act: &Act) -> Result<()> {
         let (incidents, plans) = self.look().await?;
         let id = record.id;
         let card = record.scorecard.context("a drill that is over has a scorecard")?;
@@ -252,13 +273,15 @@ impl Show {
             noticed.map(|symptom| symptom.onset).min()
         });
         let finished = clock::now();
-        self.played.push(Played { onset, healthy_from: self.healthy_from, finished, card });
+        let healthy_from = self.healthy_from;
+        self.played.push(Played { act: act.clone(), onset, healthy_from, finished, card });
         self.healthy_from = finished;
         let mut starts = BTreeMap::new();
         for part in self.layout.parts() {
-            starts.insert(part.name.to_owned(), figures::starts(&part)?);
+            starts.insert(part.name.clone(), figures::starts(&part)?);
         }
-        let evidence = Evidence { incidents: &incidents, plans: &plans, starts: &starts };
+        let evidence =
+            Evidence { seed: self.seed, incidents: &incidents, plans: &plans, starts: &starts };
         let figures = figures::figures(&self.played, &evidence);
         let Some(played) = self.played.last() else { return Ok(()) };
         self.teller.title("Proof")?;
@@ -286,7 +309,7 @@ impl Show {
     pub(super) async fn run_on(&mut self) -> Result<()> {
         self.teller.title("Still running; Ctrl-C stops everything")?;
         let (api, dir) = (self.layout.api_url(), self.layout.dir.display().to_string());
-        let victim = self.layout.pid_file("payment-2");
+        let victim = self.layout.pid_file(&self.layout.names.instances(Role::Payment)[1]);
         let incident = self.played.last().and_then(|played| played.card.incident);
         let incident = incident.map_or(1, |id| id.0);
         for (what, hint) in [
@@ -351,7 +374,7 @@ impl Show {
     /// What nobody restarts must run: the server, the gateway, the users.
     fn all_runs(&mut self) -> Result<()> {
         self.immune_runs()?;
-        for name in ["gateway", "users"] {
+        for name in [self.layout.names.service(Role::Gateway), "users"] {
             if let Some(status) = self.processes.ended(name) {
                 bail!(died(name, status, &self.layout.log(name)));
             }

@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use model::experiment::Fault;
 use model::plan::Attempt;
 use model::{CauseKind, Incident, IncidentId, Plan, PlanState, Timestamp};
 
+use super::drills::Aim;
 use super::teller::{Teller, Voice};
 use super::users::UsersLog;
 use crate::clock;
@@ -36,20 +38,18 @@ struct Line {
 
 impl Story {
     /// What is new about a drill's fault and about its users.
-    pub(super) fn drill(&mut self, record: &Record, users: &UsersLog) {
-        let (id, target) = (record.id, &record.drill.experiment.target);
+    pub(super) fn drill(&mut self, record: &Record, aim: &Aim, users: &UsersLog) {
+        let id = record.id;
         let Some(injected) = record.fault.injected_at else { return };
         if let Some(effective) = record.fault.effective_at {
-            let pid = record.victim.as_ref().map_or(String::new(), |p| format!(", pid {}", p.pid));
-            let text = format!(
-                "{target} is killed (SIGKILL{pid}). A second look, at the process table, confirms \
-                 that it is gone."
-            );
+            let victim = record.victim.as_ref().filter(|_| aim.fault == Fault::KillProcess);
+            let pid = victim.map_or(String::new(), |p| format!(" (SIGKILL, pid {})", p.pid));
+            let text = format!("{}{pid}; {}.", aim.title, aim.seen);
             self.once(&format!("drill {id} effect"), effective, Voice::Fault, &text);
         }
         if let Some(first) = users.first_failed(injected) {
             let text = format!(
-                "The first user is hurt, {} after the kill: {}.",
+                "The first user is hurt, {} after the fault: {}.",
                 seconds(injected, first.end()),
                 first.told()
             );

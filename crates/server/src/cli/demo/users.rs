@@ -52,6 +52,9 @@ impl Request {
             (Some(status), None) => {
                 format!("{method} {path} was answered with {status} after {took} ms")
             }
+            (Some(status), Some("slow")) => {
+                format!("{method} {path} was answered with {status}, but only after {took} ms")
+            }
             (_, error) => {
                 let error = error.unwrap_or("no reason given");
                 format!("{method} {path} got no usable answer ({error}) within {took} ms")
