@@ -39,8 +39,10 @@ fn check(context: &Context<'_>) -> Result<String, String> {
 pub(crate) fn expectation(context: &Context<'_>) -> Result<Expectation, String> {
     let expected = standing(context)?;
     let is_running = matches!(expected, Expectation::Running(_));
-    let has_process = context.target.is_none_or(|target| target.has_process);
-    if context.plan.kind.needs_running() && has_process && !is_running {
+    // Whether a unit runs systemd knows, also where no agent was told how to see it.
+    let is_unit = matches!(context.plan.kind, ActionKind::Systemd { .. })
+        && context.target.is_some_and(|target| !target.has_process);
+    if context.plan.kind.needs_running() && !is_running && !is_unit {
         return Err(format!("no process of {} is known to run", context.plan.target));
     }
     Ok(expected)

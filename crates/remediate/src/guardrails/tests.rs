@@ -335,7 +335,10 @@ fn g10_lets_a_target_without_a_process_be_acted_upon_but_never_restarted_or_sign
     };
     let command = || ActionKind::RunCommand { command: "flush".into() };
     let signal = || ActionKind::Signal { signal: model::SignalName::Hup };
+    let reload = || ActionKind::Systemd { operation: model::UnitOperation::Reload };
     check("G-10", |facts| without(facts, command()), "");
+    check("G-10", |facts| without(facts, reload()), "");
+    check("G-10", |facts| facts.plan.kind = reload(), "no process of orders is known to run");
     check("G-10", |facts| without(facts, ActionKind::Restart), "has no process");
     check("G-10", |facts| without(facts, signal()), "no process of orders is known to run");
     check("G-10", |facts| facts.plan.kind = signal(), "no process of orders is known to run");
