@@ -16,6 +16,7 @@ use step::{duration, step, traffic};
 /// Bounds that keep a scenario small enough to read, and to run in a moment.
 const LINES_MAX: usize = 2_000;
 const RUN_MAX: Duration = Duration::from_secs(7 * 86_400);
+const TOPOLOGY: &str = "write topology as `web -> cart -> db:postgresql/shop`";
 
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -170,8 +171,8 @@ impl Parser {
         }
     }
 
-    /// `a -> b -> c`, `a ->? b` where a gets by without b, `a ->> b` where it asks the next instance
-    /// when one refuses; several chains separated by `;`.
+    /// `a -> b -> c`, `a ->? b` where a gets by without b, `a ->> b` where it asks the next
+    /// instance when one refuses; several chains separated by `;`.
     fn topology(&mut self, text: &str) -> Result<(), String> {
         for chain in text.split(';') {
             let words: Vec<&str> = chain.split_whitespace().collect();
@@ -180,12 +181,12 @@ impl Parser {
                     "->" => Need::Must,
                     "->?" => Need::Optional,
                     "->>" => Need::Retried,
-                    _ => return Err("write topology as `web -> cart -> db:postgresql/shop`".into()),
+                    _ => return Err(TOPOLOGY.into()),
                 };
                 self.edges.push((part[0].into(), part[2].into(), need));
             }
             if words.len().is_multiple_of(2) {
-                return Err("write topology as `web -> cart -> db:postgresql/shop`".into());
+                return Err(TOPOLOGY.into());
             }
             if let [only] = words.as_slice() {
                 // A service that calls nobody.
