@@ -15,6 +15,8 @@ mod cpu;
 
 mod disk_fill;
 
+mod dns;
+
 mod file_descriptors;
 
 mod http;
@@ -33,6 +35,8 @@ mod pause_process;
 
 mod redirect;
 
+mod resolver;
+
 mod sockets;
 
 mod tcp;
@@ -43,7 +47,7 @@ mod toxics;
 
 mod toxiproxy;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use model::Timestamp;
@@ -119,6 +123,7 @@ pub enum Prior {
     /// An address of loopback that nobody else has, for the connections by which the effect is
     /// seen.
     Probe(SocketAddr),
+    Nameservers(Vec<IpAddr>),
 }
 
 /// When the effect was seen, if it was.
@@ -139,6 +144,7 @@ pub const ALL: &[&Spec] = &[
     &packet_loss::SPEC,
     &tcp::SPEC,
     &http::SPEC,
+    &dns::SPEC,
     &toxiproxy::SPEC,
     &command::SPEC,
 ];
@@ -155,6 +161,7 @@ pub fn spec(fault: &Fault) -> &'static Spec {
         Fault::PacketLoss(_) => &packet_loss::SPEC,
         Fault::Tcp(_) => &tcp::SPEC,
         Fault::Http(_) => &http::SPEC,
+        Fault::Dns(_) => &dns::SPEC,
         Fault::Toxiproxy(_) => &toxiproxy::SPEC,
         Fault::Command(_) => &command::SPEC,
     }

@@ -14,7 +14,7 @@
 //!
 //! Reading order: `config` (targets), `protocol`, `process` (who runs), `watch` (reports),
 //! `ledger`, `bench`, `lifecycle` (stop and start), `capture` (what a process can still tell),
-//! `http`, `balancer`, `postgres`, `clear`, `docker` (what actions work with), `actions`, `faults`,
+//! `http`, `balancer`, `postgres`, `clear`, `docker`, `dns` (what actions and faults work with), `actions`, `faults`,
 //! `keeper` (a process beside each fault), `keepers` (the agent's side of it), `hands` (the thread
 //! of decisions), `socket`, `link` (its connections), `run`, `client`.
 
@@ -26,6 +26,7 @@ mod clear;
 pub mod client;
 mod clock;
 pub mod config;
+pub mod dns;
 mod docker;
 pub mod faults;
 mod frames;

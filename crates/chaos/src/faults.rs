@@ -3,6 +3,8 @@
 //! A fault without a clear reach (a network fault that names neither port nor peer, a disk fill on
 //! `/`) is refused here, whatever the host would allow; the agent has refusals of its own.
 
+mod names;
+
 mod proxied;
 
 use std::path::{Component, Path};
@@ -51,6 +53,7 @@ pub fn check(fault: &Fault) -> Result<(), String> {
             far_side(Some(http.port), http.peer.is_some())?;
             proxied::http(http)
         }
+        Fault::Dns(dns) => names::dns(dns),
         Fault::Toxiproxy(at) => {
             proxied::proxy_at(at)?;
             proxied::toxics(&at.toxics)
@@ -151,6 +154,10 @@ mod tests {
             "http: {port: 8000, abort: 503}",
             "http: {port: 8000, method: GET, route: /cart, share: 0.2, delay: 2s, jitter: 1s}",
             "http: {port: 8000, response_headers: {remove: [etag]}, response_body: {text: '{'}}",
+            "dns: {names: [orders.internal, '*.Payments.example'], answer: nxdomain}",
+            "dns: {names: [a], answer: {slow: 3s}, server: 127.0.0.53}",
+            "dns: {names: [a], answer: {address: 192.0.2.7}}",
+            "dns: {names: [a], answer: {address: '2001:db8::7'}}",
             "toxiproxy: {api: '127.0.0.1:8474', proxy: orders, reset_peer: 0s}",
             "command: {name: stop-replication}",
         ] {
@@ -198,6 +205,15 @@ mod tests {
             ("http: {port: 80, abort: 503, share: 0.0}", "is not within 0.01 to 1"),
             ("http: {port: 80, delay: 1m}", "is more than 20 s"),
             ("http: {port: 80, jitter: 1s, abort: 503}", "no `delay` that could vary"),
+            ("dns: {names: [], answer: none}", "write 1 to 64 names"),
+            ("dns: {names: ['*'], answer: none}", "`*` is no name"),
+            ("dns: {names: ['*.'], answer: none}", "`*.` is no name"),
+            ("dns: {names: ['a..b'], answer: none}", "`a..b` is no name"),
+            ("dns: {names: ['a b'], answer: none}", "`a b` is no name"),
+            ("dns: {names: [a], answer: {slow: 0s}}", "0s is none"),
+            ("dns: {names: [a], answer: {slow: 1m}}", "is more than 20 s"),
+            ("dns: {names: [a], answer: {address: 10.0.0.1}}", "may be somebody's"),
+            ("dns: {names: [a], answer: {address: '2001:470::1'}}", "may be somebody's"),
             ("toxiproxy: {api: '10.0.0.1:8474', proxy: a, down: true}", "no port of loopback"),
             ("toxiproxy: {api: '127.0.0.1:8474', proxy: '', down: true}", "write the name"),
             ("command: {name: 'a b'}", "write 1 to 64"),

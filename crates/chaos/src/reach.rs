@@ -94,7 +94,8 @@ fn hit<'a>(
     let is_hit = |other: &&Inhabitant| {
         other.name == target.name
             || match fault {
-                Fault::Cpu(_) | Fault::Memory(_) => true,
+                // Whoever asks for these names.
+                Fault::Cpu(_) | Fault::Memory(_) | Fault::Dns(_) => true,
                 // With a peer the packets of others stay untouched, or it is theirs as well.
                 Fault::Partition(cut) => cut.peer.is_none() && is_port(other, cut.port),
                 Fault::PacketLoss(loss) => loss.peer.is_none() && is_port(other, loss.port),

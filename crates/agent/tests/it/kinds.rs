@@ -2,7 +2,7 @@
 //! is told here by looks of its own, not by what the agent says.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -33,6 +33,7 @@ async fn stage(kind: &Kind) -> Option<(Lab, Fault)> {
     lab.target.disks = vec![shm(&lab)];
     lab.start_service().await;
     lab.start_proxies();
+    lab.start_nameserver();
     let fault = (kind.fault)(&lab);
     lab.start_agent();
     let mut server = lab.server().await;
@@ -233,6 +234,17 @@ const KINDS: &[Kind] = &[
         is_there: |lab| is_refused_a_page(lab).unwrap_or(false),
     },
     Kind {
+        name: "a name that is not known any more",
+        fault: |lab| {
+            Fault::Dns(fault::Dns {
+                names: vec!["*.internal".to_owned()],
+                answer: fault::DnsAnswer::Nxdomain,
+                server: Some(lab.nameserver().ip()),
+            })
+        },
+        is_there: |lab| resolves(lab.nameserver(), "orders.internal") == Some(agent::dns::NXDOMAIN),
+    },
+    Kind {
         name: "a toxic on a proxy",
         fault: |lab| {
             let (api, proxy) = (lab.proxies().api, "orders".to_owned());
@@ -297,6 +309,17 @@ fn is_refused_a_page(lab: &Lab) -> std::io::Result<bool> {
     let mut begin = [0; 12];
     stream.read_exact(&mut begin)?;
     Ok(&begin == b"HTTP/1.1 503")
+}
+
+/// The code of the answer, if there is one.
+pub fn resolves(server: SocketAddr, name: &str) -> Option<u8> {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(server).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    socket.send(&agent::dns::query(7, name).unwrap()).ok()?;
+    let mut answer = [0; 512];
+    let read = socket.recv(&mut answer).ok()?;
+    agent::dns::read_answer(7, &answer[..read], None).map(|(code, _)| code)
 }
 
 fn connects(lab: &Lab) -> bool {

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::names::Nameserver;
 use agent::client::ClientConfig;
 use agent::config::{self, ProcessMatch, Restart, Start, Target};
 use agent::process::{Found, Host, ProcessHandle, find, holders};
@@ -39,6 +40,7 @@ pub struct Lab {
     agent: Option<Child>,
     others: Vec<Child>,
     proxies: Option<Proxies>,
+    nameserver: Option<Nameserver>,
     host: Host,
 }
 
@@ -191,7 +193,7 @@ impl Lab {
             ..Target::default()
         };
         let host = Host::this().unwrap();
-        Lab { dir, target, agent: None, others: Vec::new(), proxies: None, host }
+        Lab { dir, target, agent: None, others: Vec::new(), proxies: None, nameserver: None, host }
     }
 
     /// The service listens there instead.
@@ -279,6 +281,14 @@ impl Lab {
         });
         let (api, orders) = tell.recv().unwrap();
         self.proxies = Some(Proxies { api, orders, _stop: stop });
+    }
+
+    pub fn start_nameserver(&mut self) {
+        self.nameserver = Some(Nameserver::start(self.address().ip()));
+    }
+
+    pub fn nameserver(&self) -> SocketAddr {
+        self.nameserver.as_ref().unwrap().address
     }
 
     pub fn proxies(&self) -> &Proxies {

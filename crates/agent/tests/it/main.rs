@@ -12,6 +12,7 @@ mod faults;
 mod kinds;
 mod lab;
 mod link;
+mod names;
 mod orders;
 mod redirects;
 mod requests;

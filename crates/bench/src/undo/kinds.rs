@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use agent::process::usage;
@@ -92,6 +92,14 @@ pub const ALL: &[Kind] = &[
         is_there: |stage| answer(stage.address).is_ok_and(|begin| &begin == b"HTTP/1.1 503"),
     },
     Kind {
+        name: "dns",
+        fault: |stage| {
+            let (names, server) = (vec!["*.internal".to_owned()], Some(stage.address.ip()));
+            Fault::Dns(fault::Dns { names, answer: fault::DnsAnswer::Nxdomain, server })
+        },
+        is_there: |stage| is_unknown(stage.address.ip()).unwrap_or(false),
+    },
+    Kind {
         name: "toxiproxy",
         fault: |stage| {
             let (api, proxy) = (stage.proxies.api, "service".to_owned());
@@ -136,6 +144,19 @@ fn answer(at: SocketAddr) -> std::io::Result<[u8; 12]> {
     let mut begin = [0; 12];
     stream.read_exact(&mut begin)?;
     Ok(begin)
+}
+
+/// Our nameserver knows every name, by itself.
+fn is_unknown(server: IpAddr) -> std::io::Result<bool> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.connect((server, 53))?;
+    socket.set_read_timeout(Some(LATE))?;
+    socket.send(&agent::dns::query(7, "orders.internal").unwrap_or_default())?;
+    let mut answer = [0; 512];
+    let read = socket.recv(&mut answer)?;
+    let answer = answer.get(..read).unwrap_or_default();
+    Ok(agent::dns::read_answer(7, answer, None)
+        .is_some_and(|(code, _)| code == agent::dns::NXDOMAIN))
 }
 
 fn state(pid: u32) -> Option<char> {

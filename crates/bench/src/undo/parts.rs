@@ -2,7 +2,7 @@
 //! killed. What is left of them is killed with the stage.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,6 +17,8 @@ use model::Timestamp;
 use model::human::HumanDuration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::kinds::Kind;
@@ -42,6 +44,7 @@ pub struct Stage {
     host: Host,
     pub address: SocketAddr,
     pub proxies: Proxies,
+    nameserver: Option<JoinHandle<()>>,
     /// Free bytes before the fault.
     pub disk_free: u64,
     pub service: Child,
@@ -73,6 +76,20 @@ impl Proxies {
     }
 }
 
+/// Knows every name. Without the right to port 53 there is none, and the agent says what it lacks.
+async fn nameserver(ip: IpAddr) -> Option<JoinHandle<()>> {
+    let socket = UdpSocket::bind((ip, 53)).await.ok()?;
+    Some(tokio::spawn(async move {
+        let mut buffer = [0; 512];
+        while let Ok((read, from)) = socket.recv_from(&mut buffer).await {
+            let query = buffer.get(..read).unwrap_or_default();
+            let Some(question) = agent::dns::Question::read(query) else { continue };
+            let answer = question.answer(query, agent::dns::NO_ERROR, None);
+            let _ = socket.send_to(&answer, from).await;
+        }
+    }))
+}
+
 impl Stage {
     /// Everything runs; nothing is ordered yet.
     pub async fn set(kind: &'static Kind, immune: &Path, folder: &Path) -> Result<Stage> {
@@ -94,6 +111,7 @@ impl Stage {
             host: Host::this()?,
             address,
             proxies: Proxies::start(address).await?,
+            nameserver: nameserver(address.ip()).await,
             disk_free: Stage::free_bytes(),
             service,
             agent,
@@ -162,6 +180,9 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        if let Some(nameserver) = &self.nameserver {
+            nameserver.abort();
+        }
         for child in [&mut self.server, &mut self.agent, &mut self.service] {
             let _ = child.kill();
             let _ = child.wait();

@@ -81,7 +81,7 @@ fn slices(slicer: &Slicer) -> Result<(), String> {
     Ok(())
 }
 
-fn delay(given: Option<HumanDuration>, field: &str) -> Result<(), String> {
+pub fn delay(given: Option<HumanDuration>, field: &str) -> Result<(), String> {
     match given.filter(|given| given.0 > DELAY_MAX) {
         Some(given) => Err(format!("{field}: {given} is more than {} s", DELAY_MAX.as_secs())),
         None => Ok(()),
