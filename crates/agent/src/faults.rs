@@ -11,6 +11,8 @@ mod asked;
 
 mod command;
 
+mod container;
+
 mod cpu;
 
 mod disk_fill;
@@ -47,6 +49,7 @@ mod toxics;
 
 mod toxiproxy;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -124,6 +127,11 @@ pub enum Prior {
     /// seen.
     Probe(SocketAddr),
     Nameservers(Vec<IpAddr>),
+    /// By its id, with the networks that it was on.
+    Container {
+        id: String,
+        networks: BTreeMap<String, serde_json::Value>,
+    },
 }
 
 /// When the effect was seen, if it was.
@@ -146,6 +154,7 @@ pub const ALL: &[&Spec] = &[
     &http::SPEC,
     &dns::SPEC,
     &toxiproxy::SPEC,
+    &container::SPEC,
     &command::SPEC,
 ];
 
@@ -163,6 +172,7 @@ pub fn spec(fault: &Fault) -> &'static Spec {
         Fault::Http(_) => &http::SPEC,
         Fault::Dns(_) => &dns::SPEC,
         Fault::Toxiproxy(_) => &toxiproxy::SPEC,
+        Fault::Container(_) => &container::SPEC,
         Fault::Command(_) => &command::SPEC,
     }
 }

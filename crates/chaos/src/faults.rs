@@ -26,7 +26,7 @@ const SSH_PORT: u16 = 22;
 /// What is wrong with the fault, and what to write instead.
 pub fn check(fault: &Fault) -> Result<(), String> {
     match fault {
-        Fault::KillProcess | Fault::PauseProcess => Ok(()),
+        Fault::KillProcess | Fault::PauseProcess | Fault::Container(_) => Ok(()),
         Fault::Cpu(cpu) => within(cpu.cores, 1, CORES_MAX, "cores"),
         Fault::Memory(memory) if !(MEMORY_MIN..=MEMORY_MAX).contains(&memory.bytes.0) => {
             Err(format!("bytes: {} is not within 1MiB to 16384GiB", memory.bytes))
@@ -159,6 +159,9 @@ mod tests {
             "dns: {names: [a], answer: {address: 192.0.2.7}}",
             "dns: {names: [a], answer: {address: '2001:db8::7'}}",
             "toxiproxy: {api: '127.0.0.1:8474', proxy: orders, reset_peer: 0s}",
+            "container: pause",
+            "container: kill",
+            "container: disconnect",
             "command: {name: stop-replication}",
         ] {
             assert_eq!(judged(yaml), Ok(()), "{yaml}");

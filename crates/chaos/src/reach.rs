@@ -105,6 +105,7 @@ fn hit<'a>(
                 Fault::KillProcess
                 | Fault::PauseProcess
                 | Fault::Toxiproxy(_)
+                | Fault::Container(_)
                 | Fault::FileDescriptors(_)
                 | Fault::DiskFill(_)
                 | Fault::Command(_) => false,

@@ -42,6 +42,8 @@ pub enum Fault {
     Dns(Dns),
     /// Toxics are set on a proxy that runs and has Toxiproxy's HTTP API.
     Toxiproxy(Toxiproxy),
+    /// The target's container, through Docker. Undone by the opposite.
+    Container(ContainerFault),
     /// A command that the target's configuration declares, with its undo.
     Command(CommandFault),
 }
@@ -274,6 +276,17 @@ pub struct Slicer {
     pub delay: HumanDuration,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerFault {
+    /// All its processes are frozen.
+    Pause,
+    /// SIGKILL to it.
+    Kill,
+    /// It is taken off all its networks.
+    Disconnect,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandFault {
@@ -297,6 +310,7 @@ impl Fault {
             Fault::Http(_) => "http",
             Fault::Dns(_) => "dns",
             Fault::Toxiproxy(_) => "toxiproxy",
+            Fault::Container(_) => "container",
             Fault::Command(_) => "command",
         }
     }
@@ -334,6 +348,9 @@ impl fmt::Display for Fault {
             Fault::Toxiproxy(Toxiproxy { api, proxy, toxics }) => {
                 write!(f, " {proxy} at {api}{toxics}")
             }
+            Fault::Container(ContainerFault::Pause) => f.write_str(", pause"),
+            Fault::Container(ContainerFault::Kill) => f.write_str(", kill"),
+            Fault::Container(ContainerFault::Disconnect) => f.write_str(", disconnect"),
             Fault::Command(command) => write!(f, " {}", command.name),
         }
     }
