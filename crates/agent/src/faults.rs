@@ -9,6 +9,8 @@
 
 mod asked;
 
+mod clock_skew;
+
 mod command;
 
 mod container;
@@ -51,6 +53,7 @@ mod toxiproxy;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use model::Timestamp;
@@ -127,6 +130,8 @@ pub enum Prior {
     /// seen.
     Probe(SocketAddr),
     Nameservers(Vec<IpAddr>),
+    /// That changes what a process reads of the clock.
+    Library(PathBuf),
     /// By its id, with the networks that it was on.
     Container {
         id: String,
@@ -155,6 +160,7 @@ pub const ALL: &[&Spec] = &[
     &dns::SPEC,
     &toxiproxy::SPEC,
     &container::SPEC,
+    &clock_skew::SPEC,
     &command::SPEC,
 ];
 
@@ -173,6 +179,7 @@ pub fn spec(fault: &Fault) -> &'static Spec {
         Fault::Dns(_) => &dns::SPEC,
         Fault::Toxiproxy(_) => &toxiproxy::SPEC,
         Fault::Container(_) => &container::SPEC,
+        Fault::Clock(_) => &clock_skew::SPEC,
         Fault::Command(_) => &command::SPEC,
     }
 }

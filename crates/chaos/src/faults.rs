@@ -8,6 +8,7 @@ mod names;
 mod proxied;
 
 use std::path::{Component, Path};
+use std::time::Duration;
 
 use model::fault::{DiskFill, Fault};
 
@@ -19,6 +20,8 @@ const LEAVE_FREE_MIN: u64 = 1 << 20;
 const SPARE_MAX: u32 = 1_000_000;
 const SHARE_MIN: f64 = 0.01;
 const SHARE_MAX: f64 = 0.99;
+const OFFSET_MIN: Duration = Duration::from_secs(1);
+const OFFSET_MAX: Duration = Duration::from_secs(365 * 86_400);
 const NAME_MAX: usize = 64;
 /// Who drops this locks out those who could help.
 const SSH_PORT: u16 = 22;
@@ -58,6 +61,10 @@ pub fn check(fault: &Fault) -> Result<(), String> {
             proxied::proxy_at(at)?;
             proxied::toxics(&at.toxics)
         }
+        Fault::Clock(clock) if clock.offset.0 < OFFSET_MIN || clock.offset.0 > OFFSET_MAX => {
+            Err(format!("offset: {} is not within 1s to 365d", clock.offset))
+        }
+        Fault::Clock(_) => Ok(()),
         Fault::Command(command) => {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             match !command.name.is_empty()
@@ -162,6 +169,8 @@ mod tests {
             "container: pause",
             "container: kill",
             "container: disconnect",
+            "clock: {offset: 1h}",
+            "clock: {offset: 30d, behind: true}",
             "command: {name: stop-replication}",
         ] {
             assert_eq!(judged(yaml), Ok(()), "{yaml}");
@@ -217,6 +226,8 @@ mod tests {
             ("dns: {names: [a], answer: {slow: 1m}}", "is more than 20 s"),
             ("dns: {names: [a], answer: {address: 10.0.0.1}}", "may be somebody's"),
             ("dns: {names: [a], answer: {address: '2001:470::1'}}", "may be somebody's"),
+            ("clock: {offset: 0s}", "is not within 1s to 365d"),
+            ("clock: {offset: 400d}", "is not within 1s to 365d"),
             ("toxiproxy: {api: '10.0.0.1:8474', proxy: a, down: true}", "no port of loopback"),
             ("toxiproxy: {api: '127.0.0.1:8474', proxy: '', down: true}", "write the name"),
             ("command: {name: 'a b'}", "write 1 to 64"),

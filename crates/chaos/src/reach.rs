@@ -106,6 +106,7 @@ fn hit<'a>(
                 | Fault::PauseProcess
                 | Fault::Toxiproxy(_)
                 | Fault::Container(_)
+                | Fault::Clock(_)
                 | Fault::FileDescriptors(_)
                 | Fault::DiskFill(_)
                 | Fault::Command(_) => false,

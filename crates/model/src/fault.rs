@@ -44,6 +44,8 @@ pub enum Fault {
     Toxiproxy(Toxiproxy),
     /// The target's container, through Docker. Undone by the opposite.
     Container(ContainerFault),
+    /// The target is started with a clock that goes wrong. Undone by starting it as configured.
+    Clock(Clock),
     /// A command that the target's configuration declares, with its undo.
     Command(CommandFault),
 }
@@ -289,6 +291,16 @@ pub enum ContainerFault {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub struct Clock {
+    /// How much it is ahead.
+    pub offset: HumanDuration,
+    /// It is behind instead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub behind: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CommandFault {
     /// Name of an entry of the target's `faults` in configuration.
     pub name: String,
@@ -311,6 +323,7 @@ impl Fault {
             Fault::Dns(_) => "dns",
             Fault::Toxiproxy(_) => "toxiproxy",
             Fault::Container(_) => "container",
+            Fault::Clock(_) => "clock",
             Fault::Command(_) => "command",
         }
     }
@@ -351,6 +364,8 @@ impl fmt::Display for Fault {
             Fault::Container(ContainerFault::Pause) => f.write_str(", pause"),
             Fault::Container(ContainerFault::Kill) => f.write_str(", kill"),
             Fault::Container(ContainerFault::Disconnect) => f.write_str(", disconnect"),
+            Fault::Clock(Clock { offset, behind: false }) => write!(f, ", {offset} ahead"),
+            Fault::Clock(Clock { offset, behind: true }) => write!(f, ", {offset} behind"),
             Fault::Command(command) => write!(f, " {}", command.name),
         }
     }

@@ -15,9 +15,12 @@ use model::fault::{self, Fault};
 use model::human::HumanDuration;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::lab::{Lab, Server, until};
+use crate::lab::{Lab, Server, TIME, now, until};
 
 const LONG: Duration = Duration::from_secs(600);
+
+/// What a host without the right, the kernel or the library for a fault says.
+const LACKS: &[&str] = &["CAP_NET_ADMIN", "nf_tables", "libfaketime is not installed"];
 
 /// A fault, and how to tell whether it is there.
 pub struct Kind {
@@ -40,7 +43,7 @@ async fn stage(kind: &Kind, mut lab: Lab) -> Option<(Lab, Fault)> {
     server.client.stop().unwrap();
     lab.agent_exit().await;
     match aimed {
-        Err(why) if why.contains("CAP_NET_ADMIN") || why.contains("nf_tables") => {
+        Err(why) if LACKS.iter().any(|lack| why.contains(lack)) => {
             // Seen by people, though the output of passed tests is not.
             let _ = writeln!(std::io::stderr(), "SKIPPED: {fault} on this host: {why}");
             None
@@ -244,6 +247,13 @@ const KINDS: &[Kind] = &[
         is_there: |lab| resolves(lab.nameserver(), "orders.internal") == Some(agent::dns::NXDOMAIN),
     },
     Kind {
+        name: "a clock that is ahead",
+        fault: |_| {
+            Fault::Clock(fault::Clock { offset: HumanDuration::from_secs(86_400), behind: false })
+        },
+        is_there: |lab| skew(lab).is_some_and(|skew| skew > Duration::from_secs(80_000)),
+    },
+    Kind {
         name: "a toxic on a proxy",
         fault: |lab| {
             let (api, proxy) = (lab.proxies().api, "orders".to_owned());
@@ -319,6 +329,16 @@ pub fn resolves(server: SocketAddr, name: &str) -> Option<u8> {
     let mut answer = [0; 512];
     let read = socket.recv(&mut answer).ok()?;
     agent::dns::read_answer(7, &answer[..read], None).map(|(code, _)| code)
+}
+
+/// How far the clock of the service is ahead, as it says itself.
+fn skew(lab: &Lab) -> Option<Duration> {
+    let mut stream = TcpStream::connect_timeout(&lab.address(), Duration::from_millis(500)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    stream.write_all(TIME).ok()?;
+    let mut answer = [0; 8];
+    stream.read_exact(&mut answer).ok()?;
+    Some(Duration::from_nanos(u64::from_le_bytes(answer).saturating_sub(now().0)))
 }
 
 fn connects(lab: &Lab) -> bool {

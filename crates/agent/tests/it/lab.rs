@@ -30,6 +30,8 @@ const DIR: &str = "IMMUNE_TEST_DIR";
 const KILL_AT: &str = "IMMUNE_TEST_KILL_AT";
 const ALONE_MS: &str = "IMMUNE_TEST_ALONE_MS";
 const ADDRESS: &str = "IMMUNE_TEST_ADDRESS";
+/// What the service answers with its time, in nanoseconds since 1970.
+pub const TIME: &[u8] = b"what time is it";
 /// What the service answers to a request.
 pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const ENTRY: &str = "lab::this_program_plays_the_role_that_it_is_given";
@@ -112,7 +114,14 @@ async fn talk(stream: &mut tokio::net::TcpStream, speaks_http: bool) {
     while let Ok(read @ 1..) = stream.read(&mut buffer).await {
         let came = &buffer[..read];
         let is_request = came.starts_with(b"GET ") || came.starts_with(b"HEAD ");
-        let answer = if is_request && speaks_http { ANSWER } else { came };
+        let time = now().0.to_le_bytes();
+        let answer: &[u8] = if came == TIME {
+            &time
+        } else if is_request && speaks_http {
+            ANSWER
+        } else {
+            came
+        };
         if stream.write_all(answer).await.is_err() {
             return;
         }
