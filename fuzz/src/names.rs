@@ -1,7 +1,7 @@
 //! What programs of the host ask the resolver of a fault, and what its nameservers answer.
 //!
-//! A question that is read is answered so that the answer bears it, byte for byte, and reads as what
-//! it was made to say.
+//! A question that is read is answered so that the answer bears it, byte for byte, and reads as
+//! what it was made to say.
 
 use std::net::IpAddr;
 

@@ -197,6 +197,7 @@ mod tests {
             ("tcp: {port: 80, jitter: 1s}", "name what is done"),
             ("tcp: {port: 80, jitter: 1s, down: true}", "no `latency` that could vary"),
             ("tcp: {port: 80, latency: 5m}", "is more than 20 s"),
+            ("tcp: {port: 80, timeout: 1s, reset_peer: 1s}", "write one of both"),
             ("tcp: {port: 80, latency: 0s}", "0s is none"),
             ("tcp: {port: 22, down: true}", "lock out"),
             ("tcp: {port: 80, down: true, latency: 1s}", "no use for other toxics"),

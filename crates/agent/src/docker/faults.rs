@@ -108,8 +108,8 @@ pub fn disconnect(container: &Container, id: &str, network: &str) -> Result<(), 
     Docker::new(container).change(&format!("networks/{}/disconnect", path(network)), Some(body))
 }
 
-/// As it was there: with its address, aliases and links. Where Docker gives no address by wish, with
-/// what it gives.
+/// As it was there: with its address, aliases and links. Where Docker gives no address by wish,
+/// with what it gives.
 pub fn connect(
     container: &Container,
     id: &str,

@@ -189,7 +189,8 @@ fn effect(_: &Bench, record: &FaultRecord) -> Effect {
                 let Answered { code, after, .. } = answered;
                 let seconds = after.as_secs_f64();
                 let seen = format!(
-                    "a query for `{name}` to {server} was answered with code {code} in {seconds:.3} s"
+                    "a query for `{name}` to {server} was answered with code {code} in \
+                     {seconds:.3} s"
                 );
                 if answered.is_as(&dns.answer) { Ok(seen) } else { Err(seen) }
             }

@@ -27,12 +27,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A connection on which nothing is asked is closed.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 const BACKLOG: i32 = 128;
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
 const WORKERS: usize = 2;
 
 struct Led {
-    // In this order: nothing is served before the rules are gone that lead here.
-    _runtime: tokio::runtime::Runtime,
+    // In this order: queries go their way before nobody answers them here.
     _table: Table,
+    _runtime: tokio::runtime::Runtime,
 }
 
 impl Grip for Led {}
@@ -89,7 +90,7 @@ pub fn hold(record: &FaultRecord, dns: &Dns, servers: &[IpAddr]) -> Result<Box<d
     // Served first: a query that is led here is answered.
     let runtime = start().map_err(failed)?;
     let table = redirects.hold(owner, &table_name(&record.id.0))?;
-    Ok(Box::new(Led { _runtime: runtime, _table: table }))
+    Ok(Box::new(Led { _table: table, _runtime: runtime }))
 }
 
 impl Front {
@@ -152,8 +153,11 @@ impl Answers {
 async fn datagrams(socket: Arc<UdpSocket>, server: IpAddr, answers: Arc<Answers>) {
     let mut buffer = vec![0; MESSAGE_MAX];
     loop {
-        // An error is that of an earlier answer, to somebody who is gone.
-        let Ok((read, client)) = socket.recv_from(&mut buffer).await else { continue };
+        // An error is mostly that of an earlier answer, to somebody who is gone.
+        let Ok((read, client)) = socket.recv_from(&mut buffer).await else {
+            sleep(ERROR_PAUSE).await;
+            continue;
+        };
         let Ok(room) = Arc::clone(&answers.room).try_acquire_owned() else { continue };
         let query = buffer.get(..read).unwrap_or_default().to_vec();
         let (socket, answers) = (Arc::clone(&socket), Arc::clone(&answers));
@@ -190,7 +194,7 @@ async fn ask_by_udp(server: IpAddr, query: &[u8]) -> io::Result<Vec<u8>> {
 async fn connections(listener: TcpListener, server: IpAddr, answers: Arc<Answers>) {
     loop {
         let Ok((client, _)) = listener.accept().await else {
-            sleep(Duration::from_millis(100)).await;
+            sleep(ERROR_PAUSE).await;
             continue;
         };
         let Ok(room) = Arc::clone(&answers.room).try_acquire_owned() else { continue };

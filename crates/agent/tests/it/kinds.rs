@@ -15,7 +15,8 @@ use model::fault::{self, Fault};
 use model::human::HumanDuration;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::lab::{Lab, Server, TIME, now, until};
+use crate::lab::{Lab, Server, now, until};
+use crate::service::TIME;
 
 const LONG: Duration = Duration::from_secs(600);
 

@@ -17,4 +17,5 @@ mod orders;
 mod redirects;
 mod requests;
 mod restart;
+mod service;
 mod signals;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent::config::{self, FaultCommand, ProcessMatch, Restart, Start, Target};
@@ -21,6 +22,7 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use super::docker::Docker;
 use super::kinds::Kind;
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -45,6 +47,7 @@ pub struct Stage {
     pub address: SocketAddr,
     pub proxies: Proxies,
     nameserver: Option<JoinHandle<()>>,
+    docker: Option<Arc<Docker>>,
     /// Free bytes before the fault.
     pub disk_free: u64,
     pub service: Child,
@@ -92,11 +95,19 @@ async fn nameserver(ip: IpAddr) -> Option<JoinHandle<()>> {
 
 impl Stage {
     /// Everything runs; nothing is ordered yet.
-    pub async fn set(kind: &'static Kind, immune: &Path, folder: &Path) -> Result<Stage> {
+    pub async fn set(
+        kind: &'static Kind,
+        immune: &Path,
+        folder: &Path,
+        docker: Option<Arc<Docker>>,
+    ) -> Result<Stage> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let exe = std::env::current_exe()?.to_str().context("odd path of a program")?.to_owned();
         let address = TcpListener::bind(own_address())?.local_addr()?;
-        let target = target(folder, &exe, address);
+        let mut target = target(folder, &exe, address);
+        if let Some(docker) = &docker {
+            target.container = Some(container(folder, docker)?);
+        }
         let line = &target.restart.as_ref().context("no restart")?.start.command;
         let service = start(Command::new(&line[0]).args(&line[1..]))?;
         let mut command = Command::new(immune);
@@ -112,6 +123,7 @@ impl Stage {
             address,
             proxies: Proxies::start(address).await?,
             nameserver: nameserver(address.ip()).await,
+            docker,
             disk_free: Stage::free_bytes(),
             service,
             agent,
@@ -148,6 +160,12 @@ impl Stage {
 
     pub fn refusal(&self) -> Option<String> {
         fs::read_to_string(self.folder.join("refused")).ok()
+    }
+
+    pub fn has_paused_container(&self) -> bool {
+        let container = self.target.container.as_ref();
+        let asked = self.docker.as_ref().zip(container);
+        asked.is_some_and(|(docker, container)| docker.is_paused(&container.name))
     }
 
     pub fn flag(&self) -> PathBuf {
@@ -212,6 +230,22 @@ fn own_address() -> SocketAddr {
     SocketAddr::from(([127, 77, high, low.max(1)], 0))
 }
 
+/// A container of this run alone.
+fn container(folder: &Path, docker: &Docker) -> Result<config::Container> {
+    let number = folder.file_name().and_then(|name| name.to_str()).context("odd folder")?;
+    let name = format!("service-{number}");
+    docker.container(&name)?;
+    Ok(config::Container {
+        name,
+        socket: docker.socket(),
+        operations: Default::default(),
+        limits: Default::default(),
+        compose: None,
+        stop_timeout: HumanDuration::from_secs(1),
+        timeout: HumanDuration::from_secs(10),
+    })
+}
+
 fn target(folder: &Path, exe: &str, address: SocketAddr) -> Target {
     let line = [exe, "undo-part", "--listen", &address.to_string()].map(str::to_owned);
     let start = Start {
@@ -259,8 +293,11 @@ impl UndoPart {
                 tokio::spawn(async move {
                     let mut request = [0; 1024];
                     while let Ok(1..) = stream.read(&mut request).await {
-                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-                        if stream.write_all(answer).await.is_err() {
+                        let seconds = server::clock::now().0 / 1_000_000_000;
+                        let answer = format!(
+                            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-seconds: {seconds}\r\n\r\n"
+                        );
+                        if stream.write_all(answer.as_bytes()).await.is_err() {
                             return;
                         }
                     }
