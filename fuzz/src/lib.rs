@@ -26,6 +26,8 @@ mod otlp;
 
 mod planted;
 
+mod names;
+
 mod proxies;
 
 mod queries;
@@ -117,6 +119,7 @@ pub const ALL: &[Target] = &[
     scenario::SCENARIO,
     agent_input::PROTOCOL,
     agent_input::LEDGER,
+    names::DNS,
     proxies::PROXY,
 ];
 

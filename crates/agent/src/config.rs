@@ -85,6 +85,10 @@ pub struct Target {
     /// those of `/` or of Immune's own data; full paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disks: Vec<PathBuf>,
+    /// The library that skews clocks in a drill (libfaketime), where it is not at one of its usual
+    /// places; full path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub libfaketime: Option<PathBuf>,
     /// It keeps data: no policy acts on it that does not say so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stateful: bool,
@@ -133,6 +137,7 @@ impl Default for Target {
             commands: BTreeMap::new(),
             faults: BTreeMap::new(),
             disks: Vec::new(),
+            libfaketime: None,
             stateful: false,
             signals: BTreeSet::new(),
             rollback: None,

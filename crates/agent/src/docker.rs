@@ -4,6 +4,8 @@
 //! was found; where the target has a process, it must be the one that the order was verified for;
 //! a change counts once Docker itself shows it.
 
+pub mod faults;
+
 use std::time::{Duration, Instant};
 
 use model::ContainerOperation as Operation;

@@ -9,11 +9,17 @@
 
 mod asked;
 
+mod clock_skew;
+
 mod command;
+
+mod container;
 
 mod cpu;
 
 mod disk_fill;
+
+mod dns;
 
 mod file_descriptors;
 
@@ -33,6 +39,8 @@ mod pause_process;
 
 mod redirect;
 
+mod resolver;
+
 mod sockets;
 
 mod tcp;
@@ -43,7 +51,9 @@ mod toxics;
 
 mod toxiproxy;
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use model::Timestamp;
@@ -119,6 +129,14 @@ pub enum Prior {
     /// An address of loopback that nobody else has, for the connections by which the effect is
     /// seen.
     Probe(SocketAddr),
+    Nameservers(Vec<IpAddr>),
+    /// That changes what a process reads of the clock.
+    Library(PathBuf),
+    /// By its id, with the networks that it was on.
+    Container {
+        id: String,
+        networks: BTreeMap<String, serde_json::Value>,
+    },
 }
 
 /// When the effect was seen, if it was.
@@ -139,7 +157,10 @@ pub const ALL: &[&Spec] = &[
     &packet_loss::SPEC,
     &tcp::SPEC,
     &http::SPEC,
+    &dns::SPEC,
     &toxiproxy::SPEC,
+    &container::SPEC,
+    &clock_skew::SPEC,
     &command::SPEC,
 ];
 
@@ -155,7 +176,10 @@ pub fn spec(fault: &Fault) -> &'static Spec {
         Fault::PacketLoss(_) => &packet_loss::SPEC,
         Fault::Tcp(_) => &tcp::SPEC,
         Fault::Http(_) => &http::SPEC,
+        Fault::Dns(_) => &dns::SPEC,
         Fault::Toxiproxy(_) => &toxiproxy::SPEC,
+        Fault::Container(_) => &container::SPEC,
+        Fault::Clock(_) => &clock_skew::SPEC,
         Fault::Command(_) => &command::SPEC,
     }
 }

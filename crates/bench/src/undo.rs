@@ -6,6 +6,8 @@
 //! nobody starts them again. Whether the fault is there is told by looks of our own: connections,
 //! `/proc`, free bytes. Kinds run beside each other, the runs of one kind one after the other.
 
+mod docker;
+
 mod kinds;
 
 mod parts;
@@ -13,6 +15,7 @@ mod parts;
 pub mod power;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -26,6 +29,7 @@ use tokio::time::sleep;
 use crate::disk::Pattern;
 use crate::figures::{Outcome, count, quantile, seconds};
 use crate::programs::{Programs, Workplace};
+use docker::Docker;
 use kinds::Kind;
 use parts::Stage;
 pub use parts::UndoPart;
@@ -88,10 +92,16 @@ impl Undo {
             let ignored = self.ignore_fsync.as_deref().map(Pattern::new);
             return power::cuts(workplace.path(), self.runs, self.seed, ignored.as_ref()).await;
         }
+        let docker = match kinds.iter().any(|kind| kind.needs_docker) {
+            true => Docker::start(&workplace.path().join("docker")).await,
+            false => Err(anyhow::anyhow!("nobody asked for it")),
+        };
+        let docker = docker.map(Arc::new).map_err(|lack| format!("no Docker: {lack:#}"));
         let mut tasks = Vec::new();
         for kind in kinds {
             let folder = workplace.path().join(kind.name);
-            let task = tokio::spawn(all_of(kind, folder, self.runs, self.seed));
+            let docker = docker.clone();
+            let task = tokio::spawn(all_of(kind, folder, docker, self.runs, self.seed));
             tasks.push((kind.name, task));
         }
         let mut faults = serde_json::Map::new();
@@ -130,7 +140,17 @@ enum Kept {
     Runs(Vec<Run>),
 }
 
-async fn all_of(kind: &'static Kind, folder: PathBuf, count: u32, seed: u64) -> Result<Kept> {
+async fn all_of(
+    kind: &'static Kind,
+    folder: PathBuf,
+    docker: Result<Arc<Docker>, String>,
+    count: u32,
+    seed: u64,
+) -> Result<Kept> {
+    let docker = match docker {
+        Err(lack) if kind.needs_docker => return Ok(Kept::Skipped(lack)),
+        docker => docker.ok().filter(|_| kind.needs_docker),
+    };
     let immune = Programs::find()?.immune()?;
     let mut generator = StdRng::seed_from_u64(seed);
     let mut runs = Vec::new();
@@ -138,7 +158,7 @@ async fn all_of(kind: &'static Kind, folder: PathBuf, count: u32, seed: u64) -> 
         let victim = Victim::value_variants()[number as usize % 3];
         let delay = DEADLINE.mul_f64(generator.random_range(0.0..0.95));
         let folder = folder.join(number.to_string());
-        let stage = Stage::set(kind, &immune, &folder, &folder).await?;
+        let stage = Stage::set(kind, &immune, &folder, &folder, docker.clone()).await?;
         match one(kind, stage, victim, delay).await? {
             Ended::Run(run) => {
                 let gone =

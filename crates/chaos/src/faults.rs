@@ -3,9 +3,12 @@
 //! A fault without a clear reach (a network fault that names neither port nor peer, a disk fill on
 //! `/`) is refused here, whatever the host would allow; the agent has refusals of its own.
 
+mod names;
+
 mod proxied;
 
 use std::path::{Component, Path};
+use std::time::Duration;
 
 use model::fault::{DiskFill, Fault};
 
@@ -17,6 +20,8 @@ const LEAVE_FREE_MIN: u64 = 1 << 20;
 const SPARE_MAX: u32 = 1_000_000;
 const SHARE_MIN: f64 = 0.01;
 const SHARE_MAX: f64 = 0.99;
+const OFFSET_MIN: Duration = Duration::from_secs(1);
+const OFFSET_MAX: Duration = Duration::from_secs(365 * 86_400);
 const NAME_MAX: usize = 64;
 /// Who drops this locks out those who could help.
 const SSH_PORT: u16 = 22;
@@ -24,7 +29,7 @@ const SSH_PORT: u16 = 22;
 /// What is wrong with the fault, and what to write instead.
 pub fn check(fault: &Fault) -> Result<(), String> {
     match fault {
-        Fault::KillProcess | Fault::PauseProcess => Ok(()),
+        Fault::KillProcess | Fault::PauseProcess | Fault::Container(_) => Ok(()),
         Fault::Cpu(cpu) => within(cpu.cores, 1, CORES_MAX, "cores"),
         Fault::Memory(memory) if !(MEMORY_MIN..=MEMORY_MAX).contains(&memory.bytes.0) => {
             Err(format!("bytes: {} is not within 1MiB to 16384GiB", memory.bytes))
@@ -51,10 +56,15 @@ pub fn check(fault: &Fault) -> Result<(), String> {
             far_side(Some(http.port), http.peer.is_some())?;
             proxied::http(http)
         }
+        Fault::Dns(dns) => names::dns(dns),
         Fault::Toxiproxy(at) => {
             proxied::proxy_at(at)?;
             proxied::toxics(&at.toxics)
         }
+        Fault::Clock(clock) if clock.offset.0 < OFFSET_MIN || clock.offset.0 > OFFSET_MAX => {
+            Err(format!("offset: {} is not within 1s to 365d", clock.offset))
+        }
+        Fault::Clock(_) => Ok(()),
         Fault::Command(command) => {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             match !command.name.is_empty()
@@ -151,7 +161,16 @@ mod tests {
             "http: {port: 8000, abort: 503}",
             "http: {port: 8000, method: GET, route: /cart, share: 0.2, delay: 2s, jitter: 1s}",
             "http: {port: 8000, response_headers: {remove: [etag]}, response_body: {text: '{'}}",
+            "dns: {names: [orders.internal, '*.Payments.example'], answer: nxdomain}",
+            "dns: {names: [a], answer: {slow: 3s}, server: 127.0.0.53}",
+            "dns: {names: [a], answer: {address: 192.0.2.7}}",
+            "dns: {names: [a], answer: {address: '2001:db8::7'}}",
             "toxiproxy: {api: '127.0.0.1:8474', proxy: orders, reset_peer: 0s}",
+            "container: pause",
+            "container: kill",
+            "container: disconnect",
+            "clock: {offset: 1h}",
+            "clock: {offset: 30d, behind: true}",
             "command: {name: stop-replication}",
         ] {
             assert_eq!(judged(yaml), Ok(()), "{yaml}");
@@ -178,6 +197,7 @@ mod tests {
             ("tcp: {port: 80, jitter: 1s}", "name what is done"),
             ("tcp: {port: 80, jitter: 1s, down: true}", "no `latency` that could vary"),
             ("tcp: {port: 80, latency: 5m}", "is more than 20 s"),
+            ("tcp: {port: 80, timeout: 1s, reset_peer: 1s}", "write one of both"),
             ("tcp: {port: 80, latency: 0s}", "0s is none"),
             ("tcp: {port: 22, down: true}", "lock out"),
             ("tcp: {port: 80, down: true, latency: 1s}", "no use for other toxics"),
@@ -198,6 +218,17 @@ mod tests {
             ("http: {port: 80, abort: 503, share: 0.0}", "is not within 0.01 to 1"),
             ("http: {port: 80, delay: 1m}", "is more than 20 s"),
             ("http: {port: 80, jitter: 1s, abort: 503}", "no `delay` that could vary"),
+            ("dns: {names: [], answer: none}", "write 1 to 64 names"),
+            ("dns: {names: ['*'], answer: none}", "`*` is no name"),
+            ("dns: {names: ['*.'], answer: none}", "`*.` is no name"),
+            ("dns: {names: ['a..b'], answer: none}", "`a..b` is no name"),
+            ("dns: {names: ['a b'], answer: none}", "`a b` is no name"),
+            ("dns: {names: [a], answer: {slow: 0s}}", "0s is none"),
+            ("dns: {names: [a], answer: {slow: 1m}}", "is more than 20 s"),
+            ("dns: {names: [a], answer: {address: 10.0.0.1}}", "may be somebody's"),
+            ("dns: {names: [a], answer: {address: '2001:470::1'}}", "may be somebody's"),
+            ("clock: {offset: 0s}", "is not within 1s to 365d"),
+            ("clock: {offset: 400d}", "is not within 1s to 365d"),
             ("toxiproxy: {api: '10.0.0.1:8474', proxy: a, down: true}", "no port of loopback"),
             ("toxiproxy: {api: '127.0.0.1:8474', proxy: '', down: true}", "write the name"),
             ("command: {name: 'a b'}", "write 1 to 64"),

@@ -94,7 +94,8 @@ fn hit<'a>(
     let is_hit = |other: &&Inhabitant| {
         other.name == target.name
             || match fault {
-                Fault::Cpu(_) | Fault::Memory(_) => true,
+                // Whoever asks for these names.
+                Fault::Cpu(_) | Fault::Memory(_) | Fault::Dns(_) => true,
                 // With a peer the packets of others stay untouched, or it is theirs as well.
                 Fault::Partition(cut) => cut.peer.is_none() && is_port(other, cut.port),
                 Fault::PacketLoss(loss) => loss.peer.is_none() && is_port(other, loss.port),
@@ -104,6 +105,8 @@ fn hit<'a>(
                 Fault::KillProcess
                 | Fault::PauseProcess
                 | Fault::Toxiproxy(_)
+                | Fault::Container(_)
+                | Fault::Clock(_)
                 | Fault::FileDescriptors(_)
                 | Fault::DiskFill(_)
                 | Fault::Command(_) => false,
@@ -202,9 +205,41 @@ mod tests {
     }
 
     #[test]
+    fn connections_and_requests_that_are_led_hurt_who_listens_there() {
+        for fault in ["tcp: {port: 6000, latency: 1s", "http: {port: 6000, abort: 503"] {
+            let refusals = judged(&format!("{{{fault}}}}}"), OWN);
+            assert!(refusals[0].contains("would also hurt `payment`"), "{refusals:?}");
+            // Those of another host are somebody else's.
+            let elsewhere = judged(&format!("{{{fault}, peer: 10.0.0.7}}}}"), OWN);
+            assert_eq!(elsewhere, Vec::<String>::new());
+        }
+        assert_eq!(judged("{tcp: {port: 5001, down: true}}", OWN), Vec::<String>::new());
+    }
+
+    #[test]
+    fn names_are_asked_by_everybody_on_the_host() {
+        let refusals = judged("{dns: {names: [a.b], answer: nxdomain}}", OWN);
+        assert!(refusals[0].contains("would also hurt `payment`"), "{refusals:?}");
+    }
+
+    #[test]
+    fn a_container_a_clock_and_a_proxy_hurt_the_target_alone() {
+        for fault in [
+            "{container: disconnect}",
+            "{clock: {offset: 1h}}",
+            "{toxiproxy: {api: '127.0.0.1:8474', proxy: orders, down: true}}",
+        ] {
+            assert_eq!(judged(fault, OWN), Vec::<String>::new(), "{fault}");
+        }
+    }
+
+    #[test]
     fn immune_is_not_cut_off_from_what_it_watches() {
         let refusals = judged("{packet_loss: {port: 7700, share: 0.1}}", OWN);
         assert!(refusals[0].contains("Immune's own"), "{refusals:?}");
+        for fault in ["{tcp: {port: 7700, down: true}}", "{http: {port: 7700, abort: 503}}"] {
+            assert!(judged(fault, OWN)[0].contains("Immune's own"), "{fault}");
+        }
     }
 
     #[test]

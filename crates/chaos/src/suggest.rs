@@ -26,6 +26,8 @@ pub struct Candidate {
     /// Other instances of the service that run.
     pub others: usize,
     pub port: Option<u16>,
+    /// It declares the container that it runs in.
+    pub has_container: bool,
     /// Names of its declared faults.
     pub declared: Vec<String>,
 }
@@ -85,6 +87,9 @@ fn faults(candidate: &Candidate) -> Vec<(&'static str, String)> {
         faults.push(("tcp", format!("{{tcp: {{port: {port}, {toxics}}}}}")));
         faults.push(("packet_loss", format!("{{packet_loss: {{port: {port}, share: 0.2}}}}")));
         faults.push(("partition", format!("{{partition: {{port: {port}}}}}")));
+    }
+    if candidate.has_container {
+        faults.push(("container", "{container: pause}".to_owned()));
     }
     if let Some(name) = candidate.declared.first() {
         faults.push(("command", format!("{{command: {{name: {name}}}}}")));
@@ -180,7 +185,7 @@ fn weighed(
     }
     // Of one target the gentler fault first.
     let gentle = match fault {
-        "pause_process" | "kill_process" => 1.0,
+        "pause_process" | "kill_process" | "container" => 1.0,
         "file_descriptors" | "packet_loss" | "tcp" | "http" => 0.95,
         _ => 0.9,
     };
@@ -233,6 +238,7 @@ mod tests {
             can_restart: true,
             others,
             port: Some(5001),
+            has_container: false,
             declared: Vec::new(),
         }
     }
@@ -307,8 +313,9 @@ mod tests {
         observed.requests.insert(odd.to_owned(), 5.0);
         let mut payment = candidate("payment", "payment", 2);
         payment.declared = vec!["freeze".to_owned()];
+        payment.has_container = true;
         let suggestions = suggest(&[payment], &observed, &matrix(&[]));
-        assert_eq!(suggestions.len(), 8);
+        assert_eq!(suggestions.len(), 9);
         for suggestion in suggestions {
             let experiment = crate::parse(&suggestion.experiment).unwrap();
             assert_eq!(experiment.fault.unwrap().as_str(), suggestion.fault);

@@ -38,8 +38,14 @@ pub enum Fault {
     Tcp(Tcp),
     /// HTTP requests to a port are led through a proxy that delays, changes or answers them.
     Http(Http),
+    /// Some names are answered wrongly, late or not at all by DNS.
+    Dns(Dns),
     /// Toxics are set on a proxy that runs and has Toxiproxy's HTTP API.
     Toxiproxy(Toxiproxy),
+    /// The target's container, through Docker. Undone by the opposite.
+    Container(ContainerFault),
+    /// The target is started with a clock that goes wrong. Undone by starting it as configured.
+    Clock(Clock),
     /// A command that the target's configuration declares, with its undo.
     Command(CommandFault),
 }
@@ -148,6 +154,32 @@ pub struct Http {
     pub response_body: Option<Body>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dns {
+    /// Names; with `*.` at its begin, all below one.
+    pub names: Vec<String>,
+    pub answer: DnsAnswer,
+    /// The nameserver whose answers these are. Without it those of /etc/resolv.conf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<IpAddr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DnsAnswer {
+    /// There is no such name.
+    Nxdomain,
+    /// The nameserver cannot say.
+    Servfail,
+    /// None at all.
+    None,
+    /// The wrong address: of loopback, or one for documentation, which nobody has.
+    Address(IpAddr),
+    /// The right one, this much later.
+    Slow(HumanDuration),
+}
+
 /// Headers that are removed, then those that are set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -246,6 +278,27 @@ pub struct Slicer {
     pub delay: HumanDuration,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerFault {
+    /// All its processes are frozen.
+    Pause,
+    /// SIGKILL to it.
+    Kill,
+    /// It is taken off all its networks.
+    Disconnect,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Clock {
+    /// How much it is ahead.
+    pub offset: HumanDuration,
+    /// It is behind instead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub behind: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandFault {
@@ -267,7 +320,10 @@ impl Fault {
             Fault::PacketLoss(_) => "packet_loss",
             Fault::Tcp(_) => "tcp",
             Fault::Http(_) => "http",
+            Fault::Dns(_) => "dns",
             Fault::Toxiproxy(_) => "toxiproxy",
+            Fault::Container(_) => "container",
+            Fault::Clock(_) => "clock",
             Fault::Command(_) => "command",
         }
     }
@@ -298,9 +354,18 @@ impl fmt::Display for Fault {
                 far_side(f, Some(http.port), http.peer)?;
                 write!(f, "{http}")
             }
+            Fault::Dns(Dns { names, answer, server }) => {
+                write!(f, ", {}: {answer}", names.join(", "))?;
+                told(f, "by", server.as_ref().map(|value| value as _))
+            }
             Fault::Toxiproxy(Toxiproxy { api, proxy, toxics }) => {
                 write!(f, " {proxy} at {api}{toxics}")
             }
+            Fault::Container(ContainerFault::Pause) => f.write_str(", pause"),
+            Fault::Container(ContainerFault::Kill) => f.write_str(", kill"),
+            Fault::Container(ContainerFault::Disconnect) => f.write_str(", disconnect"),
+            Fault::Clock(Clock { offset, behind: false }) => write!(f, ", {offset} ahead"),
+            Fault::Clock(Clock { offset, behind: true }) => write!(f, ", {offset} behind"),
             Fault::Command(command) => write!(f, " {}", command.name),
         }
     }
@@ -326,6 +391,18 @@ impl fmt::Display for Http {
             write!(f, ", {name} changed")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for DnsAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DnsAnswer::Nxdomain => f.write_str("nxdomain"),
+            DnsAnswer::Servfail => f.write_str("servfail"),
+            DnsAnswer::None => f.write_str("no answer"),
+            DnsAnswer::Address(ip) => write!(f, "{ip}"),
+            DnsAnswer::Slow(delay) => write!(f, "{delay} late"),
+        }
     }
 }
 

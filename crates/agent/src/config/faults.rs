@@ -36,6 +36,9 @@ impl Check {
                 self.declared(&format!("{path}.{part}"), command, target);
             }
         }
+        if let Some(library) = &target.libfaketime {
+            self.full(&format!("{path}.libfaketime"), library);
+        }
         for (index, disk) in target.disks.iter().enumerate() {
             self.full(&format!("{path}.disks[{index}]"), disk);
         }

@@ -239,24 +239,27 @@ fn cut_open(way: Way) {
     }
 }
 
-/// A connection is made; is it the keeper that accepts it?
+/// A connection is made; is it the keeper that accepts it? It may take its time to.
 fn is_led(bench: &Bench, record: &FaultRecord, far: SocketAddr) -> Result<String, String> {
     let stream = TcpStream::connect_timeout(&far, ACCEPTED_WITHIN)
         .map_err(|error| format!("a connection to {far} cannot be tried: {error}"))?;
     let own = stream.local_addr().map_err(|error| error.to_string())?;
-    let ends = sockets::connected_to(own.port())
-        .map_err(|error| format!("the connections of this host cannot be seen: {error}"))?;
+    let own = SocketAddr::new(own.ip().to_canonical(), own.port());
     let keepers = keepers::find(&bench.host, &bench.dir, record)
         .map_err(|error| format!("cannot look for its holder: {error}"))?;
-    let own = SocketAddr::new(own.ip().to_canonical(), own.port());
-    let inodes: BTreeSet<u64> =
-        ends.iter().filter(|end| end.remote == own).map(|end| end.inode).collect();
-    for keeper in keepers {
-        if has_one_of(keeper.pid, &inodes) {
-            return Ok(format!("a connection to {far} comes to its holder, pid {}", keeper.pid));
+    let seen = watch_for(ACCEPTED_WITHIN, || {
+        let ends = sockets::connected_to(own.port())
+            .map_err(|error| format!("the connections of this host cannot be seen: {error}"))?;
+        let inodes: BTreeSet<u64> =
+            ends.iter().filter(|end| end.remote == own).map(|end| end.inode).collect();
+        match keepers.iter().find(|keeper| has_one_of(keeper.pid, &inodes)) {
+            Some(keeper) => {
+                Ok(format!("a connection to {far} comes to its holder, pid {}", keeper.pid))
+            }
+            None => Err(format!("a connection to {far} does not come to its holder")),
         }
-    }
-    Err(format!("a connection to {far} does not come to its holder"))
+    });
+    if seen.at.is_some() { Ok(seen.detail) } else { Err(seen.detail) }
 }
 
 fn has_one_of(pid: u32, inodes: &BTreeSet<u64>) -> bool {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::toxics::{Expected, Sight};
 use crate::clock;
@@ -101,6 +101,7 @@ async fn exchange(to: SocketAddr, count: usize, quiet: Duration) -> io::Result<C
     let end = tokio::select! {
         end = receive => end,
         end = send => end,
+        () = sleep(EXCHANGE_WITHIN) => End::Silent,
     };
     let after = clock::monotonic().saturating_duration_since(begun);
     Ok(Came { bytes, after, end })

@@ -73,24 +73,25 @@ pub fn json(toxics: &Toxics, prefix: &str) -> Vec<Value> {
 }
 
 pub fn expected(toxics: &Toxics) -> Expected {
-    let mut sent = SENT;
+    let sent = match toxics {
+        Toxics { limit_data: Some(limit), .. } => limit.0 + 1,
+        Toxics { slicer: Some(slicer), .. } => slicer.average_size.0 * SLICES,
+        Toxics { bandwidth: Some(bandwidth), .. } => bandwidth.0 / BANDWIDTH_PART,
+        _ => SENT,
+    };
+    let sent = sent.clamp(SENT, SENT_MAX);
     let mut late = Duration::ZERO;
     if let Some(HumanDuration(latency)) = toxics.latency {
         let jitter = toxics.jitter.map_or(Duration::ZERO, |jitter| jitter.0);
         late = late.max(latency.saturating_sub(jitter)).max(latency / 2);
     }
     if let Some(bandwidth) = toxics.bandwidth {
-        sent = sent.max(bandwidth.0 / BANDWIDTH_PART);
         late = late.max(Duration::from_secs_f64(sent as f64 / bandwidth.0 as f64 / 2.0));
     }
     if let Some(slicer) = &toxics.slicer {
-        sent = sent.max(slicer.average_size.0 * SLICES);
         late = late.max(slicer.delay.0);
     }
-    if let Some(limit) = toxics.limit_data {
-        sent = sent.max(limit.0 + 1);
-    }
-    let sent = sent.min(SENT_MAX) as usize;
+    let sent = sent as usize;
     let sight = match toxics {
         Toxics { reset_peer: Some(_), .. } => Sight::Reset,
         Toxics { timeout: Some(_), .. } => Sight::Silence,
@@ -98,4 +99,75 @@ pub fn expected(toxics: &Toxics) -> Expected {
         _ => Sight::Late(late),
     };
     Expected { sent, sight }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ByteSize;
+    use model::fault::{Slicer, Stream};
+
+    use super::*;
+
+    fn some(millis: u64) -> Option<HumanDuration> {
+        Some(HumanDuration::from_millis(millis))
+    }
+
+    #[test]
+    fn toxics_are_written_with_toxiproxys_names_and_units() {
+        let toxics = Toxics {
+            latency: some(2_000),
+            jitter: some(100),
+            bandwidth: Some(ByteSize(64_000)),
+            slicer: Some(Slicer {
+                average_size: ByteSize(64),
+                size_variation: ByteSize(8),
+                delay: HumanDuration::from_millis(10),
+            }),
+            limit_data: Some(ByteSize(9)),
+            timeout: some(0),
+            reset_peer: some(5),
+            stream: Stream::Upstream,
+            toxicity: Some(0.5),
+            down: false,
+        };
+        let all = json(&toxics, "immune-");
+        let told: Vec<String> = all
+            .iter()
+            .map(|toxic| {
+                assert_eq!(
+                    (&toxic["stream"], &toxic["toxicity"]),
+                    (&json!("upstream"), &json!(0.5))
+                );
+                format!("{} {}", toxic["name"], toxic["attributes"])
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                r#""immune-latency" {"jitter":100,"latency":2000}"#,
+                r#""immune-bandwidth" {"rate":64}"#,
+                r#""immune-slicer" {"average_size":64,"delay":10000,"size_variation":8}"#,
+                r#""immune-limit_data" {"bytes":9}"#,
+                r#""immune-timeout" {"timeout":0}"#,
+                r#""immune-reset_peer" {"timeout":5}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_expected_is_less_than_what_a_toxic_does() {
+        let none = Toxics::default;
+        let late = |millis| Sight::Late(Duration::from_millis(millis));
+        for (toxics, sent, sight) in [
+            (Toxics { latency: some(200), ..none() }, 64, late(200)),
+            (Toxics { latency: some(200), jitter: some(50), ..none() }, 64, late(150)),
+            (Toxics { latency: some(200), jitter: some(900), ..none() }, 64, late(100)),
+            (Toxics { bandwidth: Some(ByteSize(8_000)), ..none() }, 2_000, late(125)),
+            (Toxics { limit_data: Some(ByteSize(100)), ..none() }, 101, Sight::EndsAfter(100)),
+            (Toxics { latency: some(9), timeout: some(0), ..none() }, 64, Sight::Silence),
+            (Toxics { reset_peer: some(1), ..none() }, 64, Sight::Reset),
+        ] {
+            assert_eq!(expected(&toxics), Expected { sent, sight }, "{toxics}");
+        }
+    }
 }

@@ -1,18 +1,22 @@
 //! Containers of a real Docker daemon, which the test starts for itself.
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use agent::config::{Compose, Container, Limits};
+use agent::{ClientEvent, FaultState, FromAgent};
+use model::fault::{ContainerFault, Fault};
 use model::human::HumanDuration;
 use model::plan::{Expectation, OutcomeResult};
 use model::{ActionKind, ByteSize, ContainerOperation as Operation};
 use serde_json::{Value, json};
 
+use crate::kinds::{Kind, is_gone_whoever_dies};
 use crate::lab::{Lab, Server};
 
-/// A daemon in a folder of its own, without networks, that dies with the test.
+/// A daemon in a folder and a network namespace of its own, that dies with the test.
 struct Daemon {
     dir: tempfile::TempDir,
     child: Child,
@@ -38,8 +42,13 @@ impl Daemon {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::Builder::new().prefix("dk-").tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        let mut command = Command::new(program);
-        command.arg("-H").arg(format!("unix://{}", at("docker.sock").display()));
+        let mut command = Command::new("/usr/bin/unshare");
+        command
+            .arg("--net")
+            .arg("--")
+            .arg(program)
+            .arg("-H")
+            .arg(format!("unix://{}", at("docker.sock").display()));
         command.arg("--data-root").arg(at("data")).arg("--exec-root").arg(at("exec"));
         command.arg("-p").arg(at("pid"));
         command.args(["--bridge=none", "--iptables=false", "--ip-forward=false"]);
@@ -85,6 +94,24 @@ impl Daemon {
         assert!(status.is_success(), "{path}: {status} {}", answer.text().await.unwrap());
     }
 
+    /// A network, and a container on it that is known there by two names and has an address.
+    async fn networked(&self, name: &str) {
+        let subnet = json!({ "Config": [{ "Subnet": "10.213.7.0/24" }] });
+        let network = json!({ "Name": "shop", "Driver": "bridge", "IPAM": subnet });
+        let json = "application/json";
+        if self.get("networks/shop").await.get("Id").is_none() {
+            self.post("networks/create", network.to_string(), json).await;
+        }
+        let spec = json!({
+            "Image": "box:1",
+            "Cmd": ["/bin/busybox", "sleep", "300"],
+            "HostConfig": { "NetworkMode": "shop" },
+            "NetworkingConfig": { "EndpointsConfig": { "shop": { "Aliases": ["pay"] } } },
+        });
+        self.post(&format!("containers/create?name={name}"), spec.to_string(), json).await;
+        self.post(&format!("containers/{name}/start"), "", json).await;
+    }
+
     async fn container(&self, name: &str, number: u32) {
         let labels = json!({
             "com.docker.compose.project": "shop",
@@ -102,7 +129,11 @@ impl Daemon {
     }
 
     async fn inspect(&self, name: &str) -> Value {
-        let url = format!("http://docker/containers/{name}/json");
+        self.get(&format!("containers/{name}/json")).await
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let url = format!("http://docker/{path}");
         let text = self.client.get(url).send().await.unwrap().text().await.unwrap();
         serde_json::from_str(&text).unwrap()
     }
@@ -146,6 +177,113 @@ fn declared(daemon: &Daemon) -> Container {
         stop_timeout: HumanDuration::from_secs(1),
         timeout: HumanDuration::from_secs(10),
     }
+}
+
+/// A lab whose target is that container.
+fn lab(daemon: &Daemon, name: &str) -> Lab {
+    let mut lab = Lab::new();
+    let container = Container { name: name.into(), compose: None, ..declared(daemon) };
+    let operations = [Operation::Restart].into();
+    lab.target.container = Some(Container { operations, ..container });
+    lab
+}
+
+/// The container as Docker shows it, asked without help of what is tested.
+fn shown(lab: &Lab) -> Value {
+    let container = lab.target.container.as_ref().unwrap();
+    let mut stream = std::os::unix::net::UnixStream::connect(&container.socket).unwrap();
+    let path = format!("/containers/{}/json", container.name);
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: docker\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "paused",
+        fault: |_| Fault::Container(ContainerFault::Pause),
+        is_there: |lab| shown(lab)["State"]["Paused"] == true,
+    },
+    Kind {
+        name: "killed",
+        fault: |_| Fault::Container(ContainerFault::Kill),
+        is_there: |lab| shown(lab)["State"]["Running"] == false,
+    },
+    Kind {
+        name: "disconnected",
+        fault: |_| Fault::Container(ContainerFault::Disconnect),
+        is_there: |lab| shown(lab)["NetworkSettings"]["Networks"]["shop"].is_null(),
+    },
+];
+
+#[tokio::test]
+async fn faults_of_containers_are_gone_whoever_dies() {
+    let Some(daemon) = Daemon::start().await else { return };
+    let tar = std::fs::read(daemon.dir.path().join("image.tar")).unwrap();
+    daemon.post("images/create?fromSrc=-&repo=box&tag=1", tar, "application/x-tar").await;
+    for kind in KINDS {
+        daemon.networked(kind.name).await;
+    }
+    let before = daemon.inspect("disconnected").await["NetworkSettings"]["Networks"].clone();
+    let labs: Vec<Lab> = KINDS.iter().map(|kind| lab(&daemon, kind.name)).collect();
+    let threads: Vec<_> = KINDS
+        .iter()
+        .zip(labs)
+        .map(|(kind, lab)| {
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(is_gone_whoever_dies(kind, lab));
+            })
+        })
+        .collect();
+    for thread in threads {
+        let ended = tokio::task::spawn_blocking(|| thread.join().is_ok()).await;
+        assert!(ended.unwrap());
+    }
+    let after = daemon.inspect("disconnected").await["NetworkSettings"]["Networks"].clone();
+    assert_eq!(after["shop"]["IPAddress"], before["shop"]["IPAddress"]);
+    assert_eq!(after["shop"]["Aliases"], before["shop"]["Aliases"]);
+}
+
+#[tokio::test]
+async fn a_container_that_cannot_be_hurt_and_put_back_is_left_alone() {
+    let Some(daemon) = Daemon::start().await else { return };
+    let tar = std::fs::read(daemon.dir.path().join("image.tar")).unwrap();
+    daemon.post("images/create?fromSrc=-&repo=box&tag=1", tar, "application/x-tar").await;
+    let spec = json!({
+        "Image": "box:1",
+        "Cmd": ["/bin/busybox", "sleep", "300"],
+        "HostConfig": { "NetworkMode": "none", "AutoRemove": true },
+    });
+    let json = "application/json";
+    daemon.post("containers/create?name=lonely", spec.to_string(), json).await;
+    let mut lab = lab(&daemon, "lonely");
+    lab.start_agent();
+    let mut server = lab.server().await;
+    let refused = async |server: &mut Server, id: &str, what| {
+        let long = Duration::from_secs(60);
+        server.client.inject(lab.fault(id, Fault::Container(what), long)).unwrap();
+        server.fault(id, FaultState::Refused).await.detail
+    };
+    let why = refused(&mut server, "a", ContainerFault::Pause).await;
+    assert!(why.contains("does not run"), "{why}");
+    daemon.post("containers/lonely/start", "", json).await;
+    let why = refused(&mut server, "b", ContainerFault::Kill).await;
+    assert!(why.contains("is removed when it ends"), "{why}");
+    let why = refused(&mut server, "c", ContainerFault::Disconnect).await;
+    assert!(why.contains("on no network"), "{why}");
+    lab.target.container = None;
+    server.client.set_targets(vec![lab.target.clone()]);
+    let welcome =
+        |event: &ClientEvent| matches!(event, ClientEvent::Message(FromAgent::Welcome(_)));
+    server.expect("the new targets", welcome).await;
+    let long = Duration::from_secs(60);
+    let pause = Fault::Container(ContainerFault::Pause);
+    server.client.inject(lab.fault("d", pause, long)).unwrap();
+    let why = server.fault("d", FaultState::Refused).await.detail;
+    assert!(why.contains("declares no `container`"), "{why}");
+    daemon.post("containers/lonely/kill", "", json).await;
 }
 
 #[tokio::test]

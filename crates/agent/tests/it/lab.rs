@@ -23,14 +23,15 @@ use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::names::Nameserver;
+use crate::service::{Proxies, serve};
+
 pub const WITHIN: Duration = Duration::from_secs(15);
 const ROLE: &str = "IMMUNE_TEST_ROLE";
 const DIR: &str = "IMMUNE_TEST_DIR";
 const KILL_AT: &str = "IMMUNE_TEST_KILL_AT";
 const ALONE_MS: &str = "IMMUNE_TEST_ALONE_MS";
 const ADDRESS: &str = "IMMUNE_TEST_ADDRESS";
-/// What the service answers to a request.
-pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const ENTRY: &str = "lab::this_program_plays_the_role_that_it_is_given";
 
 pub struct Lab {
@@ -39,15 +40,8 @@ pub struct Lab {
     agent: Option<Child>,
     others: Vec<Child>,
     proxies: Option<Proxies>,
+    nameserver: Option<Nameserver>,
     host: Host,
-}
-
-/// Proxies with Toxiproxy's interface, which end with the lab.
-pub struct Proxies {
-    pub api: SocketAddr,
-    /// Where the proxy `orders` listens, which leads to the service.
-    pub orders: SocketAddr,
-    _stop: tokio::sync::oneshot::Sender<()>,
 }
 
 pub struct Server {
@@ -55,13 +49,17 @@ pub struct Server {
     pub events: mpsc::Receiver<ClientEvent>,
 }
 
+fn address() -> String {
+    std::env::var(ADDRESS).unwrap()
+}
+
 /// Runs this program as a service or an agent when a lab asks for it; else shows that it would.
 #[test]
 fn this_program_plays_the_role_that_it_is_given() {
     match std::env::var(ROLE).as_deref() {
-        Ok("service") => serve(false, true),
-        Ok("deaf service") => serve(true, true),
-        Ok("echo service") => serve(false, false),
+        Ok("service") => serve(&address(), false, true),
+        Ok("deaf service") => serve(&address(), true, true),
+        Ok("echo service") => serve(&address(), false, false),
         Ok("agent") => run_agent(),
         Ok("keeper") => {
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -80,41 +78,6 @@ fn command(role: &str) -> Command {
     command.args([ENTRY, "--exact", "--nocapture"]).env(ROLE, role);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
-}
-
-/// Listens on the address until it is killed; a deaf one does not care for SIGTERM.
-fn serve(deaf: bool, speaks_http: bool) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let _signals = deaf.then(|| {
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap()
-        });
-        let Ok(address) = std::env::var(ADDRESS).unwrap().parse::<SocketAddr>() else {
-            std::process::exit(3);
-        };
-        let Ok(listener) = tokio::net::TcpListener::bind(address).await else {
-            std::process::exit(4);
-        };
-        loop {
-            if let Ok((mut stream, _)) = listener.accept().await {
-                tokio::spawn(async move { talk(&mut stream, speaks_http).await });
-            }
-        }
-    });
-}
-
-/// Answers HTTP requests that have no body, if it can, and sends back whatever else comes.
-async fn talk(stream: &mut tokio::net::TcpStream, speaks_http: bool) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut buffer = [0; 4096];
-    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-        let came = &buffer[..read];
-        let is_request = came.starts_with(b"GET ") || came.starts_with(b"HEAD ");
-        let answer = if is_request && speaks_http { ANSWER } else { came };
-        if stream.write_all(answer).await.is_err() {
-            return;
-        }
-    }
 }
 
 fn run_agent() {
@@ -191,7 +154,7 @@ impl Lab {
             ..Target::default()
         };
         let host = Host::this().unwrap();
-        Lab { dir, target, agent: None, others: Vec::new(), proxies: None, host }
+        Lab { dir, target, agent: None, others: Vec::new(), proxies: None, nameserver: None, host }
     }
 
     /// The service listens there instead.
@@ -258,27 +221,16 @@ impl Lab {
         self.service_up().await
     }
 
-    /// In a thread of their own: tests block theirs.
     pub fn start_proxies(&mut self) {
-        let upstream = self.address().to_string();
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let (told, tell) = std::sync::mpsc::sync_channel(1);
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                let server = proxy::Server::new(proxy::Config::default());
-                let wanted = format!(
-                    r#"[{{"name": "orders", "listen": "127.0.0.1:0", "upstream": "{upstream}"}}]"#
-                );
-                let populated = server.populate(wanted.as_bytes()).await;
-                let orders = populated.proxies[0].listen.parse().unwrap();
-                let api = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-                told.send((api.local_addr().unwrap(), orders)).unwrap();
-                server.serve(api, async { drop(stopped.await) }).await;
-            });
-        });
-        let (api, orders) = tell.recv().unwrap();
-        self.proxies = Some(Proxies { api, orders, _stop: stop });
+        self.proxies = Some(Proxies::start(self.address()));
+    }
+
+    pub fn start_nameserver(&mut self) {
+        self.nameserver = Some(Nameserver::start(self.address().ip()));
+    }
+
+    pub fn nameserver(&self) -> SocketAddr {
+        self.nameserver.as_ref().unwrap().address
     }
 
     pub fn proxies(&self) -> &Proxies {

@@ -12,7 +12,8 @@ use model::fault::{self, Fault, Toxics};
 use model::human::HumanDuration;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::lab::{ANSWER, Lab, Server, WITHIN, skip};
+use crate::lab::{Lab, Server, WITHIN, skip};
+use crate::service::ANSWER;
 
 const LONG: Duration = Duration::from_secs(60);
 const GREETING: &[u8] = b"hello";

@@ -2,10 +2,11 @@
 //! killed. What is left of them is killed with the stage.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent::config::{self, FaultCommand, ProcessMatch, Restart, Start, Target};
@@ -17,8 +18,11 @@ use model::Timestamp;
 use model::human::HumanDuration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use super::docker::Docker;
 use super::kinds::Kind;
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -44,6 +48,8 @@ pub struct Stage {
     host: Host,
     pub address: SocketAddr,
     pub proxies: Proxies,
+    nameserver: Option<JoinHandle<()>>,
+    docker: Option<Arc<Docker>>,
     /// Free bytes before the fault.
     pub disk_free: u64,
     pub service: Child,
@@ -75,6 +81,20 @@ impl Proxies {
     }
 }
 
+/// Knows every name. Without the right to port 53 there is none, and the agent says what it lacks.
+async fn nameserver(ip: IpAddr) -> Option<JoinHandle<()>> {
+    let socket = UdpSocket::bind((ip, 53)).await.ok()?;
+    Some(tokio::spawn(async move {
+        let mut buffer = [0; 512];
+        while let Ok((read, from)) = socket.recv_from(&mut buffer).await {
+            let query = buffer.get(..read).unwrap_or_default();
+            let Some(question) = agent::dns::Question::read(query) else { continue };
+            let answer = question.answer(query, agent::dns::NO_ERROR, None);
+            let _ = socket.send_to(&answer, from).await;
+        }
+    }))
+}
+
 impl Stage {
     /// Everything runs, the agent with its files in `data`; nothing is ordered yet.
     pub async fn set(
@@ -82,13 +102,17 @@ impl Stage {
         immune: &Path,
         folder: &Path,
         data: &Path,
+        docker: Option<Arc<Docker>>,
     ) -> Result<Stage> {
         for folder in [folder, data] {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         let exe = std::env::current_exe()?.to_str().context("odd path of a program")?.to_owned();
         let address = TcpListener::bind(own_address())?.local_addr()?;
-        let target = target(folder, &exe, address);
+        let mut target = target(folder, &exe, address);
+        if let Some(docker) = &docker {
+            target.container = Some(container(folder, docker)?);
+        }
         let line = &target.restart.as_ref().context("no restart")?.start.command;
         let service = start(Command::new(&line[0]).args(&line[1..]))?;
         let agent = start_agent(immune, folder, data)?;
@@ -102,6 +126,8 @@ impl Stage {
             host: Host::this()?,
             address,
             proxies: Proxies::start(address).await?,
+            nameserver: nameserver(address.ip()).await,
+            docker,
             disk_free: Stage::free_bytes(),
             service,
             agent,
@@ -146,6 +172,12 @@ impl Stage {
         fs::read_to_string(self.folder.join("refused")).ok()
     }
 
+    pub fn has_paused_container(&self) -> bool {
+        let container = self.target.container.as_ref();
+        let asked = self.docker.as_ref().zip(container);
+        asked.is_some_and(|(docker, container)| docker.is_paused(&container.name))
+    }
+
     pub fn flag(&self) -> PathBuf {
         self.folder.join("flag")
     }
@@ -176,6 +208,9 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        if let Some(nameserver) = &self.nameserver {
+            nameserver.abort();
+        }
         for child in [&mut self.server, &mut self.agent, &mut self.service] {
             let _ = child.kill();
             let _ = child.wait();
@@ -209,6 +244,22 @@ fn start(command: &mut Command) -> Result<Child> {
 fn own_address() -> SocketAddr {
     let [.., high, low] = std::process::id().to_be_bytes();
     SocketAddr::from(([127, 77, high, low.max(1)], 0))
+}
+
+/// A container of this run alone.
+fn container(folder: &Path, docker: &Docker) -> Result<config::Container> {
+    let number = folder.file_name().and_then(|name| name.to_str()).context("odd folder")?;
+    let name = format!("service-{number}");
+    docker.container(&name)?;
+    Ok(config::Container {
+        name,
+        socket: docker.socket(),
+        operations: Default::default(),
+        limits: Default::default(),
+        compose: None,
+        stop_timeout: HumanDuration::from_secs(1),
+        timeout: HumanDuration::from_secs(10),
+    })
 }
 
 fn target(folder: &Path, exe: &str, address: SocketAddr) -> Target {
@@ -258,8 +309,11 @@ impl UndoPart {
                 tokio::spawn(async move {
                     let mut request = [0; 1024];
                     while let Ok(1..) = stream.read(&mut request).await {
-                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-                        if stream.write_all(answer).await.is_err() {
+                        let seconds = server::clock::now().0 / 1_000_000_000;
+                        let answer = format!(
+                            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-seconds: {seconds}\r\n\r\n"
+                        );
+                        if stream.write_all(answer.as_bytes()).await.is_err() {
                             return;
                         }
                     }

@@ -73,7 +73,7 @@ async fn one(folder: &Path, seed: u64, delay: Duration, ignored: Option<Pattern>
     disk.ignore(ignored);
 
     let immune = Programs::find()?.immune()?;
-    let mut stage = Stage::set(kind, &immune, &folder.join("work"), &agent_folder).await?;
+    let mut stage = Stage::set(kind, &immune, &folder.join("work"), &agent_folder, None).await?;
     let ordered = server::clock::now();
     let deadline = ordered + DEADLINE;
     stage.order(deadline)?;

@@ -49,6 +49,9 @@ pub fn toxics(toxics: &Toxics) -> Result<(), String> {
                     `reset_peer`, `slicer`, `limit_data` or `down`"
             .to_owned());
     }
+    if timeout.is_some() && reset_peer.is_some() {
+        return Err("timeout: nothing would pass that could be reset; write one of both".to_owned());
+    }
     if jitter.is_some() && latency.is_none() {
         return Err("jitter: there is no `latency` that could vary".to_owned());
     }
@@ -81,7 +84,7 @@ fn slices(slicer: &Slicer) -> Result<(), String> {
     Ok(())
 }
 
-fn delay(given: Option<HumanDuration>, field: &str) -> Result<(), String> {
+pub fn delay(given: Option<HumanDuration>, field: &str) -> Result<(), String> {
     match given.filter(|given| given.0 > DELAY_MAX) {
         Some(given) => Err(format!("{field}: {given} is more than {} s", DELAY_MAX.as_secs())),
         None => Ok(()),

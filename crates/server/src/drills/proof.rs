@@ -74,6 +74,7 @@ impl Drills {
                     })
                     .count(),
                 port: own.port,
+                has_container: target.container.is_some(),
                 declared: target.faults.keys().cloned().collect(),
             })
             .collect();
