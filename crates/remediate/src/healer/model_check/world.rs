@@ -131,7 +131,7 @@ fn seen(healer: &Healer) -> impl serde::Serialize {
         (
             (plan.state, plan.kind.clone(), attempts, record.approval.clone()),
             (record.held_since, record.verifying_since, record.recovery, record.outcome_due),
-            (record.outcome_assumed, record.started.clone(), record.tally.clone()),
+            (record.outcome_assumed, record.started.clone(), record.tally),
             (record.by_others, record.past, record.spent),
             (record.step, record.made_before_step, undoing),
         )
