@@ -16,7 +16,7 @@ use model::tick::{ProcessIdentity, ProcessReport, ProcessState};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ProcessMatch, Target};
-use crate::process::{Found, Holder, Host, Listeners, find_among};
+use crate::process::{Found, Holder, Host, Listeners, find_among, usage};
 use crate::store;
 
 const VERSION: u32 = 1;
@@ -144,7 +144,11 @@ impl Watch {
             look.messages.extend(message.map(|text| format!("target {}: {text}", target.name)));
             look.reports.extend(state.map(|state| {
                 let (target, entity) = (target.name.clone(), target.entity());
-                ProcessReport { at: now, target, entity, state }
+                let memory_bytes = match &state {
+                    ProcessState::Running(process) => usage::memory_bytes(process.pid),
+                    _ => None,
+                };
+                ProcessReport { at: now, target, entity, state, memory_bytes }
             }));
         }
         let mut memory = self.memory();

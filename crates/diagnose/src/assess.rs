@@ -56,8 +56,13 @@ impl Held {
         }
     }
 
+    /// What it speaks of was not seen to be over.
+    pub fn lasts(&self) -> bool {
+        self.back.is_none()
+    }
+
     fn is_direct(&self) -> bool {
-        matches!(self.cause.kind, CauseKind::Crash | CauseKind::Silent)
+        matches!(self.cause.kind, CauseKind::Crash | CauseKind::Silent | CauseKind::Leak)
     }
 
     fn same_as(&self, other: &Held) -> bool {
@@ -67,9 +72,11 @@ impl Held {
 
 /// Looks for causes in each window, oldest first, and merges them with what is held.
 pub fn gather(troubles: &[Trouble], held: &mut Vec<Held>, confidence_min: f64) {
-    let Some(Window { onset: oldest, now, after }) = troubles.first().map(|one| one.window) else {
-        return;
-    };
+    let first = troubles.first().map(|one| one.window);
+    let Some(Window { onset: oldest, now, after, .. }) = first else { return };
+    if let Some(known) = troubles.first().map(|trouble| trouble.known) {
+        held.retain(|old| !was_replaced(known, old));
+    }
     let mut fresh: Vec<Held> = Vec::new();
     for trouble in troubles {
         let candidates = causes::ALL.iter().flat_map(|spec| (spec.propose)(trouble));
@@ -99,6 +106,16 @@ pub fn gather(troubles: &[Trouble], held: &mut Vec<Held>, confidence_min: f64) {
     }
     held.sort_by(order);
     held.truncate(HELD_MAX);
+}
+
+/// What looked like a crash turned out to be a deploy.
+fn was_replaced(known: &Known, held: &Held) -> bool {
+    held.cause.kind == CauseKind::Crash
+        && known.processes.all().any(|target| {
+            let gone = target.gone.as_ref();
+            let its = gone.filter(|gone| Some(&gone.process) == held.cause.process.as_ref());
+            its.is_some_and(|gone| causes::crash::was_replaced(known, target, gone))
+        })
 }
 
 fn supersedes(new: &Held, old: &Held, confidence_min: f64) -> bool {
@@ -133,6 +150,11 @@ pub fn rank(
         .filter(|one| one.cause.kind == CauseKind::Crash && is_named(one))
         .map(|one| one.node.clone())
         .collect();
+    let leaking: Vec<Entity> = ranked
+        .iter()
+        .filter(|one| one.cause.kind == CauseKind::Leak && is_named(one))
+        .map(|one| one.cause.entity.clone())
+        .collect();
     let something_named = ranked.iter().any(is_named);
     ranked
         .into_iter()
@@ -140,6 +162,10 @@ pub fn rank(
             let is_weaker_word =
                 matches!(one.cause.kind, CauseKind::Silent | CauseKind::DependencyDown);
             !(is_weaker_word && crashed.contains(&one.node))
+        })
+        .filter(|one| {
+            let is_outlier = one.cause.kind == CauseKind::Outlier;
+            !(is_outlier && leaking.iter().any(|it| *it == one.cause.entity || *it == one.node))
         })
         .filter(|one| !(one.off_path && something_named))
         .map(|one| one.cause)
@@ -166,6 +192,11 @@ fn back_since(known: &Known, held: &Held, now: Timestamp) -> Option<Timestamp> {
             let is_same = Some(&gone.process) == cause.process.as_ref();
             gone.back.as_ref().filter(|_| is_same).map(|(since, _)| *since)
         }),
+        CauseKind::Leak => known.processes.all().find_map(|target| {
+            let is_its = known.topology.resolve(&target.entity) == cause.entity;
+            let another = target.running.as_ref().filter(|_| is_its);
+            another.filter(|it| Some(*it) != cause.process.as_ref()).map(|_| target.since)
+        }),
         CauseKind::Silent => {
             let is_heard = match known.instances.get(&cause.entity) {
                 Some(instance) => instance.silent.is_none(),
@@ -186,6 +217,7 @@ fn contradict(held: &mut Held, now: Timestamp, well: Option<Timestamp>) {
     let still = if well.is_some() { "remained" } else { "are still" };
     let (kind, what) = match held.cause.kind {
         CauseKind::Crash => (EvidenceKind::Process, "its process runs again"),
+        CauseKind::Leak => (EvidenceKind::Process, "another process runs in its place"),
         _ => (EvidenceKind::Instance, "it is heard again"),
     };
     held.cause.confidence = score::lessen(held.cause.confidence, Part::BackInVain);

@@ -1,24 +1,32 @@
 //! The kinds of cause that are looked for: one file each, one line in `ALL`.
 //!
 //! A kind proposes candidates for one trouble, each with its lines of evidence; `score` turns the
-//! lines into a confidence. Kinds do not know each other, except that a proven crash spares its
-//! entity the weaker words "silent" and "does not answer" (`assess`), and that "unknown" is told
+//! lines into a confidence. Kinds do not know each other, except that a proven crash or leak spares
+//! its entity weaker words (`assess`), that a surge speaks against some, and that "unknown" is told
 //! what the others found.
 
 pub mod crash;
 
 pub mod silent;
 
+pub mod leak;
+
+pub mod outlier;
+
 pub mod dependency_down;
 
+pub mod network;
+
 pub mod change;
+
+pub mod surge;
 
 pub mod unknown;
 
 use model::incident::EvidenceKind;
 use model::{CauseKind, Entity};
 
-use crate::failure::{self, Answer};
+use crate::failure::Answer;
 use crate::leads::Harm;
 use crate::score::{Candidate, Part};
 use crate::walk::{Reached, Trouble};
@@ -34,7 +42,16 @@ pub struct Spec {
 }
 
 /// Every kind that is looked for; "unknown" is not looked for, it is what remains.
-pub const ALL: &[Spec] = &[crash::SPEC, silent::SPEC, dependency_down::SPEC, change::SPEC];
+pub const ALL: &[Spec] = &[
+    crash::SPEC,
+    silent::SPEC,
+    leak::SPEC,
+    outlier::SPEC,
+    dependency_down::SPEC,
+    network::SPEC,
+    change::SPEC,
+    surge::SPEC,
+];
 
 /// Lines of one kind that a candidate shows.
 const LEADS_SHOWN: usize = 3;
@@ -70,7 +87,7 @@ fn add_leads(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, reache
         candidate.line(part, EvidenceKind::Calls, trouble.window.onset, words);
     }
     if reached.is_deepest() {
-        let words = format!("no call that {node} makes has got worse");
+        let words = format!("nothing that {node} calls has got worse");
         candidate.line(Part::Deepest, EvidenceKind::Topology, trouble.window.now, words);
     }
 }
@@ -86,7 +103,7 @@ fn add_answers(
     server_error_clears: bool,
 ) {
     let Some(lead) = reached.leads.iter().find(|lead| lead.harm == Harm::Fails) else { return };
-    let (answer, count, all) = failure::answer(&lead.during);
+    let (answer, count, all) = lead.answer();
     let of = format!("{} of {} failures", wording::number(count), wording::number(all));
     let (part, words) = match answer {
         Answer::None => (

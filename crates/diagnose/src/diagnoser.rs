@@ -342,15 +342,20 @@ fn troubles<'a>(
     record.turns.look_for_crashes(known, &hurt, onset, (now, late));
     let is_late = now.since(record.last_raised) > late;
     let harmed_since = record.harmed_since().unwrap_or(onset);
-    let first =
-        (!is_late).then_some(Window { onset: harmed_since, now, after: record.well_before });
+    let after = record.well_before;
+    let calm_until = record.relapsed.filter(|_| after.is_none()).map(|_| onset);
+    let first = (!is_late).then_some(Window { onset: harmed_since, now, after, calm_until });
     let mut windows = record.turns.windows(onset, first, now, late);
     if windows.is_empty() {
         record.turns.look_for_failures(known, &hurt, onset, now);
         windows = record.turns.windows(onset, first, now, late);
     }
     let first = (record.incident.onset, record.incident.opened);
-    let walk = |window| Trouble::walk(known, window, hurt.clone(), first);
+    let well_before = record.relapsed.map(|relapse| relapse.well).or(record.well_before);
+    let walk = |window| {
+        let trouble = Trouble::walk(known, window, hurt.clone(), first);
+        Trouble { well_before, ..trouble }
+    };
     windows.into_iter().map(walk).collect()
 }
 

@@ -57,6 +57,29 @@ const SERVER_ERROR_CODES: &[&str] = &[
     "loss",
 ];
 
+/// Parts of names, and classes of SQLSTATE, of failures of a database that is alive: it is full,
+/// locked, out of something, or broken. All others are refusals of what it was asked.
+const DATABASE_ERRORS: &[&str] = &[
+    "lock",
+    "busy",
+    "cancel",
+    "full",
+    "insufficient",
+    "memory",
+    "malfunction",
+    "iofailure",
+    "ioerr",
+    "corrupt",
+    "readonly",
+    "cannotopen",
+    "aborted",
+    "interrupted",
+    "internalerror",
+    "toomany",
+];
+const DATABASE_STATE_CLASSES: &[&str] = &["40", "53", "55", "57", "58", "xx"];
+const SQLSTATE_CHARS: usize = 5;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Most failures are of calls that nobody answered.
@@ -70,7 +93,7 @@ pub enum Answer {
 }
 
 /// What most of the failures in `sum` are, with their number and that of all with a kind.
-pub fn answer(sum: &Sum) -> (Answer, f64, f64) {
+pub fn answer(sum: &Sum, by_database: bool) -> (Answer, f64, f64) {
     let (mut none, mut server_error, mut all) = (0.0, 0.0, 0.0);
     for (kind, count) in &sum.kinds {
         all += count;
@@ -80,7 +103,9 @@ pub fn answer(sum: &Sum) -> (Answer, f64, f64) {
         };
         if NO_ANSWER.iter().any(|part| kind.contains(part)) || has_code(NO_ANSWER_CODES) {
             none += count;
-        } else if has_code(SERVER_ERROR_CODES) {
+        } else if by_database && is_database_error(&kind)
+            || !by_database && has_code(SERVER_ERROR_CODES)
+        {
             server_error += count;
         }
     }
@@ -95,17 +120,25 @@ pub fn answer(sum: &Sum) -> (Answer, f64, f64) {
     }
 }
 
+/// `kind` is in lower case.
+fn is_database_error(kind: &str) -> bool {
+    let of_class = |class: &&str| kind.len() == SQLSTATE_CHARS && kind.starts_with(*class);
+    DATABASE_ERRORS.iter().any(|part| kind.contains(part))
+        || DATABASE_STATE_CLASSES.iter().any(of_class)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_500_is_an_answer_and_a_502_is_none() {
-        let check = |kind: &str, expected: Answer| {
+        let check_of = |by_database: bool, kind: &str, expected: Answer| {
             let mut sum = Sum::default();
             sum.kinds.insert(kind.to_owned(), 5.0);
-            assert_eq!(answer(&sum).0, expected, "{kind}");
+            assert_eq!(answer(&sum, by_database).0, expected, "{kind}");
         };
+        let check = |kind, expected| check_of(false, kind, expected);
         check("connection_refused", Answer::None);
         check("ECONNREFUSED", Answer::None);
         check("http_502", Answer::None);
@@ -116,6 +149,14 @@ mod tests {
         check("grpc_INTERNAL", Answer::ServerError);
         check("UniqueViolation", Answer::Other);
         check("23502", Answer::Other);
-        assert_eq!(answer(&Sum::default()).0, Answer::Untold);
+        let check = |kind, expected| check_of(true, kind, expected);
+        check("57P01", Answer::None);
+        check("psycopg2.OperationalError", Answer::None);
+        check("53100", Answer::ServerError);
+        check("DiskFull", Answer::ServerError);
+        check("psycopg2.errors.LockNotAvailable", Answer::ServerError);
+        check("Unknown", Answer::Other);
+        check("42703", Answer::Other);
+        assert_eq!(answer(&Sum::default(), false).0, Answer::Untold);
     }
 }

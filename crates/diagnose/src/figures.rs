@@ -56,7 +56,8 @@ pub struct Sum {
     pub kinds: BTreeMap<String, f64>,
     pub trace_id: String,
     pub first_error_at: Option<Timestamp>,
-    /// Start of the last bucket that holds anything.
+    /// Start of the first and of the last bucket that holds anything.
+    pub first_bucket: Option<Timestamp>,
     pub last_bucket: Option<Timestamp>,
 }
 
@@ -74,12 +75,31 @@ impl Sum {
         }
     }
 
+    /// Adds what was summed elsewhere.
+    pub fn merge(&mut self, other: &Sum) {
+        self.total += other.total;
+        self.errors += other.errors;
+        self.total_raw = self.total_raw.saturating_add(other.total_raw);
+        self.errors_raw = self.errors_raw.saturating_add(other.errors_raw);
+        self.seconds += other.seconds;
+        self.first_bucket = earlier(self.first_bucket, other.first_bucket);
+        self.last_bucket = self.last_bucket.max(other.last_bucket);
+        for (kind, count) in &other.kinds {
+            *self.kinds.entry(kind.clone()).or_default() += count;
+        }
+        if self.trace_id.is_empty() {
+            self.trace_id.clone_from(&other.trace_id);
+        }
+        self.first_error_at = earlier(self.first_error_at, other.first_error_at);
+    }
+
     fn add(&mut self, bucket: &Bucket) {
         self.total += bucket.total;
         self.errors += bucket.errors;
         self.total_raw = self.total_raw.saturating_add(bucket.total_raw);
         self.errors_raw = self.errors_raw.saturating_add(bucket.errors_raw);
         self.seconds += bucket.seconds;
+        self.first_bucket = earlier(self.first_bucket, Some(bucket.start));
         self.last_bucket = self.last_bucket.max(Some(bucket.start));
         let Some(failures) = &bucket.failures else { return };
         for (kind, count) in &failures.kinds {
@@ -88,9 +108,7 @@ impl Sum {
         if self.trace_id.is_empty() {
             self.trace_id.clone_from(&failures.trace_id);
         }
-        if let Some(at) = failures.first_at {
-            self.first_error_at = Some(self.first_error_at.map_or(at, |first| first.min(at)));
-        }
+        self.first_error_at = earlier(self.first_error_at, failures.first_at);
     }
 }
 
@@ -146,6 +164,13 @@ impl Figures {
             }
         }
         sum
+    }
+
+    /// Requests in each bucket of `key` from `from` on, oldest first.
+    pub fn totals(&self, key: &SeriesKey, from: Timestamp) -> Vec<(Timestamp, f64)> {
+        let buckets = self.series.get(key).into_iter().flatten();
+        let wanted = buckets.filter(|bucket| bucket.start >= from);
+        wanted.map(|bucket| (bucket.start, bucket.total)).collect()
     }
 
     /// Has this service ever been seen to serve (within the retention)?
@@ -204,10 +229,14 @@ impl Bucket {
         if let Some(exemplar) = point.exemplar.as_ref().filter(|exemplar| exemplar.error) {
             failures.trace_id.clone_from(&exemplar.trace_id);
         }
-        failures.first_at = match (failures.first_at, point.first_error_at) {
-            (Some(known), Some(new)) => Some(known.min(new)),
-            (known, new) => known.or(new),
-        };
+        failures.first_at = earlier(failures.first_at, point.first_error_at);
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -23,6 +23,8 @@ const CHANGES_KEPT: Duration = Duration::from_secs(6 * 3600);
 const VANISHED_KEPT: Duration = Duration::from_secs(2 * 3600);
 /// Times between arrivals that are remembered as a service's rhythm.
 const GAPS_KEPT: usize = 20;
+/// Versions that are remembered of an instance.
+const VERSIONS_KEPT: usize = 4;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Known {
@@ -38,7 +40,8 @@ pub struct Known {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
-    pub version: String,
+    /// The versions that it ran, each with when it was first heard of; the latest last.
+    pub versions: VecDeque<(Timestamp, String)>,
     /// Last heard at this time, and not since.
     pub silent: Option<Timestamp>,
     /// Last time that anything became known of it.
@@ -58,6 +61,29 @@ pub struct Probe {
     pub last: ProbeResult,
     /// Start of the present row of failures.
     pub failing_since: Option<Timestamp>,
+}
+
+impl Instance {
+    /// What it runs; empty when telemetry does not say.
+    pub fn version(&self) -> &str {
+        self.versions.back().map_or("", |(_, version)| version)
+    }
+
+    /// What it ran at a time; its first version before that.
+    pub fn version_at(&self, at: Timestamp) -> &str {
+        let then = self.versions.iter().rfind(|(since, _)| *since <= at);
+        then.or(self.versions.front()).map_or("", |(_, version)| version)
+    }
+
+    fn runs(&mut self, version: &str, since: Timestamp) {
+        if self.version() == version {
+            return;
+        }
+        if self.versions.len() >= VERSIONS_KEPT {
+            self.versions.pop_front();
+        }
+        self.versions.push_back((since, version.to_owned()));
+    }
 }
 
 impl Heard {
@@ -140,18 +166,18 @@ impl Known {
             return;
         }
         let instance = self.instances.entry(event.instance.clone()).or_insert(Instance {
-            version: String::new(),
+            versions: VecDeque::new(),
             silent: None,
             at: event.at,
         });
         instance.at = instance.at.max(event.at);
         match &event.kind {
             InstanceEventKind::Seen { version } => {
-                instance.version.clone_from(version);
+                instance.runs(version, event.at);
                 instance.silent = None;
             }
             InstanceEventKind::Version { to, .. } => {
-                instance.version.clone_from(to);
+                instance.runs(to, event.at);
                 instance.silent = None;
             }
             InstanceEventKind::Restarted | InstanceEventKind::Back => instance.silent = None,

@@ -2,9 +2,9 @@
 //! a person can check, or "unknown".
 //!
 //! Reading order: `known` (facts from ticks: `topology`, `figures`, `processes`), `record` and
-//! `group` (incidents), `leads` and `walk` (following the trouble), `turns` (since when), `causes`
-//! (one file per kind), `score`, `assess` (ranking that stays put), `wording`, `diagnoser` (the
-//! step).
+//! `group` (incidents), `comparison` (what is worse), `leads` and `walk` (following the trouble),
+//! `turns` (since when), `versions` (who runs what), `causes` (one file per kind), `score`,
+//! `assess` (ranking that stays put), `wording`, `diagnoser` (the step).
 //!
 //! Invariants: no clock, randomness or I/O; the same ticks give the same incidents, byte for byte.
 //! Nothing here knows of experiments. Scopes never mix. Absence of data never ends an incident.
@@ -23,11 +23,15 @@ mod record;
 
 mod group;
 
+mod comparison;
+
 mod leads;
 
 mod walk;
 
 mod turns;
+
+mod versions;
 
 mod failure;
 

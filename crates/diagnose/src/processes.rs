@@ -5,13 +5,30 @@
 //! cause. A stop order that comes after the process was seen gone does not turn the crash into a
 //! stop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use model::tick::{ProcessIdentity, ProcessReport, ProcessState};
 use model::{Entity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 const TARGETS_MAX: usize = 10_000;
+/// Looks at the memory of a process that are kept: each that tells something new.
+const MEMORY_KEPT: usize = 60;
+/// A look tells something new after this long, or when memory changed by a quarter.
+const MEMORY_EVERY: Duration = Duration::from_secs(20);
+const MEMORY_STEP: f64 = 0.25;
+/// Growth out of the ordinary: so many bytes, so many times what was before, over so many looks.
+const GROWTH_MIN_BYTES: u64 = 32 << 20;
+const GROWTH_FACTOR_MIN: f64 = 1.5;
+const GROWTH_LOOKS_MIN: usize = 4;
+/// A look this little below the one before is still growth: allocators give back some.
+const DIP_MAX: f64 = 0.02;
+/// What is within this of the smallest has not grown yet.
+const STILL: f64 = 0.1;
+/// It goes on when it grew by a twentieth within this.
+const LATELY: Duration = Duration::from_secs(150);
+const LATELY_FACTOR_MIN: f64 = 1.05;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Processes {
@@ -26,8 +43,23 @@ pub struct Target {
     /// Time of the last report.
     pub reported: Timestamp,
     pub running: Option<ProcessIdentity>,
+    /// When `running` was first seen.
+    pub since: Timestamp,
+    /// Bytes that it held, oldest first.
+    memory: VecDeque<(Timestamp, u64)>,
     /// The last time that its process went away.
     pub gone: Option<Gone>,
+}
+
+/// Memory that only grew, from one look to the last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Growth {
+    pub since: Timestamp,
+    pub until: Timestamp,
+    /// Bytes.
+    pub from: u64,
+    pub to: u64,
+    pub looks: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,12 +84,17 @@ impl Processes {
             entity: report.entity.clone(),
             reported: report.at,
             running: None,
+            since: report.at,
+            memory: VecDeque::new(),
             gone: None,
         });
         target.entity.clone_from(&report.entity);
         target.reported = target.reported.max(report.at);
         match &report.state {
-            ProcessState::Running(process) => target.runs(process, report.at),
+            ProcessState::Running(process) => {
+                target.runs(process, report.at);
+                target.holds(report.memory_bytes, report.at);
+            }
             ProcessState::Gone { last, last_seen, stop_requested } => {
                 target.running = None;
                 if target.gone.as_ref().is_none_or(|gone| gone.process != *last) {
@@ -85,7 +122,54 @@ impl Processes {
 }
 
 impl Target {
+    /// How its memory grew until lately, if that is out of the ordinary.
+    pub fn growth(&self) -> Option<Growth> {
+        let (until, to) = *self.memory.back()?;
+        let lately = self.memory.iter().rfind(|(at, _)| self.reported.since(*at) > LATELY);
+        if lately.is_some_and(|(_, bytes)| (to as f64) < LATELY_FACTOR_MIN * *bytes as f64) {
+            return None;
+        }
+        let looks: Vec<(Timestamp, u64)> = self.memory.iter().copied().collect();
+        let falls =
+            |pair: &[(Timestamp, u64)]| (pair[1].1 as f64) < (1.0 - DIP_MAX) * pair[0].1 as f64;
+        let begin = looks.windows(2).rposition(falls).map_or(0, |at| at + 1);
+        let run = &looks[begin..];
+        let least = run.iter().map(|(_, bytes)| *bytes).min()?;
+        let is_still =
+            |(_, bytes): &(Timestamp, u64)| *bytes as f64 <= (1.0 + STILL) * least as f64;
+        let start = run.iter().rposition(is_still)?;
+        let (since, from) = run[start];
+        let is_much = to.saturating_sub(from) >= GROWTH_MIN_BYTES
+            && to as f64 >= GROWTH_FACTOR_MIN * from as f64;
+        let count = run.len() - start - 1;
+        (is_much && count >= GROWTH_LOOKS_MIN).then_some(Growth {
+            since,
+            until,
+            from,
+            to,
+            looks: count,
+        })
+    }
+
+    fn holds(&mut self, bytes: Option<u64>, at: Timestamp) {
+        let Some(bytes) = bytes else { return };
+        if let Some((last, known)) = self.memory.back() {
+            let moved = bytes.abs_diff(*known) as f64 >= MEMORY_STEP * *known as f64;
+            if at.since(*last) < MEMORY_EVERY && !moved {
+                return;
+            }
+        }
+        if self.memory.len() >= MEMORY_KEPT {
+            self.memory.pop_front();
+        }
+        self.memory.push_back((at, bytes));
+    }
+
     fn runs(&mut self, process: &ProcessIdentity, at: Timestamp) {
+        if self.running.as_ref() != Some(process) {
+            self.since = at;
+            self.memory.clear();
+        }
         self.running = Some(process.clone());
         let Some(gone) = &mut self.gone else { return };
         if gone.process == *process {
@@ -105,7 +189,8 @@ mod tests {
 
     fn report(at: u64, state: ProcessState) -> ProcessReport {
         let entity = Entity::service(&Scope::default(), "orders");
-        ProcessReport { at: Timestamp::from_secs(at), target: "orders".to_owned(), entity, state }
+        let (at, target) = (Timestamp::from_secs(at), "orders".to_owned());
+        ProcessReport { at, target, entity, state, memory_bytes: None }
     }
 
     fn process(pid: u32) -> ProcessIdentity {
@@ -116,6 +201,27 @@ mod tests {
     fn gone(pid: u32, stop_requested: bool) -> ProcessState {
         let last_seen = Timestamp::from_secs(10);
         ProcessState::Gone { last: process(pid), last_seen, stop_requested }
+    }
+
+    #[test]
+    fn memory_that_only_grows_is_growth_and_that_of_a_cache_which_filled_is_none() {
+        let growth = |mebibytes: &dyn Fn(u64) -> u64| {
+            let mut processes = Processes::default();
+            for second in 0..600 {
+                let running = ProcessState::Running(process(1));
+                let memory_bytes = Some(mebibytes(second) << 20);
+                processes.take(&ProcessReport { memory_bytes, ..report(second, running) });
+            }
+            let growth = processes.all().next().and_then(Target::growth);
+            growth.map(|growth| (growth.since, growth.from >> 20, growth.to >> 20))
+        };
+        assert_eq!(growth(&|_| 64), None);
+        let leak = growth(&|second| 64 + second.saturating_sub(300)).unwrap();
+        assert!((300.0..330.0).contains(&leak.0.as_secs_f64()), "{leak:?}");
+        assert!((64..72).contains(&leak.1) && leak.2 >= 340, "{leak:?}");
+        assert_eq!(growth(&|second| 64 + second.min(200)), None, "it grew, long ago");
+        assert_eq!(growth(&|second| 64 + 60 * (second / 60 % 2)), None, "it comes and goes");
+        assert_eq!(growth(&|second| 1_000 + second / 6), None, "a tenth is nothing");
     }
 
     fn after(reports: &[(u64, ProcessState)]) -> Option<Gone> {

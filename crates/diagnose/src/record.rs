@@ -25,6 +25,8 @@ const TIMELINE_FIRST_KEPT: usize = 50;
 const TEXT_MAX: usize = 1_000;
 const LEFT_OUT: &str = "entries left out here";
 const WITHDRAWN_AFTER: Duration = Duration::from_secs(60);
+/// Telemetry of the first bad request after a recovery came at most so long ago.
+const RELAPSE_NOTICED: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -34,14 +36,22 @@ pub struct Record {
     pub last_activity: Timestamp,
     pub last_raised: Timestamp,
     pub turns: Turns,
-    /// When users were well again before it was opened again: compared with since then only.
+    /// When users were well again before they were hurt again: compared with since then only.
     pub well_before: Option<Timestamp>,
+    /// Users were well for a moment, and are hurt again although no symptom was raised anew.
+    pub relapsed: Option<Relapse>,
     /// Changes that stand in the timeline already, by time and summary.
     pub changes_told: BTreeSet<(Timestamp, String)>,
     /// Firing symptoms that the detectors no longer mention, and since when.
     unmentioned: BTreeMap<SymptomKey, Timestamp>,
     told: Told,
     left_out: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Relapse {
+    pub well: Timestamp,
+    since: Timestamp,
 }
 
 /// What a person would read differently if it changed.
@@ -84,6 +94,7 @@ impl Record {
             last_raised: now,
             turns: Turns::default(),
             well_before: None,
+            relapsed: None,
             changes_told: BTreeSet::new(),
             unmentioned: BTreeMap::new(),
             told: Told::default(),
@@ -124,6 +135,7 @@ impl Record {
             // What went wrong this time is looked for anew.
             self.held.clear();
             self.turns.clear();
+            self.relapsed = None;
         } else {
             self.turns.add(self.incident.onset, symptom.onset);
         }
@@ -179,7 +191,8 @@ impl Record {
     /// Onset of what hurts users now, or did last.
     pub fn harmed_since(&self) -> Option<Timestamp> {
         let onset = self.hurting().map(|symptom| symptom.onset).min();
-        onset.or_else(|| self.firing().map(|symptom| symptom.onset).min())
+        let onset = onset.or_else(|| self.firing().map(|symptom| symptom.onset).min());
+        onset.map(|onset| self.relapsed.map_or(onset, |relapse| onset.max(relapse.since)))
     }
 
     /// Ends the incident although its symptoms may fire on; they are returned. The word of a
@@ -246,6 +259,7 @@ impl Record {
         if state == IncidentState::Open {
             if before == IncidentState::Mitigated {
                 self.note(now, "users are hurt again before the recovery had held".to_owned());
+                self.relapse(now);
             }
             self.incident.mitigated = None;
             return false;
@@ -265,6 +279,15 @@ impl Record {
             self.note(now, why.to_owned());
         }
         before == IncidentState::Open
+    }
+
+    /// Users were well for a while, so what hurts them now is looked for from now on. It was
+    /// noticed a little after it began.
+    fn relapse(&mut self, now: Timestamp) {
+        let Some(well) = self.incident.mitigated else { return };
+        self.relapsed = Some(Relapse { well, since: well.max(now - RELAPSE_NOTICED) });
+        self.turns.clear();
+        self.held.retain(Held::lasts);
     }
 
     pub fn update_impact(&mut self) {

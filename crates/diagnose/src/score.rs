@@ -10,34 +10,53 @@
 //! | part | points | the line of evidence says |
 //! |---|---|---|
 //! | process gone | +45 | an agent saw the process go away, unasked, in the time of the trouble |
-//! | silent | +30 | telemetry stopped when the trouble began |
+//! | unlike | +45 | an instance is much slower, or fails more, than it did and than its siblings |
+//! | memory grows | +45 | an agent saw the memory of the process grow at every look |
+//! | lost between | +40 | a caller waits longer than the callee works, and than before |
+//! | traffic rose | +40 | users ask for at least twice as much as before |
 //! | calls fail | +35 | calls that lead to it fail clearly more than before |
 //! | hurt itself | +35 | its own users are hurt, and nothing that it calls got worse |
+//! | change close | +35 | a change at most 2 min before onset, or heard of up to 10 s after |
+//! | side by side | +35 | the changed version hurts, the one beside it does not |
+//! | silent | +30 | telemetry stopped when the trouble began |
+//! | changed node | +30 | the change is where the failing path ends |
 //! | calls missing | +20 | calls that lead to it are no longer made, or no longer end |
+//! | change near | +20 | at most 5 min before, or up to 1 min after |
 //! | within reach | +15 | what is hurt is it or depends on it; calls are too few to tell |
-//! | no answer | +10 | most failures are refusals, resets, timeouts, or a proxy's 502/503/504 |
-//! | deepest | +5 | nothing that it calls got worse |
+//! | siblings well | +15 | at least as many of its siblings do well in the same time |
+//! | works as before | +15 | the callee answers all that it is asked, as fast as before |
+//! | worse as it grows | +15 | its requests got slower, or fail, as its memory grew |
 //! | opaque | +15 | no telemetry tells of it from inside, so nothing there can be cleared |
 //! | probe fails | +15 | a probe of it fails |
-//! | change close | +35 | a change at most 2 min before onset |
-//! | change near | +20 | at most 5 min before, or up to 1 min after (clocks, slow reports) |
-//! | change far | +5 | at most 15 min before |
-//! | changed node | +30 | the change is where the failing path ends |
+//! | no answer | +10 | most failures are refusals, resets, timeouts, or a proxy's 502/503/504 |
+//! | hurts since | +10 | where all was changed: its own answers are worse than before the change |
+//! | rose there | +10 | where the trouble ends, requests rose as well |
 //! | changed on path | +10 | the change is on the failing path, which leads on from there |
+//! | deepest | +5 | nothing that it calls got worse |
+//! | change far | +5 | at most 15 min before |
 //! | meant to alter | +5 | a deploy, configuration or flag: it alters what the software does |
-//! | meant to keep | −15 | a restart or scaling: by itself it alters nothing |
-//! | well between | −10 | many requests went well between the change and the onset |
-//! | answers | −25 | most failures are answers (a 500, an exception): something is alive there |
-//! | calls succeed | −15 | calls to it go as well as before |
-//! | off path | −10 | nothing that is hurt is known to call it |
-//! | explains little | −20 | its failures are too few for those of its callers |
 //! | runs | −5 | an agent says that the process runs |
+//! | well between | −10 | many requests went well between the change and the onset |
+//! | off path | −10 | nothing that is hurt is known to call it |
+//! | meant to keep | −15 | a restart or scaling: by itself it alters nothing |
+//! | calls succeed | −15 | calls to it go as well as before |
+//! | explains little | −20 | its failures are too few for those of its callers |
 //! | probe answers | −20 | a probe of it succeeds |
+//! | surged | −20 | it is asked for at least twice as much as before |
+//! | answers | −25 | most failures are answers (a 500, an exception): something is alive there |
+//! | unchanged too | −30 | what was not changed hurts as well |
+//! | changed well | −30 | an instance that was changed alike does well |
+//! | other version | −30 | the instance runs another version than its siblings |
+//! | itself well | −30 | its own requests go as before |
+//! | leads on | −30 | what it calls got worse as well, so it grows beside the trouble |
+//! | needed gone | −30 | a process that the changed one needs went away, unasked |
+//! | all slow | −30 | all that the caller calls is slower: it is the caller |
 //! | back in vain | −50 | the process runs again for 60 s and users are still hurt |
 //!
 //! So a crash with all the usual signs has 95, a silent instance 80, a dependency that refuses 65,
-//! a deploy a minute before 75, one ten minutes before 45. "Unknown" has what the best other cause
-//! leaves over, and is first while no other reaches the configured confidence (0.5).
+//! a slow instance or a leak that slows 85, a deploy a minute before, since which a service's own
+//! answers fail, 85, one ten minutes before 45. "Unknown" has what the best other cause leaves
+//! over, and is first while no other reaches the configured confidence (0.5).
 //!
 //! The points are judgement, not statistics; they were chosen so that direct sight (a process,
 //! silence) beats coincidence in time, and so that no single line names a cause.
@@ -50,6 +69,19 @@ use model::{Cause, CauseKind, Entity, Evidence, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     ProcessGone,
+    MemoryGrows,
+    WorseAsItGrows,
+    ItselfWell,
+    LeadsOn,
+    Unlike,
+    SiblingsWell,
+    OtherVersion,
+    LostBetween,
+    WorksAsBefore,
+    AllSlow,
+    TrafficRose,
+    RoseThere,
+    Surged,
     Silent,
     CallsFail,
     HurtItself,
@@ -62,6 +94,11 @@ pub enum Part {
     ChangeClose,
     ChangeNear,
     ChangeFar,
+    SideBySide,
+    HurtsSince,
+    UnchangedToo,
+    ChangedWell,
+    NeededGone,
     ChangedNode,
     ChangedOnPath,
     MeantToAlter,
@@ -81,19 +118,23 @@ pub enum Part {
 impl Part {
     pub const fn points(self) -> i32 {
         match self {
-            Part::ProcessGone => 45,
-            Part::CallsFail | Part::HurtItself | Part::ChangeClose => 35,
+            Part::ProcessGone | Part::MemoryGrows | Part::Unlike => 45,
+            Part::LostBetween | Part::TrafficRose => 40,
+            Part::CallsFail | Part::HurtItself | Part::ChangeClose | Part::SideBySide => 35,
             Part::Silent | Part::ChangedNode => 30,
             Part::CallsMissing | Part::ChangeNear => 20,
-            Part::WithinReach | Part::Opaque | Part::ProbeFails => 15,
-            Part::NoAnswer | Part::ChangedOnPath => 10,
+            Part::WithinReach | Part::Opaque | Part::ProbeFails | Part::WorseAsItGrows => 15,
+            Part::SiblingsWell | Part::WorksAsBefore => 15,
+            Part::NoAnswer | Part::ChangedOnPath | Part::HurtsSince | Part::RoseThere => 10,
             Part::Deepest | Part::ChangeFar | Part::MeantToAlter => 5,
             Part::Remark => 0,
             Part::Runs => -5,
             Part::WellBetween | Part::OffPath => -10,
             Part::MeantToKeep | Part::CallsSucceed => -15,
-            Part::ExplainsLittle | Part::ProbeAnswers => -20,
+            Part::ExplainsLittle | Part::ProbeAnswers | Part::Surged => -20,
             Part::Answers => -25,
+            Part::UnchangedToo | Part::ChangedWell | Part::OtherVersion => -30,
+            Part::ItselfWell | Part::LeadsOn | Part::AllSlow | Part::NeededGone => -30,
             Part::BackInVain => -50,
         }
     }
@@ -215,14 +256,20 @@ mod tests {
         check(&[ProcessGone, CallsFail, CallsFail, NoAnswer, Deepest], 0.95);
         check(&[Silent, CallsFail, NoAnswer, Deepest], 0.80);
         check(&[CallsFail, NoAnswer, Deepest, Opaque], 0.65);
-        check(&[ChangeClose, ChangedNode, MeantToAlter, Deepest], 0.75);
-        check(&[ChangeFar, ChangedNode, MeantToAlter, Deepest], 0.45);
+        check(&[ChangeClose, ChangedNode, MeantToAlter, Deepest, HurtsSince], 0.85);
+        check(&[ChangeFar, ChangedNode, MeantToAlter, Deepest, HurtsSince, WellBetween], 0.45);
+        check(&[ChangeFar, ChangedNode, MeantToAlter, Deepest, SideBySide], 0.80);
+        check(&[ChangeClose, ChangedNode, MeantToAlter, Deepest, ChangedWell], 0.45);
+        check(&[Unlike, SiblingsWell, CallsMissing, Deepest], 0.85);
+        check(&[MemoryGrows, CallsMissing, WorseAsItGrows, Deepest], 0.85);
+        check(&[LostBetween, WorksAsBefore, CallsMissing, Deepest], 0.80);
+        check(&[TrafficRose, HurtItself, Deepest], 0.80);
         check(&[Answers, Runs], 0.01);
     }
 
     #[test]
     fn no_single_line_names_a_cause() {
-        for part in [Part::ProcessGone, Part::CallsFail, Part::ChangeClose, Part::Silent] {
+        for part in [Part::ProcessGone, Part::Unlike, Part::ChangeClose, Part::LostBetween] {
             assert!(confidence([part].into_iter()) < 0.5);
         }
     }

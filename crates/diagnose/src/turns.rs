@@ -69,7 +69,8 @@ impl Turns {
         let mut before = onset;
         for start in self.starts.iter().copied().filter(|start| start.since(onset) > APART) {
             if now.since(start) <= late {
-                windows.push(Window { onset: start, now, after: Some(before) });
+                let after = Some(before);
+                windows.push(Window { onset: start, now, after, calm_until: None });
             }
             before = start;
         }
@@ -121,7 +122,7 @@ impl Turns {
             return;
         }
         self.looked = bucket;
-        let window = Window { onset: start, now, after: Some(latest) };
+        let window = Window { onset: start, now, after: Some(latest), calm_until: None };
         let trouble = Trouble::walk(known, window, hurt.clone(), (start, start));
         let mut leads = trouble.reached.values().flat_map(|reached| &reached.leads);
         if leads.any(|lead| lead.harm == Harm::Fails) {

@@ -25,6 +25,8 @@ pub struct Trouble<'a> {
     pub first_onset: Timestamp,
     /// When Immune opened the incident: its own actions came after.
     pub opened: Timestamp,
+    /// When users were well again for a while, before they were hurt again.
+    pub well_before: Option<Timestamp>,
     /// Nodes with a symptom, and which.
     pub hurt: BTreeMap<Entity, BTreeSet<SymptomKind>>,
     pub reached: BTreeMap<Entity, Reached>,
@@ -65,7 +67,9 @@ impl<'a> Trouble<'a> {
         (first_onset, opened): (Timestamp, Timestamp),
     ) -> Self {
         let reached = BTreeMap::new();
-        let mut trouble = Trouble { known, window, first_onset, opened, hurt, reached };
+        let well_before = None;
+        let mut trouble =
+            Trouble { known, window, first_onset, opened, well_before, hurt, reached };
         let mut queue = VecDeque::new();
         for node in trouble.hurt.keys() {
             trouble.reached.insert(node.clone(), Reached::default());
@@ -107,8 +111,12 @@ impl<'a> Trouble<'a> {
             self.reached.insert(callee.clone(), Reached { depth, ..Reached::default() });
             queue.push_back(callee.clone());
         }
-        // A caller that hangs may hang by itself: only a callee that is hurt too leads on.
-        let leads_on = !lead.caller_hangs || self.hurt.contains_key(&callee);
+        // A caller that hangs may hang by itself: only a callee that is hurt too leads on. One
+        // that asks for what cannot be is wrong by itself.
+        let leads_on = match lead.caller_hangs {
+            true => self.hurt.contains_key(&callee),
+            false => !lead.is_callers_doing(),
+        };
         if let Some(reached) = self.reached.get_mut(&callee) {
             reached.leads.push(lead);
         }

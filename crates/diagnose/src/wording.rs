@@ -56,6 +56,13 @@ pub fn error_kinds(sum: &Sum) -> String {
     }
 }
 
+/// `40 of 80 requests failed, 20 ms on average`
+pub fn served(sum: &Sum) -> String {
+    let (failed, all) = (number(sum.errors), number(sum.total));
+    let mean = seconds(sum.mean_seconds().unwrap_or(0.0));
+    format!("{failed} of {all} requests failed, {mean} on average")
+}
+
 /// `calls storefront -> orders: 118 of 118 failed since 14:02:05 (connection_refused), 0 of 1,204
 /// in the 10 min before`
 pub fn calls(lead: &Lead) -> String {
@@ -149,6 +156,10 @@ fn because(cause: &Cause) -> String {
     match cause.kind {
         CauseKind::Crash => format!(" because {entity} crashed"),
         CauseKind::Silent => format!(" because {entity} went silent"),
+        CauseKind::Leak => format!(" because the memory of {entity} only grows"),
+        CauseKind::Outlier | CauseKind::Network | CauseKind::Surge => {
+            format!(" because {}", cause.summary)
+        }
         CauseKind::DependencyDown => format!(" because {entity} does not answer"),
         CauseKind::Change => format!(" because of {}", cause.summary),
         CauseKind::Unknown => "; cause unknown".to_owned(),

@@ -103,6 +103,11 @@ impl Samples {
             let about = About::entity(instance);
             told.push(about.gauge("immune.in_flight", "{request}", tick.now, *value));
         }
+        for report in &tick.processes {
+            let Some(bytes) = report.memory_bytes else { continue };
+            let about = About::entity(&report.entity).with("target", &report.target);
+            told.push(about.gauge("immune.process.memory", "By", report.at, bytes as f64));
+        }
         let end = tick.now.floor_to(BUCKET);
         let closed_until = end - GRACE;
         if closed_until > self.closed_until {

@@ -1,5 +1,5 @@
 //! Runs every `scenarios/*.test`. `BLESS=1 cargo test -p engine` rewrites what differs; read the
-//! diff then. `SCENARIO=crash` runs only the files whose names begin so.
+//! diff then. `SCENARIO=crash,leak` runs only the files whose names begin so.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::path::{Path, PathBuf};
@@ -14,7 +14,9 @@ fn files() -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "test"))
         .filter(|path| {
             let wanted = std::env::var("SCENARIO").unwrap_or_default();
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&wanted))
+            path.file_name().is_some_and(|name| {
+                wanted.split(',').any(|prefix| name.to_string_lossy().starts_with(prefix))
+            })
         })
         .collect();
     files.sort();

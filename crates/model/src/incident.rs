@@ -120,10 +120,18 @@ pub enum CauseKind {
     Crash,
     /// An instance is no longer heard of and does not answer; why is not known.
     Silent,
+    /// The memory of a process only grows, and requests to it suffer.
+    Leak,
+    /// One instance is much slower than its siblings, or fails far more often.
+    Outlier,
     /// Something called that we cannot look into does not answer.
     DependencyDown,
+    /// Answers take long between a caller and a callee that works as fast as ever.
+    Network,
     /// A deploy, configuration or other change just before onset.
     Change,
+    /// Users ask for more than can be served.
+    Surge,
     Unknown,
 }
 
@@ -131,8 +139,12 @@ impl CauseKind {
     pub const ALL: &[CauseKind] = &[
         CauseKind::Crash,
         CauseKind::Silent,
+        CauseKind::Leak,
+        CauseKind::Outlier,
         CauseKind::DependencyDown,
+        CauseKind::Network,
         CauseKind::Change,
+        CauseKind::Surge,
         CauseKind::Unknown,
     ];
 
@@ -140,8 +152,12 @@ impl CauseKind {
         match self {
             CauseKind::Crash => "crash",
             CauseKind::Silent => "silent",
+            CauseKind::Leak => "leak",
+            CauseKind::Outlier => "outlier",
             CauseKind::DependencyDown => "dependency_down",
+            CauseKind::Network => "network",
             CauseKind::Change => "change",
+            CauseKind::Surge => "surge",
             CauseKind::Unknown => "unknown",
         }
     }

@@ -148,6 +148,9 @@ pub struct ProcessReport {
     pub target: String,
     pub entity: Entity,
     pub state: ProcessState,
+    /// Memory that it holds while it runs, swapped out or not; `None` where that is not known.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -38,6 +38,8 @@ const DEAF_AFTER: Duration = Duration::from_secs(10);
 /// Instances of a service this young are its start, not a change.
 const SETTLED_AFTER: Duration = Duration::from_secs(60);
 const VERSION_MEMORY: Duration = Duration::from_secs(86_400);
+/// An instance that returns to a version which nobody was heard to run for so long was deployed.
+const VERSION_AWAY: Duration = Duration::from_secs(120);
 const VERSIONS_MAX: usize = 64;
 
 /// What was heard, of whom.
@@ -96,7 +98,9 @@ impl Instances {
             .services
             .entry(heard.service)
             .or_insert_with(|| Service { first_heard: heard.at, ..Service::default() });
-        if let Some(change) = service.runs(heard.version, heard.at, owner)
+        let life = self.lives.get(&heard.instance);
+        let ran = life.map(|life| life.version.as_str()).filter(|ran| *ran != heard.version);
+        if let Some(change) = service.runs(heard.version, ran.unwrap_or(""), heard.at, owner)
             && self.told.has_time(&mut service.deploys, heard.at)
         {
             self.told.change(change);
@@ -261,13 +265,15 @@ impl Life {
 
 impl Service {
     /// Notes the version; a deploy is one that was not heard in the last day, in a service that
-    /// had another.
-    fn runs(&mut self, version: &str, at: Timestamp, owner: &Entity) -> Option<Change> {
+    /// had another, or one that an instance which ran another runs again after nobody did for a
+    /// while.
+    fn runs(&mut self, version: &str, ran: &str, at: Timestamp, owner: &Entity) -> Option<Change> {
         if version.is_empty() {
             return None;
         }
+        let memory = if ran.is_empty() { VERSION_MEMORY } else { VERSION_AWAY };
         if let Some(last) = self.versions.get_mut(version)
-            && at.since(*last) <= VERSION_MEMORY
+            && at.since(*last) <= memory
         {
             *last = at.max(*last);
             return None;
@@ -280,7 +286,8 @@ impl Service {
             }
         }
         self.versions.insert(version.to_owned(), at);
-        let from = std::mem::replace(&mut self.version, version.to_owned());
+        let newest = std::mem::replace(&mut self.version, version.to_owned());
+        let from = if ran.is_empty() { newest.as_str() } else { ran };
         let is_deploy = !from.is_empty() && from != version;
         let summary = format!("version {from} -> {version}");
         is_deploy.then(|| inferred(ChangeKind::Deploy, at, owner, summary))

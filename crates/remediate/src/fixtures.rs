@@ -171,12 +171,17 @@ pub(crate) fn objective(health: Health, requests_1m: f64) -> ObjectiveState {
 
 pub(crate) fn gone(name: &str, pid: u32) -> ProcessReport {
     let state = ProcessState::Gone { last: process(pid), last_seen: at(0), stop_requested: false };
-    ProcessReport { at: at(0), target: name.into(), entity: service(name), state }
+    report(name, state)
+}
+
+fn report(name: &str, state: ProcessState) -> ProcessReport {
+    let (target, entity) = (name.into(), service(name));
+    ProcessReport { at: at(0), target, entity, state, memory_bytes: None }
 }
 
 pub(crate) fn running(name: &str, pid: u32) -> ProcessReport {
     let state = ProcessState::Running(process(pid));
-    ProcessReport { at: at(0), target: name.into(), entity: service(name), state }
+    report(name, state)
 }
 
 /// The same as the agent sees it at that moment.

@@ -466,9 +466,19 @@ fn is_news(known: Option<&ProcessReport>, report: &ProcessReport, acted_at: Time
     known.is_none_or(|known| {
         known.state != report.state
             || known.entity != report.entity
+            || has_grown_or_shrunk(known.memory_bytes, report.memory_bytes)
             || report.at.since(known.at) >= REPORT_AGAIN
             || (known.at <= acted_at && acted_at < report.at)
     })
+}
+
+/// Did memory change by a quarter, or become known?
+fn has_grown_or_shrunk(known: Option<u64>, now: Option<u64>) -> bool {
+    match (known, now) {
+        (Some(known), Some(now)) => known.abs_diff(now) >= (known / 4).max(1),
+        (None, now) => now.is_some(),
+        (Some(_), None) => false,
+    }
 }
 
 /// Why an agent ended stands at the end of its log.
@@ -492,7 +502,8 @@ mod tests {
 
     fn seen(at_s: u64, state: ProcessState) -> ProcessReport {
         let entity = Entity::service(&model::Scope::default(), "cart");
-        ProcessReport { at: Timestamp::from_secs(at_s), target: "cart".to_owned(), entity, state }
+        let (at, target) = (Timestamp::from_secs(at_s), "cart".to_owned());
+        ProcessReport { at, target, entity, state, memory_bytes: None }
     }
 
     #[test]

@@ -15,7 +15,9 @@ fn identity() -> ProcessIdentity {
 
 fn report(scene: &mut Scene, target: &str, state: ProcessState) {
     let (at, entity) = (at(scene.second), Entity::instance(&scope(), "gateway", target));
-    scene.tick().processes.push(ProcessReport { at, target: target.to_owned(), entity, state });
+    let target = target.to_owned();
+    let report = ProcessReport { at, target, entity, state, memory_bytes: None };
+    scene.tick().processes.push(report);
 }
 
 fn running(scene: &mut Scene, target: &str) {

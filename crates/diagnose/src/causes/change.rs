@@ -13,8 +13,9 @@ use model::incident::EvidenceKind;
 use model::tick::SeriesKey;
 use model::{CauseKind, Change, ChangeKind, Entity};
 
-use super::{Spec, add_leads};
+use super::{Spec, add_leads, crash, surge};
 use crate::score::{Candidate, Part};
+use crate::versions::{self, Verdict};
 use crate::walk::{Reached, Trouble};
 use crate::wording;
 
@@ -30,6 +31,8 @@ pub const BEFORE_ONSET: Duration = Duration::from_secs(15 * 60);
 const NEAR: Duration = Duration::from_secs(5 * 60);
 const CLOSE: Duration = Duration::from_secs(2 * 60);
 const AFTER_ONSET: Duration = Duration::from_secs(60);
+/// What telemetry tells of was so much earlier at most: two exports of stock SDKs.
+const HEARD_LATE: Duration = Duration::from_secs(10);
 /// A restart after onset is a consequence; this much is clocks.
 const RESTART_AFTER_ONSET: Duration = Duration::from_secs(5);
 /// A change that this many requests survived is less likely to be at fault.
@@ -77,8 +80,12 @@ fn candidate(trouble: &Trouble, change: &Change, node: &Entity, reached: &Reache
     let mut candidate = Candidate::new(CauseKind::Change, node, node, change.at);
     let onset = trouble.window.onset;
     let before = onset.since(change.at);
+    let after = change.at.since(onset);
     let (part, when) = if change.at > onset {
-        (Part::ChangeNear, format!("{} s after onset", change.at.since(onset).as_secs()))
+        // Telemetry tells of it with what it served first, some seconds late.
+        let is_close = change.source == "telemetry" && after <= HEARD_LATE;
+        let part = if is_close { Part::ChangeClose } else { Part::ChangeNear };
+        (part, format!("{} s after onset", after.as_secs()))
     } else if before <= CLOSE {
         (Part::ChangeClose, format!("{} s before onset", before.as_secs()))
     } else if before <= NEAR {
@@ -104,7 +111,20 @@ fn candidate(trouble: &Trouble, change: &Change, node: &Entity, reached: &Reache
     };
     candidate.line(part, EvidenceKind::Topology, trouble.window.now, words);
     add_path_remarks(&mut candidate, trouble, node, reached);
-    add_well_between(&mut candidate, trouble, change, node);
+    if alters(change.kind) {
+        add_versions(&mut candidate, trouble, change, (node, reached));
+    }
+    if let Some(target) = crash::below(trouble, node) {
+        let words = format!("the process of {}, which {node} needs, went away", target.entity);
+        candidate.line(Part::NeededGone, EvidenceKind::Process, trouble.window.now, words);
+    }
+    if surge::rise(trouble, node).is_some() && !candidate.has(Part::SideBySide) {
+        let words = format!("{node} is asked for at least twice as much as before");
+        candidate.line(Part::Surged, EvidenceKind::Calls, trouble.window.now, words);
+    }
+    if !candidate.has(Part::SideBySide) {
+        add_well_between(&mut candidate, trouble, change, node);
+    }
     candidate.summary = format!("{what} {when}");
     candidate
 }
@@ -123,6 +143,43 @@ fn add_path_remarks(
             *part = Part::Remark;
         }
     }
+}
+
+/// What those who were changed show beside those who were not, or against the time before.
+fn add_versions(
+    candidate: &mut Candidate,
+    trouble: &Trouble,
+    change: &Change,
+    (node, reached): (&Entity, &Reached),
+) {
+    let (part, words) = match versions::judge(trouble, node, change) {
+        Verdict::SideBySide { changed, unchanged } => {
+            let (new, old) = (wording::served(&changed.sum), wording::served(&unchanged.sum));
+            let words =
+                format!("{}: {new}; beside it {}: {old}", changed.version, unchanged.version);
+            (Part::SideBySide, words)
+        }
+        Verdict::UnchangedToo { changed, unchanged } => {
+            let (new, old) = (wording::served(&changed.sum), wording::served(&unchanged.sum));
+            let words =
+                format!("{} hurts as well: {old}; {}: {new}", unchanged.version, changed.version);
+            (Part::UnchangedToo, words)
+        }
+        Verdict::ChangedWell { well, sum } => {
+            let words = format!("{well} was changed too and does well: {}", wording::served(&sum));
+            (Part::ChangedWell, words)
+        }
+        Verdict::Since { changed, before } if reached.is_deepest() => {
+            let (now, then) = (wording::served(&changed.sum), wording::served(&before));
+            let who = match changed.version.as_str() {
+                "" => node.to_string(),
+                version => format!("{node} {version}"),
+            };
+            (Part::HurtsSince, format!("{who} itself: {now}; before the change: {then}"))
+        }
+        Verdict::Since { .. } | Verdict::Untold => return,
+    };
+    candidate.line(part, EvidenceKind::Instance, trouble.window.now, words);
 }
 
 fn add_well_between(candidate: &mut Candidate, trouble: &Trouble, change: &Change, node: &Entity) {

@@ -4,7 +4,8 @@
 //! within reach of what is hurt, with no call seen since); one that is not is named only as a
 //! remark far below, and only where nothing better is known (`assess`). One that went long before
 //! counts while it is not back and nothing that was asked of it since went well: perhaps nobody
-//! asked. A process that was asked to stop did not crash.
+//! asked. A process that was asked to stop did not crash. Nor did one that came back at once as
+//! another version: it was replaced. So where versions change it has to stay away for a moment.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use model::tick::{BUCKET, SeriesKey};
 use model::{CauseKind, Entity};
 
 use super::{Spec, add_answers, add_leads};
+use crate::known::Known;
 use crate::processes::{Gone, Target};
 use crate::score::{Candidate, Part};
 use crate::walk::{Reached, Trouble};
@@ -26,6 +28,15 @@ pub const SPEC: Spec = Spec {
     propose,
 };
 
+/// What is back within this may have been replaced; its telemetry, which tells, comes this much
+/// later at most.
+const REPLACED_WITHIN: Duration = Duration::from_secs(15);
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
+/// While versions change, what is away for less than this is being replaced.
+const AWAY_MIN: Duration = Duration::from_secs(4);
+/// Versions change for so long after the last sign of it.
+const ROLLOUT: Duration = Duration::from_secs(600);
+
 /// A process may have gone this long before the first failed request ended, whatever went well.
 const BEFORE_ONSET: Duration = Duration::from_secs(60);
 
@@ -33,7 +44,9 @@ fn propose(trouble: &Trouble) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for target in trouble.known.processes.all() {
         let node = trouble.known.topology.node(&target.entity);
+        let may_be_replaced = |gone: &Gone| may_be_replaced(trouble, target, gone, &node);
         let gone = target.gone.as_ref().filter(|gone| is_crash(trouble, gone, &node));
+        let gone = gone.filter(|gone| !may_be_replaced(gone));
         let Some(gone) = gone else { continue };
         if trouble.hurt.keys().any(|hurt| hurt.scope == node.scope) {
             candidates.push(candidate(trouble, target, gone, &node));
@@ -45,13 +58,59 @@ fn propose(trouble: &Trouble) -> Vec<Candidate> {
 /// Did this process go away in the time of the trouble, unasked, and was it not back long before
 /// (after a relapse)?
 fn is_crash(trouble: &Trouble, gone: &Gone, node: &Entity) -> bool {
-    let is_back_in_time =
-        gone.back.as_ref().is_none_or(|(back, _)| *back + BEFORE_ONSET >= trouble.window.onset);
+    let is_back_in_time = gone.back.as_ref().is_none_or(|(back, _)| {
+        // Users were well with what runs in its place.
+        let was_over = trouble.well_before.is_some_and(|well| well >= *back);
+        *back + BEFORE_ONSET >= trouble.window.onset && !was_over
+    });
     !gone.stop_requested
         && gone.last_seen <= trouble.window.now
         && is_back_in_time
         && (gone.last_seen + BEFORE_ONSET >= trouble.first_onset
             || failed_ever_since(trouble, gone, node))
+}
+
+/// Did another version take the place of this process at once? Then it was replaced.
+pub fn was_replaced(known: &Known, target: &Target, gone: &Gone) -> bool {
+    let Some((back, _)) = gone.back.as_ref() else { return false };
+    let entity = known.topology.resolve(&target.entity);
+    let node = known.topology.node(&entity);
+    let mut its = known.instances_of(&node).filter(|(it, _)| entity == node || **it == entity);
+    back.since(gone.last_seen) <= REPLACED_WITHIN
+        && its.any(|(_, instance)| {
+            let later = instance.versions.iter().skip(1);
+            later.map(|(since, _)| *since).any(|since| {
+                since >= gone.last_seen && since <= *back + REPLACED_WITHIN + TOLD_WITHIN
+            })
+        })
+}
+
+/// It was replaced, or whether it was will be told in a moment.
+fn may_be_replaced(trouble: &Trouble, target: &Target, gone: &Gone, node: &Entity) -> bool {
+    let (known, now) = (trouble.known, trouble.window.now);
+    let mut later = known.instances_of(node).flat_map(|(_, it)| it.versions.iter().skip(1));
+    let rolls_out = later.any(|(since, _)| now.since(*since) <= ROLLOUT);
+    match &gone.back {
+        Some((back, _)) => {
+            let was_quick = back.since(gone.last_seen) <= REPLACED_WITHIN;
+            let is_untold = rolls_out && was_quick && now.since(*back) < TOLD_WITHIN;
+            is_untold || was_replaced(known, target, gone)
+        }
+        None => rolls_out && now.since(gone.last_seen) < AWAY_MIN,
+    }
+}
+
+/// A target on which `node` depends, and whose process crashed in the time of the trouble.
+pub fn below<'a>(trouble: &Trouble<'a>, node: &Entity) -> Option<&'a Target> {
+    let known = trouble.known;
+    let depends_on = known.topology.depends_on(node);
+    known.processes.all().find(|target| {
+        let its = known.topology.node(&target.entity);
+        depends_on.contains(&its)
+            && target.gone.as_ref().is_some_and(|gone| {
+                is_crash(trouble, gone, &its) && !may_be_replaced(trouble, target, gone, &its)
+            })
+    })
 }
 
 /// The failing path ends at this process, which is not back, and no call to it went well in

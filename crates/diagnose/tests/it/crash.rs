@@ -1,7 +1,7 @@
 //! A process that is gone: blamed first, kept after its remedy, and only then.
 
 use model::tick::{InstanceEventKind, TopologyChange};
-use model::{CauseKind, IncidentState};
+use model::{CauseKind, ChangeKind, IncidentState};
 
 use crate::scene::*;
 
@@ -323,4 +323,54 @@ fn a_crash_soon_after_a_recovery_is_compared_with_the_time_when_all_was_well() {
     assert_eq!(scene.incident(1).state, IncidentState::Open);
     scene.check_first(CauseKind::Crash, &service("orders"));
     assert_eq!(scene.first_cause(1).confidence, 0.95);
+}
+
+/// Orders with one instance, of whose version telemetry tells.
+fn versioned() -> Scene {
+    let mut scene = polyglot(1);
+    let seen = InstanceEventKind::Seen { version: "v1".to_owned() };
+    scene.instance_event(&instance("orders", "orders-1"), seen).seconds(600);
+    scene
+}
+
+fn upgrades(scene: &mut Scene) {
+    let kind = InstanceEventKind::Version { from: "v1".to_owned(), to: "v2".to_owned() };
+    scene.instance_event(&instance("orders", "orders-1"), kind);
+    scene.changes(ChangeKind::Deploy, &service("orders"), "telemetry");
+}
+
+fn crash_is_named(scene: &Scene) -> bool {
+    scene.incident(1).causes.iter().any(|cause| cause.kind == CauseKind::Crash)
+}
+
+#[test]
+fn a_process_whose_place_another_version_took_at_once_did_not_crash() {
+    let mut scene = versioned();
+    scene.goes("orders", false);
+    scene.calls(&service("storefront"), &service("orders"), failing(10, 10, "ECONNREFUSED"));
+    scene.seconds(2).runs("orders", &service("orders"), 5000);
+    let onset = scene.now;
+    scene.calls(&service("storefront"), &service("orders"), failing(10, 8, "http_500"));
+    scene.serves(&service("orders"), failing(10, 8, "http_500"));
+    scene.serves(&service("storefront"), failing(10, 8, "http_502"));
+    scene.seconds(2).fires(&service("storefront"), 0.8, onset).second();
+    upgrades(&mut scene);
+    scene.seconds(20);
+    assert!(!crash_is_named(&scene));
+    scene.check_first(CauseKind::Change, &service("orders"));
+}
+
+#[test]
+fn while_versions_change_a_process_has_crashed_once_it_stays_away() {
+    let mut scene = versioned();
+    upgrades(&mut scene);
+    scene.seconds(60);
+    let onset = scene.now;
+    scene.goes("orders", false).hushes(&service("orders"));
+    scene.calls(&service("storefront"), &service("orders"), failing(10, 10, "ECONNREFUSED"));
+    scene.serves(&service("storefront"), failing(10, 10, "http_502"));
+    scene.seconds(2).fires(&service("storefront"), 1.0, onset).second();
+    assert!(!crash_is_named(&scene));
+    scene.seconds(5);
+    scene.check_first(CauseKind::Crash, &service("orders"));
 }

@@ -6,6 +6,8 @@ mod crash;
 
 mod other_causes;
 
+mod comparisons;
+
 mod innocence;
 
 mod grouping;

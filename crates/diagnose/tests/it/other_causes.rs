@@ -103,7 +103,7 @@ fn a_deploy_just_before_on_the_node_where_the_path_ends_is_blamed() {
     scene.serves(&service("storefront"), failing(10, 6, "http_502"));
     scene.seconds(10).fires(&service("storefront"), 0.6, onset).second();
     scene.check_first(CauseKind::Change, &service("orders"));
-    assert_eq!(scene.first_cause(1).confidence, 0.75);
+    assert_eq!(scene.first_cause(1).confidence, 0.85);
     assert!(scene.incident(1).title.contains("because of deploy of orders"));
     let timeline = &scene.incident(1).timeline;
     assert!(timeline.iter().any(|entry| entry.text.starts_with("deploy of orders")));

@@ -127,11 +127,10 @@ fn any_process() -> impl Strategy<Value = ProcessReport> {
         }),
         Just(ProcessState::NeverSeen),
     ];
-    (any_entity(), any_time(), state).prop_map(|(entity, at, state)| ProcessReport {
-        at,
-        target: entity.to_string(),
-        entity,
-        state,
+    let memory = prop::option::of(any::<u64>());
+    (any_entity(), any_time(), state, memory).prop_map(|(entity, at, state, memory_bytes)| {
+        let target = entity.to_string();
+        ProcessReport { at, target, entity, state, memory_bytes }
     })
 }
 

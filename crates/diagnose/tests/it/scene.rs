@@ -68,6 +68,8 @@ pub struct Scene {
     edges: BTreeMap<(Entity, Entity), Flow>,
     served: BTreeMap<Entity, Flow>,
     processes: BTreeMap<String, (Entity, ProcessState)>,
+    /// Mebibytes that the process of a target holds.
+    pub memory: BTreeMap<String, u64>,
     firing: BTreeMap<SymptomKey, Symptom>,
     cleared: Vec<(SymptomKey, Timestamp)>,
 }
@@ -84,6 +86,7 @@ impl Scene {
             edges: BTreeMap::new(),
             served: BTreeMap::new(),
             processes: BTreeMap::new(),
+            memory: BTreeMap::new(),
             firing: BTreeMap::new(),
             cleared: Vec::new(),
         }
@@ -225,7 +228,11 @@ impl Scene {
             tick.requests.push(self.point(SeriesKey::Edge { caller, callee }, flow));
         }
         for (entity, flow) in &self.served {
-            tick.requests.push(self.point(SeriesKey::Service(entity.clone()), flow));
+            let key = match entity.kind {
+                EntityKind::Instance => SeriesKey::Instance(entity.clone()),
+                _ => SeriesKey::Service(entity.clone()),
+            };
+            tick.requests.push(self.point(key, flow));
             if self.seq.is_multiple_of(5) {
                 tick.heard.push((entity.clone(), self.now));
             }
@@ -236,6 +243,7 @@ impl Scene {
                 target: target.clone(),
                 entity: entity.clone(),
                 state: state.clone(),
+                memory_bytes: self.memory.get(target).map(|mebibytes| mebibytes << 20),
             });
         }
         let observed = Observed {

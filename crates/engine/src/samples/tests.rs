@@ -2,6 +2,7 @@
 
 use super::*;
 use model::Scope;
+use model::tick::{ProcessIdentity, ProcessReport, ProcessState};
 use model::traces::{CountFacts, FanOut, TimeFacts};
 
 fn at(seconds: u64) -> Timestamp {
@@ -134,6 +135,29 @@ fn requests_in_flight_are_told_at_once() {
     samples.step(&tick(0, Vec::new()));
     let told = samples.step(&Tick { in_flight: vec![(instance, 3.0)], ..tick(1, Vec::new()) });
     assert_eq!(lines(&told), ["immune.in_flight{service=shop,of=instance,instance=shop-1} 3 @1"]);
+}
+
+#[test]
+fn the_memory_of_a_targets_process_is_told_at_once() {
+    let process = ProcessIdentity {
+        host: "host".to_owned(),
+        boot_id: "boot".to_owned(),
+        pid: 7,
+        start_ticks: 1,
+    };
+    let report = ProcessReport {
+        at: at(1),
+        target: "cart".to_owned(),
+        entity: Entity::service(&Scope::default(), "cart"),
+        state: ProcessState::Running(process),
+        memory_bytes: Some(1 << 20),
+    };
+    let mut samples = Samples::default();
+    let told = samples.step(&Tick { processes: vec![report], ..tick(1, Vec::new()) });
+    assert_eq!(
+        lines(&told),
+        ["immune.process.memory{service=cart,of=service,target=cart} 1048576 @1"]
+    );
 }
 
 #[test]

@@ -1,24 +1,25 @@
 //! The system that a scenario plays: services that call each other, and the telemetry which stock
 //! SDKs would send of it. No randomness: shares are dealt out evenly, instances take turns.
 
+mod conduct;
+
 mod remedies;
+
+mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::signal::{Attributes, Batch, Span, SpanKind, SpanStatus};
-use model::tick::{ProcessIdentity, ProcessReport, ProcessState};
 use model::time::SECOND;
 use model::{Entity, Scope, Timestamp};
 
-use super::parse::{Scenario, Step};
-use super::telemetry::{active_requests, group, resource, span};
+use super::parse::{Need, Scenario, Step};
+use super::telemetry::span;
+use conduct::Conducts;
 
 pub(super) use remedies::OFFERED;
 
-/// Stock SDKs send spans each 5 s and metrics each 60 s.
-const SPAN_EXPORT_SECS: u64 = 5;
-const METRIC_EXPORT_SECS: u64 = 60;
 const CALL_DEPTH_MAX: usize = 32;
 /// A rolling deploy: how long an instance is away, and the pause before the next.
 const REPLACE_TAKES: Duration = Duration::from_secs(3);
@@ -27,6 +28,9 @@ const REPLACE_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct World {
     services: BTreeMap<String, Service>,
     instances: BTreeMap<String, Instance>,
+    conducts: Conducts,
+    /// How much longer answers take from one to the other.
+    delays: BTreeMap<(String, String), Duration>,
     refused: BTreeSet<String>,
     entries: BTreeMap<String, Entry>,
     rollouts: Vec<Rollout>,
@@ -39,34 +43,16 @@ pub(super) struct World {
 }
 
 struct Service {
-    callees: Vec<(String, bool)>,
+    callees: Vec<(String, Need)>,
     /// In turn; a crashed instance stays in the list, a stopped one does not.
     balanced: Vec<String>,
     turn: usize,
-    errors: Share,
-    status: u16,
-    duration: Duration,
     hangs: bool,
     in_flight: i64,
+    /// Requests that it can serve in a second, and those that it began in this one.
+    capacity: Option<f64>,
+    begun: f64,
     port: i64,
-}
-
-/// Deals out a share evenly: of 10 at 30 %, exactly three.
-#[derive(Default)]
-struct Share {
-    share: f64,
-    owed: f64,
-}
-
-impl Share {
-    fn next(&mut self) -> bool {
-        self.owed += self.share;
-        let hit = self.owed >= 1.0 - 1e-9;
-        if hit {
-            self.owed -= 1.0;
-        }
-        hit
-    }
 }
 
 struct Instance {
@@ -76,6 +62,9 @@ struct Instance {
     started: Timestamp,
     state: State,
     muted: bool,
+    /// Bytes that each request leaves in memory, and what they left so far.
+    leak: u64,
+    leaked: u64,
     last_seen: Timestamp,
     spans: Vec<Span>,
 }
@@ -93,6 +82,7 @@ struct Entry {
 }
 
 struct Rollout {
+    service: String,
     waiting: Vec<String>,
     /// Stopped, and not yet back.
     replacing: Option<String>,
@@ -114,6 +104,8 @@ impl World {
         let mut world = World {
             services: BTreeMap::new(),
             instances: BTreeMap::new(),
+            conducts: Conducts::default(),
+            delays: BTreeMap::new(),
             refused: BTreeSet::new(),
             entries: BTreeMap::new(),
             rollouts: Vec::new(),
@@ -122,8 +114,8 @@ impl World {
             next_id: 1,
             next_pid: 4000,
         };
-        for (from, to, optional) in &scenario.edges {
-            world.service(from).callees.push((to.clone(), *optional));
+        for (from, to, need) in &scenario.edges {
+            world.service(from).callees.push((to.clone(), *need));
             if !is_dependency(to) {
                 world.service(to);
             }
@@ -147,11 +139,10 @@ impl World {
             callees: Vec::new(),
             balanced: vec![format!("{name}-1")],
             turn: 0,
-            errors: Share::default(),
-            status: 500,
-            duration: Duration::from_millis(5),
             hangs: false,
             in_flight: 0,
+            capacity: None,
+            begun: 0.0,
             port,
         })
     }
@@ -165,6 +156,8 @@ impl World {
             started: now,
             state: State::Running,
             muted: false,
+            leak: 0,
+            leaked: 0,
             last_seen: now,
             spans: Vec::new(),
         };
@@ -204,12 +197,15 @@ impl World {
                 }
             }
             Step::Start(who) => self.start(who, now),
-            Step::Errors { service, share, status } => {
-                let service = self.service(service);
-                service.errors.share = *share;
-                service.status = *status;
+            Step::Errors { who, share, status } => self.conducts.fail(who, *share, *status),
+            Step::Slow { who, duration, share } => self.conducts.slow(who, *duration, *share),
+            Step::Leak { who, bytes } => self.each(who, |instance| instance.leak = *bytes),
+            Step::Delay { from, to, duration } => {
+                self.delays.insert((from.clone(), to.clone()), *duration);
             }
-            Step::Slow { service, duration } => self.service(service).duration = *duration,
+            Step::Capacity { service, per_second } => {
+                self.service(service).capacity = Some(*per_second);
+            }
             Step::Hang(who) => self.service(who).hangs = true,
             Step::Unhang(who) => {
                 let service = self.service(who);
@@ -220,12 +216,22 @@ impl World {
             Step::Unmute(who) => self.each(who, |instance| instance.muted = false),
             Step::Refuse(who) => drop(self.refused.insert(who.clone())),
             Step::Accept(who) => drop(self.refused.remove(who)),
-            Step::Deploy { service, version } => {
-                self.remember_version(service);
-                let waiting = self.service(service).balanced.clone();
+            Step::Deploy { who, version } => {
+                let named = self.instances.get(who).map(|instance| instance.service.clone());
+                let waiting = match &named {
+                    Some(_) => vec![who.clone()],
+                    None => self.service(who).balanced.clone(),
+                };
+                let service = named.unwrap_or_else(|| who.clone());
+                self.remember_version(&service);
                 let version = version.clone();
-                let rollout = Rollout { waiting, replacing: None, version, next_at: now };
-                self.rollouts.push(rollout);
+                self.rollouts.push(Rollout {
+                    service,
+                    waiting,
+                    replacing: None,
+                    version,
+                    next_at: now,
+                });
             }
             _ => {}
         }
@@ -240,6 +246,7 @@ impl World {
                 pid += 1;
                 instance.pid = pid;
                 instance.started = now;
+                (instance.leak, instance.leaked) = (0, 0);
                 instance.state = State::Running;
                 started.push((instance.service.clone(), name.to_owned()));
             }
@@ -269,6 +276,7 @@ impl World {
     /// One second of life, ending at `now`: users come, and what is due is sent.
     pub(super) fn second(&mut self, now: Timestamp) -> Vec<Batch> {
         self.roll_out(now);
+        self.services.values_mut().for_each(|service| service.begun = 0.0);
         let services: Vec<String> = self.entries.keys().cloned().collect();
         for service in services {
             let Some(entry) = self.entries.get_mut(&service) else { continue };
@@ -308,15 +316,17 @@ impl World {
             service.in_flight += 1;
             return Answer::Never;
         }
-        let own_error = service.errors.next();
-        let (mut status, mut duration) = (200, service.duration);
-        let (own_status, callees) = (service.status, service.callees.clone());
+        service.begun += 1.0;
+        let is_too_much = service.capacity.is_some_and(|capacity| service.begun > capacity);
+        let callees = if is_too_much { Vec::new() } else { service.callees.clone() };
+        let (own_error, mut duration) = self.conduct(name, &instance);
+        let mut status = 200;
         let span_id = self.id();
-        for (callee, optional) in callees {
-            match self.call(&callee, &instance, trace, span_id, end, depth) {
+        for (callee, need) in callees {
+            match self.ask(&callee, need, &instance, trace, span_id, end, depth) {
                 Some((failed, took)) => {
                     duration += took;
-                    if failed && !optional {
+                    if failed && need != Need::Optional {
                         status = 502;
                     }
                 }
@@ -326,8 +336,11 @@ impl World {
                 }
             }
         }
-        if own_error {
-            status = own_status;
+        if let Some(own_error) = own_error {
+            status = own_error;
+        }
+        if is_too_much {
+            status = 503;
         }
         let attributes = Attributes::default()
             .with_str("http.request.method", "GET")
@@ -340,6 +353,33 @@ impl World {
         }
         self.record(&instance, span);
         Answer::Status(status, duration)
+    }
+
+    /// Calls, and where it is refused and that may be, calls the next instance.
+    #[expect(clippy::too_many_arguments, reason = "what `call` takes, and once more")]
+    fn ask(
+        &mut self,
+        callee: &str,
+        need: Need,
+        instance: &str,
+        trace: u64,
+        parent: u64,
+        end: Timestamp,
+        depth: usize,
+    ) -> Option<(bool, Duration)> {
+        let tries = match need {
+            Need::Retried if !is_dependency(callee) => self.service(callee).balanced.len().max(1),
+            _ => 1,
+        };
+        let mut took = Duration::ZERO;
+        for _ in 0..tries {
+            let (failed, more) = self.call(callee, instance, trace, parent, end, depth)?;
+            took += more;
+            if !failed {
+                return Some((false, took));
+            }
+        }
+        Some((true, took))
     }
 
     /// One call as its caller records it: (failed, how long), or `None` when it never ends.
@@ -387,7 +427,9 @@ impl World {
                     attributes =
                         attributes.with_i64("http.response.status_code", i64::from(status));
                 }
-                (status >= 500, duration)
+                let caller = self.instances[instance].service.clone();
+                let delay = self.delays.get(&(caller, callee.to_owned())).copied();
+                (status >= 500, duration + delay.unwrap_or_default())
             }
         };
         let mut span = span(trace, span_id, parent, SpanKind::Client, end, duration, attributes);
@@ -405,33 +447,6 @@ impl World {
         {
             instance.spans.push(span);
         }
-    }
-
-    /// What the SDKs send at `now`. Each instance has its own phase.
-    fn export(&mut self, now: Timestamp) -> Vec<Batch> {
-        let second = now.0 / SECOND;
-        let mut batches = Vec::new();
-        let in_flight: BTreeMap<String, i64> =
-            self.services.iter().map(|(name, s)| (name.clone(), s.in_flight)).collect();
-        for (index, (name, instance)) in self.instances.iter_mut().enumerate() {
-            if instance.state == State::Crashed || instance.muted {
-                continue;
-            }
-            let phase = second + index as u64;
-            let Instance { service, version, pid, .. } = instance;
-            let resource = resource(service, name, version, *pid);
-            if phase.is_multiple_of(SPAN_EXPORT_SECS) && !instance.spans.is_empty() {
-                let items = std::mem::take(&mut instance.spans);
-                batches.push(Batch::Traces(vec![group(&resource, items)]));
-            }
-            let stuck = in_flight.get(&instance.service).copied().unwrap_or(0);
-            let due = phase.is_multiple_of(METRIC_EXPORT_SECS);
-            if due && instance.state == State::Running {
-                let metrics = vec![active_requests(now, stuck)];
-                batches.push(Batch::Metrics(vec![group(&resource, metrics)]));
-            }
-        }
-        batches
     }
 
     /// One instance after another is stopped in good order, and comes back as the new version.
@@ -457,35 +472,6 @@ impl World {
         rollouts.retain(|rollout| rollout.replacing.is_some() || !rollout.waiting.is_empty());
         rollouts.append(&mut self.rollouts);
         self.rollouts = rollouts;
-    }
-
-    /// What an agent would report of the targets.
-    pub(super) fn processes(&mut self, targets: &[String], now: Timestamp) -> Vec<ProcessReport> {
-        let mut reports = Vec::new();
-        for target in targets {
-            let Some((entity, name)) = self.target(target) else { continue };
-            let Some(instance) = self.instances.get_mut(&name) else { continue };
-            let identity = ProcessIdentity {
-                host: "host".to_owned(),
-                boot_id: "boot".to_owned(),
-                pid: instance.pid,
-                start_ticks: instance.started.0 / (SECOND / 100),
-            };
-            let state = match instance.state {
-                State::Running => {
-                    instance.last_seen = now;
-                    ProcessState::Running(identity)
-                }
-                // Others who stop a process do not ask Immune: it is gone, no more can be seen.
-                State::Crashed | State::Stopped => ProcessState::Gone {
-                    last: identity,
-                    last_seen: instance.last_seen,
-                    stop_requested: self.asked.contains(&name),
-                },
-            };
-            reports.push(ProcessReport { at: now, target: target.clone(), entity, state });
-        }
-        reports
     }
 
     fn id(&mut self) -> u64 {

@@ -177,6 +177,20 @@ fn a_new_version_is_one_deploy_however_many_instances_roll() {
 }
 
 #[test]
+fn a_version_that_comes_back_is_a_deploy_once_nobody_ran_it_for_a_while() {
+    let mut observer = observer();
+    hear(&mut observer, &[ONE, V1], [0, 5]);
+    hear(&mut observer, &[TWO, V1], [6, 70]);
+    assert_eq!(summaries(&once(&mut observer, &[ONE, V2], 80)), ["version v1 -> v2"]);
+    assert_eq!(summaries(&once(&mut observer, &[ONE, V1], 100)), [""; 0], "two ran it all along");
+    hear(&mut observer, &[ONE, V1], (100..300).step_by(5));
+    assert_eq!(summaries(&once(&mut observer, &[ONE, V2], 300)), ["version v1 -> v2"]);
+    let three = ("service.instance.id", "orders-c");
+    let tick = once(&mut observer, &[three, V1], 500);
+    assert_eq!(summaries(&tick), ["instance orders-c appeared"], "a job of the version before");
+}
+
+#[test]
 fn instances_of_a_starting_service_are_no_change_later_ones_are() {
     let mut observer = observer();
     assert_eq!(summaries(&once(&mut observer, &[ONE], 0)), [""; 0]);

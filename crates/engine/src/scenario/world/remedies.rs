@@ -1,11 +1,9 @@
 //! What remedies do to the system that a scenario plays, when its executor obeys.
 
-use std::time::Duration;
-
 use model::{ActionKind, Timestamp};
 
 use super::super::parse::Step;
-use super::{Share, State, World};
+use super::{State, World};
 
 /// What a scenario's targets allow.
 pub(in crate::scenario) const OFFERED: &[ActionKind] =
@@ -55,10 +53,17 @@ impl World {
         let Some(version) = self.before.get(&service).cloned() else { return };
         // The agent knows that what the command ends was to end.
         self.asked.insert(instance.to_owned());
-        let it = self.service(&service);
-        it.errors = Share::default();
-        it.duration = Duration::from_millis(5);
-        it.hangs = false;
-        self.apply(&Step::Deploy { service, version }, now);
+        self.conducts.end(&service);
+        self.service(&service).hangs = false;
+        // Whoever rolls back ends the deploy that is under way.
+        let (ended, others) = std::mem::take(&mut self.rollouts)
+            .into_iter()
+            .partition::<Vec<_>, _>(|rollout| rollout.service == service);
+        self.rollouts = others;
+        for name in ended.into_iter().filter_map(|rollout| rollout.replacing) {
+            self.start(&name, now);
+        }
+        self.apply(&Step::Deploy { who: service.clone(), version: version.clone() }, now);
+        self.before.insert(service, version);
     }
 }
