@@ -1,7 +1,7 @@
 //! The scorecard: what happened beside what should have, every time from telemetry or the client's
 //! log.
 
-use model::experiment::{Decision, Healed, Scorecard};
+use model::experiment::{Decision, Fault, Healed, Scorecard};
 use model::plan::OutcomeResult;
 use model::{Incident, Plan, PlanState, Timestamp};
 
@@ -111,7 +111,7 @@ fn decision_right(drill: &Drill, decision: Decision, plans: &[&Plan]) -> bool {
 }
 
 fn healed(drill: &Drill, view: &View<'_>, harmed: &Harmed, plans: &[&Plan]) -> Option<Healed> {
-    drill.experiment.fault.as_ref()?;
+    let fault = drill.experiment.fault.as_ref()?;
     let client = view.client?;
     let Some(last_harm) = harmed.last else { return Some(Healed::NoHarm) };
     let recovered = view.now.since(last_harm) >= RECOVERED_FOR && client.well_after(last_harm) > 0;
@@ -124,8 +124,13 @@ fn healed(drill: &Drill, view: &View<'_>, harmed: &Harmed, plans: &[&Plan]) -> O
                 && view.fault.undone_at.is_none_or(|undone| outcome.at <= undone)
         })
     });
-    let before_end = view.fault.undone_at.is_none_or(|undone| last_harm <= undone);
-    Some(match acted_first && before_end && view.fault.found_healed {
+    let ended = |from: Timestamp| view.fault.undone_at.is_none_or(|undone| from <= undone);
+    let before_end = match fault {
+        Fault::KillProcess | Fault::PauseProcess => view.fault.found_healed && ended(last_harm),
+        // No process tells that it ended: the users do.
+        _ => ended(last_harm + RECOVERED_FOR),
+    };
+    Some(match acted_first && before_end {
         true => Healed::ByAction,
         false => Healed::OnlyBecauseItEnded,
     })
