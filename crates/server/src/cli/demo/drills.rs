@@ -6,7 +6,9 @@
 
 mod bad_deploy;
 mod crash;
+mod leak;
 mod provider_down;
+mod slow_instance;
 mod spare_killed;
 mod surge;
 
@@ -22,8 +24,15 @@ use super::chances::Chances;
 use super::layout::Layout;
 use super::names::Role;
 
-pub(super) const ALL: &[Spec] =
-    &[crash::SPEC, bad_deploy::SPEC, provider_down::SPEC, surge::SPEC, spare_killed::SPEC];
+pub(super) const ALL: &[Spec] = &[
+    crash::SPEC,
+    slow_instance::SPEC,
+    leak::SPEC,
+    bad_deploy::SPEC,
+    provider_down::SPEC,
+    surge::SPEC,
+    spare_killed::SPEC,
+];
 
 /// Seconds of traffic without any fault before a drill, which then waits for 10 s of its steady
 /// state by itself.
@@ -62,6 +71,8 @@ pub(super) struct Aim {
     pub seen: String,
     /// Parts that are started anew when all goes well, and how often.
     pub starts: Vec<(String, u64)>,
+    /// An instance that healing takes out of rotation, and that a person puts back afterwards.
+    pub put_back: Option<String>,
 }
 
 /// A drill in its place.

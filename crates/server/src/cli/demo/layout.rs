@@ -201,6 +201,14 @@ impl Layout {
         format!("127.0.0.1:{}", self.provider)
     }
 
+    /// Where operators take a payment instance out of rotation, and put it back; the gateway
+    /// numbers them from 1.
+    pub(super) fn rotation_url(&self, payment: &str) -> Option<String> {
+        let instances = self.names.instances(Role::Payment);
+        let number = instances.iter().position(|name| name == payment)? + 1;
+        Some(format!("{}/admin/payments/payment-{number}", self.storefront_url()))
+    }
+
     /// The command line of the users.
     pub(super) fn users(&self) -> Vec<String> {
         let mut command = vec![text(&self.shop), "users".to_owned()];

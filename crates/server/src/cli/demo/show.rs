@@ -199,7 +199,19 @@ impl Show {
             Ok(record) => record?,
             Err(_) => bail!("drill {id} did not end within 15 min"),
         };
-        self.score(record, act).await
+        self.score(record, act).await?;
+        self.put_back(act).await
+    }
+
+    /// What healing took out of rotation is put back by a person, here by the demo.
+    async fn put_back(&self, act: &Act) -> Result<()> {
+        let Some(instance) = &act.aim.put_back else { return Ok(()) };
+        let Some(url) = self.layout.rotation_url(instance) else { return Ok(()) };
+        let request = self.http.put(&url).header("content-type", "application/json");
+        let answer = request.body(r#"{"state": "active"}"#).send().await;
+        answer.and_then(reqwest::Response::error_for_status).context("cannot put it back")?;
+        let text = format!("A person looks at {instance} and puts it back into rotation.");
+        self.teller.now(Voice::Demo, &text)
     }
 
     async fn watch_healthy(&mut self, healthy_for: Duration) -> Result<()> {

@@ -83,8 +83,11 @@ impl Story {
         for incident in incidents {
             let own = || plans.iter().filter(|plan| plan.incident == incident.id);
             self.incident(incident, harmed);
-            // A plan rests on a cause: what is seen with it was known when it was made.
-            let known = own().map(|plan| plan.created).max().unwrap_or_else(clock::now);
+            // A plan rests on a cause: what is seen with it was known when it was made. Those from
+            // before the incident was opened again rest on what caused it then.
+            let ended = self.over.get(&incident.id).copied().unwrap_or(Timestamp::ZERO);
+            let made = own().map(|plan| plan.created).filter(|created| *created > ended);
+            let known = made.max().unwrap_or_else(clock::now);
             self.cause(incident, known);
             own().for_each(|plan| self.plan(plan));
             self.end(incident);

@@ -39,6 +39,7 @@ fn draw(layout: &Layout, _: &mut Chances) -> Aim {
         seen: "the instances themselves say which version they are".to_owned(),
         // Released, and rolled back.
         starts: instances.iter().map(|instance| (instance.clone(), 2)).collect(),
+        put_back: None,
         target,
     }
 }

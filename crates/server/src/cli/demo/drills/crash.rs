@@ -32,6 +32,7 @@ fn draw(layout: &Layout, chances: &mut Chances) -> Aim {
         right: format!("restart {target}, because it crashed, and touch nothing else"),
         seen: "a second look, at the process table, finds it gone".to_owned(),
         starts: vec![(target.clone(), 1)],
+        put_back: None,
         target,
     }
 }

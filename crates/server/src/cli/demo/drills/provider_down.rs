@@ -30,6 +30,7 @@ fn draw(layout: &Layout, _: &mut Chances) -> Aim {
         cause: Some((CauseKind::DependencyDown, format!("peer {address}"))),
         seen: "a second look, at the process table, finds it gone".to_owned(),
         starts: vec![(target.clone(), 1)],
+        put_back: None,
         target,
     }
 }

@@ -27,6 +27,7 @@ fn draw(layout: &Layout, chances: &mut Chances) -> Aim {
         right: "leave it alone, because nobody is hurt".to_owned(),
         seen: "a second look, at the process table, finds it gone".to_owned(),
         starts: vec![(target.clone(), 1)],
+        put_back: None,
         target,
     }
 }

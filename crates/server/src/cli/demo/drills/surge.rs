@@ -38,6 +38,7 @@ fn draw(layout: &Layout, chances: &mut Chances) -> Aim {
         right: "leave it alone, because nobody is hurt".to_owned(),
         seen: "the users say that they come at that rate".to_owned(),
         starts: Vec::new(),
+        put_back: None,
         target,
     }
 }

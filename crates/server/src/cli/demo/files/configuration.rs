@@ -19,7 +19,7 @@ pub(super) fn text(layout: &Layout, acts: &[Act]) -> Result<String> {
     let mut text = head(layout)?;
     let parts = layout.parts();
     for (index, part) in parts.iter().enumerate() {
-        target(&mut text, part, index == 0)?;
+        target(&mut text, layout, part, index == 0)?;
         faults(&mut text, &declared(acts, &part.name))?;
     }
     deployed(&mut text, layout, acts)?;
@@ -75,7 +75,7 @@ targets:
     ))
 }
 
-fn target(text: &mut String, part: &Part, explain: bool) -> Result<()> {
+fn target(text: &mut String, layout: &Layout, part: &Part, explain: bool) -> Result<()> {
     let Part { name, service, port, .. } = part;
     let _ = writeln!(text, "  - name: {name}\n    service: {service}");
     if let Some(instance) = &part.instance {
@@ -83,6 +83,21 @@ fn target(text: &mut String, part: &Part, explain: bool) -> Result<()> {
     }
     let _ = writeln!(text, "    environment: {ENVIRONMENT}");
     let _ = writeln!(text, "    process:\n      listens_on: 127.0.0.1:{port}");
+    if part.role == Role::Payment
+        && let Some(url) = layout.rotation_url(name)
+    {
+        let state = |state: &str| quoted(&format!("{{\"state\": \"{state}\"}}"));
+        let _ = writeln!(
+            text,
+            "    # Out of the gateway's rotation, and back.\n    requests:\n      \
+             eject: {{ method: PUT, url: {url}, headers: {{ content-type: application/json }}, \
+             body: {}, undo: return }}\n      \
+             return: {{ method: PUT, url: {url}, headers: {{ content-type: application/json }}, \
+             body: {} }}",
+            state("ejected")?,
+            state("active")?
+        );
+    }
     if part.role == Role::Gateway {
         return Ok(());
     }
@@ -162,15 +177,18 @@ healing:
   policies:
 ",
     );
-    for name in parts.iter().filter(|part| part.healed).map(|part| &part.name) {
+    let mut policy = |verb: &str, cause: &str, target: &str, action: &str| {
         let _ = writeln!(
             text,
-            "    - {{ name: restart-{name}, cause: crash, target: {name}, action: restart }}"
+            "    - {{ name: {verb}-{target}, cause: {cause}, target: {target}, action: {action} }}"
         );
+    };
+    for part in parts.iter().filter(|part| part.healed) {
+        policy("restart", "[crash, leak]", &part.name, "restart");
+        if part.role == Role::Payment {
+            policy("eject", "outlier", &part.name, "{ http_request: eject }");
+        }
     }
     let catalog = layout.names.service(Role::Catalog);
-    let _ = writeln!(
-        text,
-        "    - {{ name: roll-back-{catalog}, cause: change, target: {catalog}, action: rollback }}"
-    );
+    policy("roll-back", "change", catalog, "rollback");
 }
