@@ -83,15 +83,13 @@ pub async fn run(
         handle.clone(),
         ground.orders,
     );
-    let seed = (u64::from(random_u32()?) << 32) | u64::from(random_u32()?);
-    let drills = Drills::open(handle.clone(), hands.clone(), journal.clone(), &config, seed)?;
+    let drills = Drills::open(handle.clone(), hands.clone(), journal.clone(), &config, seed()?)?;
     drills.resume();
     let probes = probes::spawn(&config.detect.probes, &client, &handle);
-    let mut background = JoinSet::new();
-    background.spawn(tick(handle.clone(), ground.telemetry.disk.clone()));
-    background.spawn(drills.clone().keep_schedule());
-    let journal_keep = config.storage.journal_keep.0;
-    background.spawn(retention::run(journal.clone(), handle.clone(), journal_keep));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(tick(handle.clone(), ground.telemetry.disk.clone()));
+    tasks.spawn(drills.clone().keep_schedule());
+    tasks.spawn(retention::run(journal.clone(), handle.clone(), config.storage.journal_keep.0));
     let addresses = ground.listeners.addresses;
     let url = format!("http://{}", addresses.api);
     let couriers = notify::spawn(&config.notify, &journal, &ground.notified, &client, &url)?;
@@ -126,7 +124,7 @@ pub async fn run(
     let _ = tokio::time::timeout(SERVING_ENDS_WITHIN, serving.join_all()).await;
     drop((probes, couriers));
     hands.stop().await;
-    background.shutdown().await;
+    tasks.shutdown().await;
     stop_loop(handle, ground.loop_thread, store).await
 }
 
@@ -322,6 +320,11 @@ async fn bind(what: &str, address: SocketAddr, setting: &str) -> Result<TcpListe
     TcpListener::bind(address).await.with_context(|| {
         format!("{what} cannot listen on {address}; free the port, or change {setting}")
     })
+}
+
+/// Of which the moments of scheduled drills are drawn.
+fn seed() -> Result<u64> {
+    Ok((u64::from(random_u32()?) << 32) | u64::from(random_u32()?))
 }
 
 fn random_u32() -> Result<u32> {

@@ -12,11 +12,11 @@ pub const SPEC: Spec = Spec {
     id: "systemd",
     title: "Operate a unit of systemd",
     documentation: "Has systemd `restart`, `reload` or `start` the target's unit, by its D-Bus \
-                    interface. Where the target has a process it must be the unit's main one. What \
-                    failed is started, its failure and its count of starts reset before; a unit \
-                    that was stopped, or ended without a failure, is left alone; so is one of which \
-                    another job is queued. Done when systemd says that its job is done and shows \
-                    the unit active, and the target's process is recognised again.",
+                    interface. Where the target has a process it must be the unit's main one. \
+                    What failed is started, its failure and its count of starts reset before; a \
+                    unit that was stopped, or ended without a failure, is left alone; so is one of \
+                    which another job is queued. Done when systemd says that its job is done and \
+                    shows the unit active, and the target's process is recognised again.",
     example: "systemd:\n  unit: orders.service\n  operations: [restart, reload, start]\n",
     offers,
     ends_process: |kind| {
