@@ -81,9 +81,10 @@ pub fn rise(trouble: &Trouble, node: &Entity) -> Option<Rise> {
     };
     let more: Vec<&(Timestamp, f64)> = buckets.iter().filter(is_more).collect();
     let (since, _) = more.first()?;
-    // It began before they were hurt, and goes on: one full bucket of many is none.
+    // It began before they were hurt, and goes on while they are: one full bucket of many is none.
     let from_then = buckets.iter().filter(|(start, _)| start >= since).count();
-    if *since > window.from() || 2 * more.len() < from_then {
+    let goes_on = more.last().is_some_and(|(start, _)| *start >= window.from());
+    if *since > window.from() || !goes_on || 2 * more.len() < from_then {
         return None;
     }
     let sum: f64 = more.iter().map(|(_, total)| total).sum();
