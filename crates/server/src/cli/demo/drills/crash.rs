@@ -10,7 +10,7 @@ use crate::cli::demo::names::Role;
 
 pub(super) const SPEC: Spec = Spec {
     id: "crash",
-    documentation: "A part that does not stand in for another is killed (SIGKILL). Right is to start \
+    documentation: "A part whose work no other does as well is killed (SIGKILL). Right is to start \
                     it again, and nothing else.",
     expect: Decision::Heal,
     draw,

@@ -170,8 +170,8 @@ fn command(line: &[String], timeout: Option<&str>) -> Result<String> {
 fn healing(text: &mut String, layout: &Layout, parts: &[Part]) {
     text.push_str(
         "
-# Healing: what is right for which cause, and leave to act alone. (The default mode is dry_run: plans
-# are made and shown, nothing is done.) The guardrails are the defaults.
+# Healing: what is right for which cause, and leave to act alone. (The default mode is dry_run:
+# plans are made and shown, nothing is done.) The guardrails are the defaults.
 healing:
   mode: auto
   policies:
