@@ -11,8 +11,8 @@ use crate::cli::demo::names::Role;
 
 pub(super) const SPEC: Spec = Spec {
     id: "crash",
-    documentation: "A payment instance, cart, inventory or checkout is killed (SIGKILL). Right is to \
-                    start it again, and nothing else.",
+    documentation: "A payment instance, cart, inventory or checkout is killed (SIGKILL). Right is \
+                    to start it again, and nothing else.",
     expect: Decision::Heal,
     draw,
 };
