@@ -88,7 +88,7 @@ impl Layout {
             immune: programs.0,
             shop: programs.1,
             names: Names::draw(chances),
-            version: *chances.pick(&GOOD_VERSIONS),
+            version: chances.pick::<&str>(&GOOD_VERSIONS),
             rate: chances.between(RATE.0, RATE.1),
             users_seed: chances.between(1, 1 << 32),
             api,
