@@ -83,7 +83,7 @@ fn told(shown: &Shown) -> String {
     let Settings { slow_ms, slow_share, leak_kib } = &shown.settings;
     let leaked = shown.leaked_bytes;
     format!(
-        "slow by {slow_ms} ms for a share of {slow_share}, leaks {leak_kib} KiB a request, {leaked} \
-         bytes so far"
+        "slow by {slow_ms} ms for a share of {slow_share}, leaks {leak_kib} KiB a request, \
+         {leaked} bytes so far"
     )
 }

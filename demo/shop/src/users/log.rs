@@ -55,8 +55,8 @@ pub struct Entry<'a> {
     pub path: &'a str,
     /// Status of the answer, where one came.
     pub status: Option<u16>,
-    /// Why there is no usable answer: `connect`, `timeout`, `reset` or `other`; `slow` where it came
-    /// late.
+    /// Why there is no usable answer: `connect`, `timeout`, `reset` or `other`; `slow` where it
+    /// came late.
     pub error: Option<&'static str>,
     /// Answered in time, with a status that the step expects.
     pub ok: bool,

@@ -1,4 +1,5 @@
-//! A process of the shop dies: what it was to do fails until it is started again.
+//! A process of the shop dies, and no other does all of its work: it fails until it is started
+//! again.
 
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use crate::cli::demo::names::Role;
 
 pub(super) const SPEC: Spec = Spec {
     id: "crash",
-    documentation: "A part that does not stand in for another is killed (SIGKILL). Right is to start \
-                    it again, and nothing else.",
+    documentation: "A payment instance, cart, inventory or checkout is killed (SIGKILL). Right is \
+                    to start it again, and nothing else.",
     expect: Decision::Heal,
     draw,
 };

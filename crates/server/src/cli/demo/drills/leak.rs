@@ -13,8 +13,8 @@ use crate::cli::demo::names::Role;
 
 pub(super) const SPEC: Spec = Spec {
     id: "leak",
-    documentation: "A part leaves 256 to 512 KiB of each request in memory and looks through all of \
-                    it: it grows, slows down, and users wait. Right is to restart it.",
+    documentation: "A part leaves 256 to 512 KiB of each request in memory and looks through all \
+                    of it: it grows, slows down, and users wait. Right is to restart it.",
     expect: Decision::Heal,
     draw,
 };

@@ -11,7 +11,8 @@ use crate::cli::demo::names::Role;
 pub(super) const SPEC: Spec = Spec {
     id: "provider-down",
     documentation: "The card network, which sends no telemetry and belongs to somebody else, is \
-                    killed (SIGKILL): no card can be charged. Right is to name it and call a person.",
+                    killed (SIGKILL): no card can be charged. Right is to name it and call a \
+                    person.",
     expect: Decision::Escalate,
     draw,
 };

@@ -9,8 +9,8 @@ use crate::cli::demo::names::Role;
 
 pub(super) const SPEC: Spec = Spec {
     id: "spare-killed",
-    documentation: "One of two catalog instances is killed (SIGKILL). Those who ask it ask the other, \
-                    so nobody is hurt. Right is to leave it alone.",
+    documentation: "One of two catalog instances is killed (SIGKILL). Those who ask it ask the \
+                    other, so nobody is hurt. Right is to leave it alone.",
     expect: Decision::LeaveAlone,
     draw,
 };

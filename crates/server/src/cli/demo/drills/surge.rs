@@ -11,8 +11,8 @@ use crate::cli::demo::names::Role;
 
 pub(super) const SPEC: Spec = Spec {
     id: "surge",
-    documentation: "Two to four times as many users come for a while. The shop serves them. Right is \
-                    to leave it alone.",
+    documentation: "Two to four times as many users come for a while. The shop serves them. Right \
+                    is to leave it alone.",
     expect: Decision::LeaveAlone,
     draw,
 };

@@ -170,10 +170,13 @@ fn command(line: &[String], timeout: Option<&str>) -> Result<String> {
 fn healing(text: &mut String, layout: &Layout, parts: &[Part]) {
     text.push_str(
         "
-# Healing: what is right for which cause, and leave to act alone. (The default mode is dry_run: plans
-# are made and shown, nothing is done.) The guardrails are the defaults.
+# Healing: what is right for which cause, and leave to act alone. (The default mode is dry_run:
+# plans are made and shown, nothing is done.) The guardrails are the defaults but for one: drills
+# come one after the other here, so what died within 1 min makes a storm, not within 5 min.
 healing:
   mode: auto
+  guardrails:
+    storm_window: 1m
   policies:
 ",
     );

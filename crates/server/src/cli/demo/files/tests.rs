@@ -72,7 +72,7 @@ fn every_drill_is_accepted_and_stays_within_the_targets() {
             assert_eq!(experiment.blast_radius.environment, target.environment);
             assert!(experiment.blast_radius.services.contains(&target.service));
             let declared = target.faults.values().collect::<Vec<_>>();
-            assert_eq!(act.aim.declares.iter().all(|it| declared.contains(&it)), true);
+            assert!(act.aim.declares.iter().all(|it| declared.contains(&it)));
             assert!(act.aim.declares.is_some() || target.restart.is_some());
         }
     }
