@@ -47,8 +47,11 @@ use stage::{Plot, Stage};
 /// Healthy traffic between two things that are done, in seconds.
 const HEALTHY_S: std::ops::Range<u64> = 5..25;
 
+/// Whether this machine can do it.
+type Probe = fn() -> Result<(), String>;
+
 /// What a drill needs of the machine, and how it is found out.
-const NEEDS: [(Kind, fn() -> Result<(), String>); 2] =
+const NEEDS: [(Kind, Probe); 2] =
     [(Kind::DiskFull, system::has_small_disks), (Kind::SlowNetwork, system::has_network_faults)];
 
 #[derive(Args)]

@@ -2,8 +2,8 @@
 //! a person can check, or "unknown".
 //!
 //! Reading order: `known` (facts from ticks: `topology`, `figures`, `processes`, `conditions`),
-//! `record` and `group` (incidents), `comparison` (what is worse), `leads` and `walk` (following the
-//! trouble), `turns` (since when), `versions` (who runs what), `causes` (one file per kind),
+//! `record` and `group` (incidents), `comparison` (what is worse), `leads` and `walk` (following
+//! the trouble), `turns` (since when), `versions` (who runs what), `causes` (one file per kind),
 //! `score`, `assess` (ranking that stays put), `wording`, `diagnoser` (the step).
 //!
 //! Invariants: no clock, randomness or I/O; the same ticks give the same incidents, byte for byte.
