@@ -15,9 +15,9 @@
 //! Reading order: `config` (targets), `protocol`, `process` (who runs), `watch` (reports),
 //! `ledger`, `bench`, `lifecycle` (stop and start), `capture` (what a process can still tell),
 //! `http`, `balancer`, `postgres`, `clear`, `docker`, `dns`, `systemd` (what actions and faults
-//! work with), `conditions` (looks at databases and disks), `actions`, `faults`, `keeper` (a process
-//! beside each fault), `keepers` (the agent's side of it), `hands` (the thread of decisions),
-//! `socket`, `link` (its connections), `run`, `client`.
+//! work with), `conditions` (looks at databases and disks), `actions`, `faults`, `keeper` (a
+//! process beside each fault), `keepers` (the agent's side of it), `hands` (the thread of
+//! decisions), `socket`, `link` (its connections), `run`, `client`.
 
 pub mod actions;
 mod balancer;
