@@ -107,8 +107,9 @@ pub struct Context<'a> {
     pub running: Option<&'a (ProcessIdentity, Timestamp)>,
     /// Tries on the target in this incident, by any plan.
     pub attempts_used: u32,
-    /// Another plan whose action on the same target is under way or not yet verified.
-    pub busy: Option<PlanId>,
+    /// Another plan, and its target, whose action is under way or not yet verified: on the same
+    /// target, or, while it is under way, on the service of which this is an instance or the reverse.
+    pub busy: Option<(PlanId, &'a str)>,
     /// Orders with executors.
     pub in_flight: usize,
     /// Orders made within the last hour.

@@ -9,7 +9,8 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
         id: "G-2",
         title: "One action in flight per target",
         documentation: "While an action on a target is under way, or its effect is not yet \
-            verified, no other action on the same target is ordered, by whatever plan.",
+            verified, no other action on the same target is ordered, by whatever plan; while one \
+            on a whole service is under way, none on an instance of it, and the reverse.",
         setting: "",
         default: "always on",
     },
@@ -21,8 +22,8 @@ fn check(context: &Context<'_>) -> Result<String, String> {
     if matches!(context.plan.state, PlanState::Running | PlanState::Verifying) {
         return Err(format!("this plan's action on {target} is not finished"));
     }
-    match context.busy {
-        Some(plan) => Err(format!("plan {plan}'s action on {target} is not finished")),
+    match &context.busy {
+        Some((plan, target)) => Err(format!("plan {plan}'s action on {target} is not finished")),
         None => Ok(format!("nothing else is being done to {target}")),
     }
 }

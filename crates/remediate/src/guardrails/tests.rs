@@ -81,7 +81,7 @@ impl Facts {
             report: self.report.as_ref(),
             running: self.running.as_ref(),
             attempts_used: self.attempts_used,
-            busy: self.busy,
+            busy: self.busy.map(|plan| (plan, "orders")),
             in_flight: self.in_flight,
             ordered_1h: self.ordered_1h,
             not_before: self.not_before,

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::plan::Attempt;
-use model::{Action, ActionId, Incident, IncidentId, Mode, PlanId, PlanState, Timestamp, Verdict};
+use model::{
+    Action, ActionId, Entity, Incident, IncidentId, Mode, PlanId, PlanState, Timestamp, Verdict,
+};
 
 use super::people::{Call, pages};
 use super::{Healer, note};
@@ -200,6 +202,18 @@ impl Healer {
         })
     }
 
+    /// Is the other's action, which is in the executor's hands now, on the service of which this
+    /// plan's target is an instance, or the reverse? A rollback stops and starts instances itself.
+    fn is_within(&self, other: &Record, record: &Record) -> bool {
+        let is_under_way = matches!(other.plan.state, PlanState::Running | PlanState::Undoing);
+        let entity = |record: &Record| self.targets.get(&record.plan.target).map(|it| &it.entity);
+        let (Some(one), Some(two)) = (entity(other), entity(record)) else { return false };
+        let is_part = |part: &Entity, whole: &Entity| {
+            part.kind != whole.kind && part.owner().as_ref() == Some(whole)
+        };
+        is_under_way && (is_part(one, two) || is_part(two, one))
+    }
+
     pub(super) fn context<'a>(
         &'a self,
         record: &'a Record,
@@ -209,7 +223,8 @@ impl Healer {
         let plan = &record.plan;
         let memory = self.memory.get(&plan.target);
         let is_busy = |other: &&Record| {
-            other.plan.id != plan.id && other.plan.target == plan.target && other.is_busy()
+            let same = other.plan.target == plan.target && other.is_busy();
+            other.plan.id != plan.id && (same || self.is_within(other, record))
         };
         Context {
             now,
@@ -221,7 +236,11 @@ impl Healer {
             report: memory.and_then(|memory| memory.report.as_ref()),
             running: memory.and_then(|memory| memory.running.as_ref()),
             attempts_used: self.attempts_used(record),
-            busy: self.records.values().find(is_busy).map(|record| record.plan.id),
+            busy: self
+                .records
+                .values()
+                .find(is_busy)
+                .map(|record| (record.plan.id, &*record.plan.target)),
             in_flight: self.in_flight().len(),
             ordered_1h: self.ordered.iter().filter(|at| now.since(**at) < HOUR).count(),
             not_before: memory.and_then(|memory| memory.not_before),

@@ -409,6 +409,29 @@ fn the_cap_lets_the_oldest_plans_go_first() {
 }
 
 #[test]
+fn an_instance_waits_while_something_is_done_to_its_whole_service() {
+    let part = Entity::instance(&f::service("orders").scope, "orders", "orders-1");
+    let mut incidents = vec![f::incident(1, "orders"), f::incident(2, "payment")];
+    incidents[1].causes[0].entity = part.clone();
+    let config = f::config(Mode::Auto, &["orders", "payment"]);
+    let mut world = World::of(config.clone(), incidents);
+    let mut targets = vec![f::target("orders"), f::target("payment")];
+    targets[1].entity = part.clone();
+    world.healer = Healer::new(config, targets, "s1".into());
+    let mut report = f::gone("payment", 2);
+    report.entity = part;
+    world.reports.push(report);
+
+    let orders = world.run(10);
+    assert_eq!(orders.len(), 1, "{orders:?}");
+    assert_eq!(orders[0].target, "orders");
+    let reason = &world.plan(2).reason;
+    assert!(reason.contains("G-2 plan 1's action on orders is not finished"), "{reason}");
+    world.tell(&orders[0], OutcomeResult::Done);
+    assert_eq!(world.run(1)[0].target, "payment", "the service's action is only verified now");
+}
+
+#[test]
 fn a_snapshot_between_any_two_steps_changes_nothing() {
     let mut world = World::crashed(Mode::Auto);
     let mut twin = World::crashed(Mode::Auto);
