@@ -161,7 +161,11 @@ impl Disk {
     fn detach(&mut self) -> Result<bool> {
         let Some(session) = self.session.take() else { return Ok(true) };
         let ended = match unmount(&self.at, UnmountFlags::empty()) {
-            Ok(()) => session.join(),
+            // It is unmounted; how the kernel lets go of who served it depends on what went on.
+            Ok(()) => match session.join() {
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => Ok(()),
+                ended => ended,
+            },
             Err(rustix::io::Errno::BUSY) => {
                 self.session = Some(session);
                 return Ok(false);
