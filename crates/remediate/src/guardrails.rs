@@ -108,7 +108,8 @@ pub struct Context<'a> {
     /// Tries on the target in this incident, by any plan.
     pub attempts_used: u32,
     /// Another plan, and its target, whose action is under way or not yet verified: on the same
-    /// target, or, while it is under way, on the service of which this is an instance or the reverse.
+    /// target, or, while it is under way, on the service of which this is an instance, or the
+    /// reverse.
     pub busy: Option<(PlanId, &'a str)>,
     /// Orders with executors.
     pub in_flight: usize,
