@@ -18,7 +18,7 @@ mod retention;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine::{Event, EventKind};
@@ -97,9 +97,17 @@ fn create(path: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let fresh = path.with_extension("new");
-    match fs::remove_file(&fresh) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
+    // A write-ahead log without its database holds nothing that another should take for its own.
+    let stale = ["-wal", "-shm"].map(|ending| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    });
+    for left in stale.iter().chain([&fresh]) {
+        match fs::remove_file(left) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
     }
     let file = File::options().create_new(true).write(true).mode(0o600).open(&fresh)?;
     let connection = Connection::open(&fresh).map_err(sql("create"))?;
@@ -364,6 +372,7 @@ mod tests {
         let path = folder.path().join("journal.db");
         fs::write(path.with_extension("new"), "half of a database").unwrap();
         fs::write(&path, "").unwrap();
+        fs::write(path.with_extension("db-wal"), "of another database").unwrap();
         let journal = Journal::open(&path).unwrap();
         journal.append(&[event(1)], &[], |_| false).unwrap();
         assert_eq!(journal.events_after(0, 10).unwrap().len(), 1);
