@@ -17,6 +17,15 @@ export interface Entry {
 }
 
 /** The navigation, in its order. */
-export const ENTRIES: Entry[] = [];
+export const ENTRIES: Entry[] = [
+  { name: 'Drills', path: '/drills', key: 'd' },
+];
 
-export const ROUTES: Route[] = [];
+export const ROUTES: Route[] = [
+  { pattern: '/drills', load: () => import('./features/drills/Drills.svelte'), belongs: 'Drills' },
+  {
+    pattern: '/drills/:id',
+    load: () => import('./features/drill/Drill.svelte') as never,
+    belongs: 'Drills',
+  },
+];
