@@ -17,6 +17,13 @@ export interface Entry {
 }
 
 /** The navigation, in its order. */
-export const ENTRIES: Entry[] = [];
+export const ENTRIES: Entry[] = [
+  { name: 'Services', path: '/services', key: 's' },
+  { name: 'Settings', path: '/settings', key: 'e' },
+];
 
-export const ROUTES: Route[] = [];
+export const ROUTES: Route[] = [
+  { pattern: '/services', load: () => import('./features/services/Services.svelte'), belongs: 'Services' },
+  { pattern: '/services/:name', load: () => import('./features/service/Service.svelte'), belongs: 'Services' },
+  { pattern: '/settings', load: () => import('./features/settings/Settings.svelte'), belongs: 'Settings' },
+];
