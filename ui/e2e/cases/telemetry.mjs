@@ -54,7 +54,10 @@ export const cases = [
         const begun = Date.now();
         await page.goto(`/traces/${trace}`);
         await page.locator('canvas').first().waitFor();
-        await page.getByText(/10,000\s*spans/).first().waitFor();
+        await page
+          .getByText(/10,000\s*spans/)
+          .first()
+          .waitFor();
         console.log(`     drawn after ${Date.now() - begun} ms`);
         expect(await heading(page), 'headline').toMatch(/GET \/report|reporting/);
         await browser.picture(page, 'waterfall');
