@@ -98,7 +98,9 @@ describe('listHeadline', () => {
       '1 is well; 1 has no requests',
     );
     expect(service.listHeadline([state('a', 'learning')])).toBe('Learning what is normal');
-    expect(service.listHeadline([state('a', 'no_traffic')])).toBe('No service is asked for anything');
+    expect(service.listHeadline([state('a', 'no_traffic')])).toBe(
+      'No service is asked for anything',
+    );
   });
 });
 

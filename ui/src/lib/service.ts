@@ -150,7 +150,8 @@ export function listHeadline(services: ServiceState[]): string {
   const silent = named('no_data');
   const is = (names: string[]) => (names.length === 1 ? 'is' : 'are');
   const clauses: string[] = [];
-  if (hurt.length > 0) clauses.push(`${listed(hurt)} ${hurt.length === 1 ? 'hurts' : 'hurt'} users`);
+  if (hurt.length > 0)
+    clauses.push(`${listed(hurt)} ${hurt.length === 1 ? 'hurts' : 'hurt'} users`);
   if (risk.length > 0) clauses.push(`${listed(risk)} ${is(risk)} at risk`);
   if (silent.length > 0)
     clauses.push(`${listed(silent)} ${silent.length === 1 ? 'tells' : 'tell'} nothing`);
