@@ -39,14 +39,24 @@ function failsMore(part: Part, others: Part[]): boolean {
   return share >= TIMES_WORSE * shareToo && share - shareToo > DEVIATIONS * spread;
 }
 
-/** Names of those that fail unlike the rest of their kind, the worst first. */
+/** A failure in so many is taken for none where shares are compared as such. */
+const AS_GOOD_AS_NONE = 0.001;
+
+/** Those that fail unlike the rest of their kind, the worst first. */
 export function failing(parts: Part[]): Part[] {
-  // The worst is compared first, so that it does not hide in the rest of the next.
-  const odd: Part[] = [];
-  for (const part of parts.toSorted((a, b) => (b.error_ratio ?? 0) - (a.error_ratio ?? 0))) {
-    const rest = parts.filter((other) => other !== part && !odd.includes(other));
-    if (!failsMore(part, rest)) break;
-    odd.push(part);
+  const worst = parts
+    .filter((part) => part.requests >= JUDGED_FROM)
+    .sort((a, b) => (b.error_ratio ?? 0) - (a.error_ratio ?? 0));
+  const share = (part?: Part) => (part?.error_ratio ?? 0) + AS_GOOD_AS_NONE;
+  // Where shares fall most steeply, the odd ones end.
+  let odd: Part[] = [];
+  let steepest = 0;
+  for (let end = 1; end <= worst.length && end < parts.length; end += 1) {
+    const group = worst.slice(0, end);
+    const rest = parts.filter((part) => !group.includes(part));
+    const fall = share(worst[end - 1]) / share(worst[end]);
+    if (fall <= steepest || !group.every((part) => failsMore(part, rest))) continue;
+    [odd, steepest] = [group, fall];
   }
   return odd;
 }
