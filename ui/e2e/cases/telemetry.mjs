@@ -19,7 +19,7 @@ export const cases = [
         await browser.picture(page, 'logs');
         await page.goto(`/traces/${trace}`);
         await page.getByText('POST /invoice').first().waitFor();
-        await page.getByRole('link', { name: /logs/i }).first().click();
+        await page.getByRole('main').getByRole('link', { name: /logs/i }).first().click();
         await page.getByText('ledger is unreachable').first().waitFor();
         expect(page.url(), 'address').toMatch(/trace_id/);
         await page.goBack();
