@@ -23,18 +23,21 @@ export const cases = [
     },
   },
   {
-    name: 'the first view can be used within a second',
+    name: 'the first view can be used within a second, at the best of five times',
     needs: ['empty'],
     async run({ browser, empty, expect }) {
-      await browser.page(empty.page, async (page) => {
-        const begun = Date.now();
-        await page.goto('/', { waitUntil: 'commit' });
-        await page.getByRole('heading', { level: 1 }).first().waitFor();
-        await page.getByRole('button', { name: /Freeze healing/ }).waitFor();
-        const took = Date.now() - begun;
-        console.log(`     first view in ${took} ms`);
-        expect(took, 'milliseconds').toBeBelow(3_000);
-      });
+      const times = [];
+      for (let round = 0; round < 5; round += 1) {
+        await browser.page(empty.page, async (page) => {
+          const begun = Date.now();
+          await page.goto('/', { waitUntil: 'commit' });
+          await page.getByRole('heading', { level: 1 }).first().waitFor();
+          await page.getByRole('button', { name: /Freeze healing/ }).waitFor();
+          times.push(Date.now() - begun);
+        });
+      }
+      console.log(`     first views in ms: ${times.join(', ')}`);
+      expect(Math.min(...times), 'milliseconds').toBeBelow(1_000);
     },
   },
   {
