@@ -4,7 +4,7 @@ import type { Component } from 'svelte';
 
 export interface Route {
   pattern: string;
-  load: () => Promise<{ default: Component<Record<string, string>> }>;
+  load: () => Promise<{ default: Component<any> }>;
   /** The entry of the navigation that it belongs to. */
   belongs: string;
 }
@@ -17,6 +17,32 @@ export interface Entry {
 }
 
 /** The navigation, in its order. */
-export const ENTRIES: Entry[] = [];
+export const ENTRIES: Entry[] = [
+  { name: 'Services', path: '/services', key: 's' },
+  { name: 'Drills', path: '/drills', key: 'd' },
+  { name: 'Settings', path: '/settings', key: 'e' },
+];
 
-export const ROUTES: Route[] = [];
+export const ROUTES: Route[] = [
+  {
+    pattern: '/services',
+    load: () => import('./features/services/Services.svelte'),
+    belongs: 'Services',
+  },
+  {
+    pattern: '/services/:name',
+    load: () => import('./features/service/Service.svelte'),
+    belongs: 'Services',
+  },
+  { pattern: '/drills', load: () => import('./features/drills/Drills.svelte'), belongs: 'Drills' },
+  {
+    pattern: '/drills/:id',
+    load: () => import('./features/drill/Drill.svelte'),
+    belongs: 'Drills',
+  },
+  {
+    pattern: '/settings',
+    load: () => import('./features/settings/Settings.svelte'),
+    belongs: 'Settings',
+  },
+];
