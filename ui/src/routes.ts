@@ -17,6 +17,19 @@ export interface Entry {
 }
 
 /** The navigation, in its order. */
-export const ENTRIES: Entry[] = [];
+export const ENTRIES: Entry[] = [
+  { name: 'Overview', path: '/', key: 'o' },
+];
 
-export const ROUTES: Route[] = [];
+export const ROUTES: Route[] = [
+  {
+    pattern: '/',
+    load: () => import('./features/overview/Overview.svelte'),
+    belongs: 'Overview',
+  },
+  {
+    pattern: '/topology',
+    load: () => import('./features/topology/Topology.svelte'),
+    belongs: 'Overview',
+  },
+];
