@@ -19,6 +19,9 @@ export interface Entry {
 /** The navigation, in its order. */
 export const ENTRIES: Entry[] = [
   { name: 'Overview', path: '/', key: 'o' },
+  { name: 'Services', path: '/services', key: 's' },
+  { name: 'Drills', path: '/drills', key: 'd' },
+  { name: 'Settings', path: '/settings', key: 'e' },
 ];
 
 export const ROUTES: Route[] = [
@@ -31,5 +34,26 @@ export const ROUTES: Route[] = [
     pattern: '/topology',
     load: () => import('./features/topology/Topology.svelte'),
     belongs: 'Overview',
+  },
+  {
+    pattern: '/services',
+    load: () => import('./features/services/Services.svelte'),
+    belongs: 'Services',
+  },
+  {
+    pattern: '/services/:name',
+    load: () => import('./features/service/Service.svelte') as never,
+    belongs: 'Services',
+  },
+  { pattern: '/drills', load: () => import('./features/drills/Drills.svelte'), belongs: 'Drills' },
+  {
+    pattern: '/drills/:id',
+    load: () => import('./features/drill/Drill.svelte') as never,
+    belongs: 'Drills',
+  },
+  {
+    pattern: '/settings',
+    load: () => import('./features/settings/Settings.svelte'),
+    belongs: 'Settings',
   },
 ];
