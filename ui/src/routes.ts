@@ -27,12 +27,12 @@ export const ENTRIES: Entry[] = [
 export const ROUTES: Route[] = [
   {
     pattern: '/',
-    load: () => import('./features/overview/Overview.svelte'),
+    load: () => import('./features/overview/Overview.svelte') as never,
     belongs: 'Overview',
   },
   {
     pattern: '/topology',
-    load: () => import('./features/topology/Topology.svelte'),
+    load: () => import('./features/topology/Topology.svelte') as never,
     belongs: 'Overview',
   },
   {

@@ -34,7 +34,9 @@ function incident(change: Partial<IncidentFacts> = {}): IncidentFacts {
     opened: ago(60),
     needs_human: '',
     symptoms: [{ severity: 'page' }],
-    causes: [{ kind: 'crash', confidence: 0.95, summary: 'payment-1 crashed: its process is gone' }],
+    causes: [
+      { kind: 'crash', confidence: 0.95, summary: 'payment-1 crashed: its process is gone' },
+    ],
     ...change,
   };
 }
@@ -57,9 +59,7 @@ describe('all quiet', () => {
     expect(says(facts({}, { started: ago(59) }))).toBe('All quiet for 59 s');
   });
   it('says what was checked', () => {
-    expect(goesOn(facts())).toBe(
-      'All 2 services and dependencies are well. 2 objectives are met.',
-    );
+    expect(goesOn(facts())).toBe('All 2 services and dependencies are well. 2 objectives are met.');
   });
   it('goes together with services that nobody asks, which are not called well', () => {
     const given = facts({
@@ -93,7 +93,9 @@ describe('silence', () => {
     });
     expect(says(given)).toBe('No incident, but mailer has sent nothing for 6 min');
     expect(headline(given).tone).toBe('unknown');
-    expect(goesOn(given)).toContain('mailer has sent nothing lately: that is not taken for health.');
+    expect(goesOn(given)).toContain(
+      'mailer has sent nothing lately: that is not taken for health.',
+    );
   });
   it('of several is as long as the shortest of them', () => {
     const given = facts({
@@ -134,7 +136,11 @@ describe('an open incident', () => {
 
   it('is the sentence, with what is being done', () => {
     expect(told()).toBe(TITLE);
-    expect(told(plan('running'))).toBe(`${TITLE}; the restart of payment-1 is under way`);
+    const short = incident({ title: 'web fails 14 % of requests because cart crashed' });
+    const running = plan('running', { target: 'cart' });
+    expect(says(facts({ incidents: [short], plans: [running] }))).toBe(
+      'web fails 14 % of requests because cart crashed; the restart of cart is under way',
+    );
     expect(headline(facts({ incidents: [incident()] })).tone).toBe('hurt');
   });
   it('leaves its cause to the second line where both clauses would be too long', () => {
@@ -174,7 +180,9 @@ describe('an open incident', () => {
       symptoms: [{ severity: 'ticket' }],
     });
     const page = incident({ title: 'gateway fails' });
-    expect(says(facts({ incidents: [ticket, page] }))).toBe('gateway fails; 1 more incident is open');
+    expect(says(facts({ incidents: [ticket, page] }))).toBe(
+      'gateway fails; 1 more incident is open',
+    );
     expect(says(facts({ incidents: [ticket] }))).toBe(
       'cart is too slow for 3 % of requests; cause unknown',
     );

@@ -69,7 +69,7 @@ export function headline(facts: Facts): Headline {
   const say = (sentence: string, tone: Tone, more: string[] = []): Headline => ({
     sentence,
     tone,
-    lead: [...more, ...behind(facts, now, tone, age)],
+    lead: [...more, ...behind(facts, tone, age)],
   });
 
   if (age === null && nodes.length === 0)
@@ -194,7 +194,7 @@ function silence(silent: Facts['nodes'], now: number): string {
 }
 
 /** What else counts. */
-function behind(facts: Facts, now: number, tone: Tone, age: number | null): string[] {
+function behind(facts: Facts, tone: Tone, age: number | null): string[] {
   const { nodes, status } = facts;
   const lead: string[] = [];
   const of = (state: NodeState) => nodes.filter((node) => node.state === state);

@@ -142,13 +142,20 @@ describe('graphOf', () => {
     expect(staging.edges).toEqual([]);
   });
   it('joins drills to the service whose target was drilled', () => {
-    const targets = { ...topology, nodes: [{ ...topology.nodes[0]!, targets: ['cart-1', 'cart-2'] }] };
+    const targets = {
+      ...topology,
+      nodes: [{ ...topology.nodes[0]!, targets: ['cart-1', 'cart-2'] }],
+    };
     const cell = (target: string, stale: boolean, last_passed: boolean) => ({
       target,
       stale,
       last_passed,
     });
-    const cells = [cell('cart-1', false, true), cell('cart-2', true, true), cell('x', false, false)];
+    const cells = [
+      cell('cart-1', false, true),
+      cell('cart-2', true, true),
+      cell('x', false, false),
+    ];
     const found = drillsBy(targets, { faults: ['cpu', 'dns'], cells });
     expect([...found]).toEqual([
       ['default/default/service:/cart', { drilled: 1, passed: 1, of: 4 }],
@@ -160,12 +167,13 @@ describe('graphOf', () => {
     expect(ownerKey(entity('db', 'default', 'database'))).toBe('default/default/database:/db');
   });
   it('names entities as the terminal does', () => {
-    const part = (kind: string, name: string) => entityName({ ...entity(name, 'x', kind), part_of: 'cart' });
-    expect([part('instance', 'cart-1'), part('instance', '7f'), part('operation', 'GET /')]).toEqual([
-      'cart-1',
-      'cart/7f',
-      'cart GET /',
-    ]);
+    const part = (kind: string, name: string) =>
+      entityName({ ...entity(name, 'x', kind), part_of: 'cart' });
+    expect([
+      part('instance', 'cart-1'),
+      part('instance', '7f'),
+      part('operation', 'GET /'),
+    ]).toEqual(['cart-1', 'cart/7f', 'cart GET /']);
     expect(entityName(entity('orders', 'x', 'database'))).toBe('database orders');
   });
 });

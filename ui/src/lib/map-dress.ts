@@ -3,7 +3,15 @@
 
 import { count, duration, percent, plural, rate, THIN, took } from './format';
 import type { NodeState } from './headline';
-import { USERS, type Box, type BoxTone, type Graph, type Line, type MapEdge, type MapNode } from './map';
+import {
+  USERS,
+  type Box,
+  type BoxTone,
+  type Graph,
+  type Line,
+  type MapEdge,
+  type MapNode,
+} from './map';
 
 export type Colouring = 'health' | 'traffic' | 'changes' | 'drills';
 export const COLOURINGS: [Colouring, string][] = [
@@ -152,5 +160,8 @@ export function spoken(box: Box): string {
     box.line,
     box.mark ?? '',
   ];
-  return words.filter((word) => word !== '').join(', ').replaceAll(THIN, ' ');
+  return words
+    .filter((word) => word !== '')
+    .join(', ')
+    .replaceAll(THIN, ' ');
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { laidOut, type LayoutQuestion } from './map-layout';
+import { columnsOf, laidOut, type LayoutQuestion } from './map-layout';
 import { fingerprint } from './map-layouts';
 
 function question(...pairs: string[]): LayoutQuestion {
@@ -33,7 +33,7 @@ describe('laidOut', () => {
       const [from, to] = asked.edges[index]!;
       const back = at[to]![0] < at[from]![0];
       const start = at[from]![0] + (back ? 0 : 100);
-      expect(path.startsWith(`M${start} ${at[from]![1] + 20}`)).toBe(true);
+      expect(path.startsWith(`M${start} ${at[from]![1] + (back ? 30 : 20)}`)).toBe(true);
     });
   });
   it('is the same for the same graph', () => {
@@ -42,7 +42,32 @@ describe('laidOut', () => {
   });
   it('takes an empty map, and one without calls', () => {
     expect(laidOut(question())).toEqual({ width: 0, height: 0, at: {}, paths: [] });
-    expect(laidOut(question('a', 'b')).at).toEqual({ a: [0, 0], b: [129, 0] });
+    expect(laidOut(question('a', 'b')).at).toEqual({ a: [0, 0], b: [121, 0] });
+  });
+});
+
+describe('columnsOf', () => {
+  const columns = (...pairs: string[]) => {
+    const { nodes, edges } = question(...pairs);
+    return Object.fromEntries(columnsOf(nodes, edges));
+  };
+  it('puts a box right of the last of its callers', () => {
+    expect(columns('a>b', 'b>c', 'a>c', 'd>c')).toEqual({ a: 0, b: 1, c: 2, d: 0 });
+  });
+  it('opens circles, those behind which others wait too', () => {
+    expect(columns('a>b', 'b>a', 'b>c')).toEqual({ a: 0, b: 1, c: 2 });
+    expect(columns('web>a', 'a>b', 'b>a')).toEqual({ web: 0, a: 1, b: 2 });
+  });
+});
+
+describe('a large map', () => {
+  it('keeps its columns, and draws calls that skip some', () => {
+    const asked = question('a>c', 'a>d', 'b>d', 'c>e', 'd>f', 'e>g', 'a>e', 'b>g', 'a>g');
+    const { at, paths } = laidOut(asked, 4);
+    for (const [from, to] of asked.edges) expect(at[from]![0]).toBeLessThan(at[to]![0]);
+    asked.edges.forEach(([from], index) => {
+      expect(paths[index]).toMatch(new RegExp(`^M${at[from]![0] + 100} `));
+    });
   });
 });
 

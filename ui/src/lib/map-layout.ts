@@ -20,13 +20,19 @@ export interface Layout {
   paths: string[];
 }
 
-const BETWEEN_COLUMNS = 58;
+const BETWEEN_COLUMNS = 42;
 const BETWEEN_ROWS = 22;
-/** Above this the exact placing in columns takes too long for what it gains. */
-const EXACT_MAX = 90;
+/** With more calls, those that skip a column take no part in the placing: each costs as much as a
+ *  box in every column that it passes. They are drawn all the same, straight through. */
+const ROUTED_MAX = 160;
 
-export function laidOut({ nodes, edges, width, height }: LayoutQuestion): Layout {
+export function laidOut(
+  { nodes, edges, width, height }: LayoutQuestion,
+  routedMax = ROUTED_MAX,
+): Layout {
   const joined = new Set(edges.flat());
+  const large = edges.length > routedMax;
+  const ranks = large ? columnsOf(nodes, edges) : undefined;
   const graph = new Graph({ multigraph: false });
   graph.setGraph({
     rankdir: 'LR',
@@ -34,11 +40,12 @@ export function laidOut({ nodes, edges, width, height }: LayoutQuestion): Layout
     ranksep: BETWEEN_COLUMNS,
     nodesep: BETWEEN_ROWS,
     edgesep: 8,
-    ranker: nodes.length <= EXACT_MAX ? 'network-simplex' : 'tight-tree',
+    ranker: large ? 'tight-tree' : 'network-simplex',
   });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const id of nodes) if (joined.has(id)) graph.setNode(id, { width, height });
-  for (const [from, to] of edges) graph.setEdge(from, to, { weight: 1 });
+  for (const [from, to] of edges)
+    if (!ranks || ranks.get(to)! - ranks.get(from)! === 1) graph.setEdge(from, to);
   if (joined.size > 0) layout(graph);
 
   const at: Layout['at'] = {};
@@ -51,13 +58,49 @@ export function laidOut({ nodes, edges, width, height }: LayoutQuestion): Layout
   }
   const columns = new Set(Object.values(at).map(([x]) => x));
   const paths = edges.map(([from, to]) => {
-    const { points } = graph.edge(from, to) as { points: { x: number; y: number }[] };
-    return path(at[from]!, at[to]!, points, columns, width, height);
+    const placed = graph.edge(from, to) as { points: { x: number; y: number }[] } | undefined;
+    return path(at[from]!, at[to]!, placed?.points ?? [], columns, width, height);
   });
   const alone = nodes.filter((id) => !joined.has(id));
   const grid = standAlone(alone, right, bottom, width, height);
   Object.assign(at, grid.at);
   return { width: Math.ceil(grid.right), height: Math.ceil(grid.bottom), at, paths };
+}
+
+/**
+ * The column of each box: one right of the last of its callers, calls that close a circle left out.
+ * So every box but those of the first column has a caller in the column before.
+ */
+export function columnsOf(nodes: string[], edges: [string, string][]): Map<string, number> {
+  const callees = new Map<string, string[]>(nodes.map((id) => [id, []]));
+  const waiting = new Map<string, number>(nodes.map((id) => [id, 0]));
+  for (const [from, to] of edges) {
+    callees.get(from)!.push(to);
+    waiting.set(to, waiting.get(to)! + 1);
+  }
+  const column = new Map<string, number>();
+  const ready = nodes.filter((id) => waiting.get(id) === 0);
+  let rest = nodes.filter((id) => waiting.get(id)! > 0);
+  while (ready.length > 0 || rest.length > 0) {
+    // Only circles are left: the one that waits for fewest begins.
+    if (ready.length === 0) {
+      rest = rest.filter((id) => waiting.get(id)! > 0);
+      const first = rest.toSorted((a, b) => waiting.get(a)! - waiting.get(b)!)[0];
+      if (first === undefined) break;
+      waiting.set(first, 0);
+      ready.push(first);
+    }
+    const id = ready.pop()!;
+    column.set(id, column.get(id) ?? 0);
+    for (const callee of callees.get(id)!) {
+      const left = waiting.get(callee)!;
+      if (left <= 0) continue;
+      column.set(callee, Math.max(column.get(callee) ?? 0, column.get(id)! + 1));
+      waiting.set(callee, left - 1);
+      if (left === 1) ready.push(callee);
+    }
+  }
+  return column;
 }
 
 /** Those that nobody is seen to call, and that call nobody: in rows below the others. */
@@ -80,7 +123,7 @@ function standAlone(ids: string[], right: number, bottom: number, width: number,
 
 /**
  * From the right edge of the caller to the left edge of the callee, level where it passes between
- * the boxes of a column. A call that runs back goes from the left edge to the right one.
+ * the boxes of a column. A call that runs back goes from the left edge to the right one, lower.
  */
 function path(
   from: [number, number],
@@ -91,8 +134,10 @@ function path(
   height: number,
 ): string {
   const back = to[0] < from[0];
-  const start = { x: back ? from[0] : from[0] + width, y: from[1] + height / 2 };
-  const end = { x: back ? to[0] + width : to[0], y: to[1] + height / 2 };
+  // Below the calls that run on: two that call each other are seen as two lines.
+  const level = back ? (height * 3) / 4 : height / 2;
+  const start = { x: back ? from[0] : from[0] + width, y: from[1] + level };
+  const end = { x: back ? to[0] + width : to[0], y: to[1] + level };
   let text = `M${start.x} ${start.y}`;
   let last = start;
   const curve = (x: number, y: number) => {

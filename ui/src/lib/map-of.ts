@@ -62,9 +62,7 @@ export function graphOf(topology: TopologyFacts, environment?: string): Graph {
     .map((node) => ({
       id: entityKey(node.entity),
       entity: node.entity,
-      name: several
-        ? `${node.entity.name} (${node.entity.scope.environment})`
-        : node.entity.name,
+      name: several ? `${node.entity.name} (${node.entity.scope.environment})` : node.entity.name,
       kind: KINDS.find((kind) => kind === node.entity.kind) ?? 'other',
       state: node.state,
       environment: node.entity.scope.environment,

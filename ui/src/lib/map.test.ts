@@ -48,9 +48,19 @@ describe('withUsers', () => {
   it('lets users call what nobody else calls and what is asked', () => {
     const job = node('job', { rate: 0 });
     const db = node('db', { kind: 'database' });
-    const graph = { nodes: [node('web'), node('cart'), job, db], edges: calls('web>cart') };
+    const graph = {
+      nodes: [node('web'), node('cart'), job, db],
+      edges: [{ ...calls('web>cart')[0]!, rate: 10 }],
+    };
     const edges = withUsers(graph).edges.filter((edge) => edge.from === USERS);
     expect(edges.map((edge) => edge.to)).toEqual(['web']);
+  });
+  it('knows users also of what services call too', () => {
+    const calls = [{ from: 'cart', to: 'web', rate: 3, errors: 0 }];
+    const graph = { nodes: [node('web'), node('cart', { rate: 0 })], edges: calls };
+    expect(withUsers(graph).edges[0]).toEqual({ from: USERS, to: 'web', rate: 7, errors: 0 });
+    const all = { ...graph, edges: [{ ...calls[0]!, rate: 9 }] };
+    expect(withUsers(all)).toBe(all);
   });
   it('adds nobody where nothing is asked', () => {
     const graph = { nodes: [node('web', { rate: null })], edges: [] };
@@ -107,9 +117,8 @@ describe('folded', () => {
 
 describe('lineWidth', () => {
   it('grows with traffic between its bounds', () => {
-    expect([null, 0, 25, 100, 400].map((rate) => lineWidth(rate, 100))).toEqual([
-      1.2, 1.2, 3.1, 5, 5,
-    ]);
+    const widths = [null, 0, 25, 100, 400].map((rate) => lineWidth(rate, 100).toFixed(1));
+    expect(widths).toEqual(['1.2', '1.2', '3.1', '5.0', '5.0']);
   });
 });
 

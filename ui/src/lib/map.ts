@@ -103,12 +103,17 @@ export function sorted(graph: Graph): Graph {
   return { nodes, edges };
 }
 
-/** With users at the left, who call what nobody else is seen to call. */
+/** Calls that nobody is seen to make are users' where they are more than this share of all. */
+const USERS_SHARE_MIN = 0.2;
+
+/** With users at the left, who make the calls that nobody else is seen to make. */
 export function withUsers(graph: Graph): Graph {
-  const called = new Set(graph.edges.map((edge) => edge.to));
-  const entries = graph.nodes.filter(
-    (node) => ['service', 'page'].includes(node.kind) && !called.has(node.id) && (node.rate ?? 0) > 0,
-  );
+  const seen = new Map<string, number>();
+  for (const { to, rate } of graph.edges) seen.set(to, (seen.get(to) ?? 0) + (rate ?? 0));
+  const entries = graph.nodes
+    .filter((node) => node.kind === 'service' || node.kind === 'page')
+    .map((node) => ({ ...node, unseen: (node.rate ?? 0) - (seen.get(node.id) ?? 0) }))
+    .filter((node) => node.unseen > 0 && node.unseen > (node.rate ?? 0) * USERS_SHARE_MIN);
   if (entries.length === 0) return graph;
   const hurt = entries.some((node) => node.state === 'hurt');
   const users: MapNode = {
@@ -117,7 +122,7 @@ export function withUsers(graph: Graph): Graph {
     kind: 'users',
     state: hurt ? 'hurt' : 'well',
     environment: '',
-    rate: entries.reduce((sum, node) => sum + (node.rate ?? 0), 0),
+    rate: entries.reduce((sum, node) => sum + node.unseen, 0),
     errors: null,
     p95_s: null,
     since: null,
@@ -125,7 +130,7 @@ export function withUsers(graph: Graph): Graph {
   const edges = entries.map((node) => ({
     from: USERS,
     to: node.id,
-    rate: node.rate,
+    rate: node.unseen,
     errors: node.errors,
   }));
   return { nodes: [users, ...graph.nodes], edges: [...edges, ...graph.edges] };
@@ -172,7 +177,10 @@ export function folded(graph: Graph, full: Set<string>, opened: Set<string> = ne
     if (!many || opened.has(REST)) stays.push(...members);
   }
   if (many && !opened.has(REST)) {
-    groups.set(REST, single.flatMap(([, members]) => members));
+    groups.set(
+      REST,
+      single.flatMap(([, members]) => members),
+    );
   }
   const home = new Map<string, string>();
   const boxes = [...groups].map(([group, members]) => {

@@ -8,10 +8,7 @@ export interface Addresses {
 }
 
 /** Where the receivers listen, as someone on this page's host would write it. */
-export function addresses(
-  settings: { path: string; value: unknown }[],
-  host: string,
-): Addresses {
+export function addresses(settings: { path: string; value: unknown }[], host: string): Addresses {
   const listens = (path: string, otherwise: string) => {
     const value = settings.find((setting) => setting.path === path)?.value;
     return typeof value === 'string' ? value : otherwise;

@@ -53,7 +53,7 @@ describe('happenings', () => {
     expect(found).toEqual([
       'Immune: the restart of cart-1: held',
       'cart version v1 → v2: no incident',
-      'cart drill, kill process: passed',
+      'Drill: cart dies: passed',
     ]);
   });
   it('tells of what Immune ordered once', () => {
@@ -79,7 +79,11 @@ describe('happenings', () => {
       drill(2, { passed: false, aborted: 'stopped' }),
       drill(3, { passed: false, took_effect: false }),
       drill(4, null),
-    ].map((one) => said({ drills: [one] as never })[0]!.split(': ').at(-1));
+    ].map((one) =>
+      said({ drills: [one] as never })[0]!
+        .split(': ')
+        .at(-1),
+    );
     expect(verdicts).toEqual(['failed', 'aborted', 'took no effect', 'no result']);
   });
 });

@@ -58,14 +58,12 @@ export function happenings({ changes, incidents, plans, drills, now }: Sources):
     }),
   );
   const drilled = drills.map((drill): Happening => {
-    const card = drill.scorecard;
-    const fault = (card?.fault ?? '').replaceAll('_', ' ');
     return {
       id: `drill ${drill.id}`,
       at: Date.parse(drill.drill.started),
       icon: 'drill',
-      who: card?.target || drill.drill.experiment.title,
-      what: card ? `drill, ${fault}` : 'drill',
+      who: 'Drill:',
+      what: drill.drill.experiment.title,
       href: `/drills/${drill.id}`,
       ...score(drill),
     };
@@ -117,4 +115,3 @@ function unique(all: Happening[]): Happening[] {
     times > 1 ? { ...one, what: `${one.what} (${times}×)` } : one,
   );
 }
-

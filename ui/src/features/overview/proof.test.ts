@@ -56,7 +56,7 @@ describe('funnel', () => {
     expect(steps.map(({ name, got, of, median_s }) => [name, got, of, median_s])).toEqual([
       ['Detected', 2, 3, 9],
       ['Right cause first', 1, 2, null],
-      ['Right decision', 2, 3, 1],
+      ['Right decision', 2, 3, null],
       ['Healed', 1, 2, 70],
     ]);
   });
@@ -64,7 +64,9 @@ describe('funnel', () => {
 
 describe('squares', () => {
   it('has one for every combination', () => {
-    const found = squares(matrix({ stale: false, last_passed: true }, { fault: 'cpu', stale: true }));
+    const found = squares(
+      matrix({ stale: false, last_passed: true }, { fault: 'cpu', stale: true }),
+    );
     expect(found.map((square) => square.state)).toEqual(['passed', 'open', 'stale', 'open']);
   });
 });

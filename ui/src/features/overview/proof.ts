@@ -58,7 +58,7 @@ export function funnel(drills: DrillRecord[]): Step[] {
       name: 'Right decision',
       got: decided.filter((card) => card.decision_right).length,
       of: decided.length,
-      median_s: middle(decided.map((card) => seconds(card.detected_at, card.acted_at))),
+      median_s: null,
     },
     {
       name: 'Healed',

@@ -41,8 +41,13 @@ describe('nearest', () => {
 
 describe('verdict', () => {
   const change = (minutes: number, blamed_by: number[] = []) =>
-    ({ at: ago(minutes), entity: service('cart'), kind: 'deploy', summary: '', blamed_by }) as
-      unknown as ToldChange;
+    ({
+      at: ago(minutes),
+      entity: service('cart'),
+      kind: 'deploy',
+      summary: '',
+      blamed_by,
+    }) as unknown as ToldChange;
   const incident = (name: string, minutes: number) =>
     ({ id: 4, onset: ago(minutes), symptoms: [{ entity: service(name) }] }) as unknown as Incident;
 

@@ -13,6 +13,7 @@ export function sentence({ nodes, edges }: Graph): string {
   const silent = real.filter((node) => node.state === 'no_data').length;
   if (silent > 0) return `${whole}; ${count(silent)} ${silent === 1 ? 'sends' : 'send'} nothing`;
   const risky = real.filter((node) => node.state === 'at_risk').map((node) => node.name);
-  if (risky.length > 0) return `${listed(risky)} ${risky.length === 1 ? 'is' : 'are'} at risk; ${whole}`;
+  if (risky.length > 0)
+    return `${listed(risky)} ${risky.length === 1 ? 'is' : 'are'} at risk; ${whole}`;
   return `${whole}; none is hurt`;
 }
