@@ -18,12 +18,23 @@ export interface Entry {
 
 /** The navigation, in its order. */
 export const ENTRIES: Entry[] = [
+  { name: 'Overview', path: '/', key: 'o' },
   { name: 'Services', path: '/services', key: 's' },
   { name: 'Drills', path: '/drills', key: 'd' },
   { name: 'Settings', path: '/settings', key: 'e' },
 ];
 
 export const ROUTES: Route[] = [
+  {
+    pattern: '/',
+    load: () => import('./features/overview/Overview.svelte') as never,
+    belongs: 'Overview',
+  },
+  {
+    pattern: '/topology',
+    load: () => import('./features/topology/Topology.svelte') as never,
+    belongs: 'Overview',
+  },
   {
     pattern: '/services',
     load: () => import('./features/services/Services.svelte'),
