@@ -17,6 +17,30 @@ export interface Entry {
 }
 
 /** The navigation, in its order. */
-export const ENTRIES: Entry[] = [];
+export const ENTRIES: Entry[] = [
+  { name: 'Incidents', path: '/incidents', key: 'i' },
+  { name: 'Healing', path: '/healing', key: 'h' },
+];
 
-export const ROUTES: Route[] = [];
+export const ROUTES: Route[] = [
+  {
+    pattern: '/incidents',
+    load: () => import('./features/incidents/IncidentsPage.svelte'),
+    belongs: 'Incidents',
+  },
+  {
+    pattern: '/incidents/:id',
+    load: () => import('./features/incident/IncidentPage.svelte'),
+    belongs: 'Incidents',
+  },
+  {
+    pattern: '/plans/:id',
+    load: () => import('./features/incident/PlanPage.svelte'),
+    belongs: 'Incidents',
+  },
+  {
+    pattern: '/healing',
+    load: () => import('./features/healing/HealingPage.svelte'),
+    belongs: 'Healing',
+  },
+];
