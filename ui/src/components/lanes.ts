@@ -147,8 +147,14 @@ const CHAR_PX = 5.6;
 const LABEL_ROWS = 3;
 
 /** Where the words of markers go so that none lies on another; those that are blamed come first. */
-export function placed(markers: Marker[], from: number, to: number, width: number): Placed[] {
-  const taken: [row: number, left: number, right: number][] = [];
+export function placed(
+  markers: Marker[],
+  from: number,
+  to: number,
+  width: number,
+  /** What is taken of the lowest row already. */
+  taken: [row: number, left: number, right: number][] = [],
+): Placed[] {
   const order = [...markers].sort((a, b) => Number(b.blamed) - Number(a.blamed) || b.at - a.at);
   const found = order.map((marker): Placed => {
     const x = ((marker.at - from) / (to - from)) * width;
