@@ -115,7 +115,9 @@ export function areaPath(values: (number | null)[], size: Size, level: number): 
   values.forEach((value, index) => {
     if (value === null) return close(index - 1);
     if (run.length === 0) first = index;
-    run.push(`${at(index, values.length, size.width).toFixed(1)} ${height(value, size).toFixed(1)}`);
+    run.push(
+      `${at(index, values.length, size.width).toFixed(1)} ${height(value, size).toFixed(1)}`,
+    );
   });
   close(values.length - 1);
   return path;
@@ -128,7 +130,10 @@ export function barsPath(values: (number | null)[], size: Size): string {
   values.forEach((value, index) => {
     if (value === null || value <= 0) return;
     const y = Math.min(height(value, size), size.height - 2);
-    const x = Math.min(size.width - wide, Math.max(0, at(index, values.length, size.width) - wide / 2));
+    const x = Math.min(
+      size.width - wide,
+      Math.max(0, at(index, values.length, size.width) - wide / 2),
+    );
     path += `M${(x + wide * 0.1).toFixed(1)} ${size.height}V${y.toFixed(1)}h${(wide * 0.8).toFixed(1)}V${size.height}Z`;
   });
   return path;

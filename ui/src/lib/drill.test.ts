@@ -255,8 +255,18 @@ describe('stagesOf', () => {
     expect(acting[4]!.note).toBe('restart cart, 2 of 2 guardrails pass');
   });
   it('say what did not come, once it is over', () => {
-    const over = record({ phase: 'done' }, card({ incident: null, cause: null, acted_at: null,
-      detected_at: null, verified_at: null, cause_first: null, decision_right: false }));
+    const over = record(
+      { phase: 'done' },
+      card({
+        incident: null,
+        cause: null,
+        acted_at: null,
+        detected_at: null,
+        verified_at: null,
+        cause_first: null,
+        decision_right: false,
+      }),
+    );
     const stages = stagesOf({ record: over, incident: undefined, plan: undefined, now });
     expect(states(stages).slice(2, 6)).toEqual([
       'Detected: failed',

@@ -167,7 +167,9 @@ export function ownIncident(record: DrillRecord, incidents: Incident[]): Inciden
   return incidents.findLast(
     (one) =>
       (millis(one.opened) >= from || !one.resolved || millis(one.resolved) > from) &&
-      one.impact.services.some((service) => experiment.blast_radius.services.includes(service.name)),
+      one.impact.services.some((service) =>
+        experiment.blast_radius.services.includes(service.name),
+      ),
   );
 }
 

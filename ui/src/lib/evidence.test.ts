@@ -6,7 +6,12 @@ import { standing, flowTo, type Axis, type Figures } from './flows';
 
 const scope = { tenant: 'default', environment: 'default' };
 const service = (name: string): Entity => ({ scope, kind: 'service', part_of: '', name });
-const instance = (of: string, name: string): Entity => ({ scope, kind: 'instance', part_of: of, name });
+const instance = (of: string, name: string): Entity => ({
+  scope,
+  kind: 'instance',
+  part_of: of,
+  name,
+});
 
 /** From 0 to 100 s in steps of 10 s; trouble begins at 50 s. */
 const axis: Axis = {
@@ -23,16 +28,28 @@ const figures: Figures = {
     { labels: { of: 'service', service: 'web' }, points: points(100, 100) },
     { labels: { of: 'instance', service: 'orders', instance: 'orders-1' }, points: points(50, 50) },
     { labels: { of: 'instance', service: 'orders', instance: 'orders-2' }, points: points(50, 50) },
-    { labels: { of: 'edge', service: 'web', callee: 'orders', 'callee.kind': 'service' }, points: points(100, 100) },
-    { labels: { of: 'edge', service: 'web', callee: 'shop', 'callee.kind': 'database' }, points: points(100, 100) },
+    {
+      labels: { of: 'edge', service: 'web', callee: 'orders', 'callee.kind': 'service' },
+      points: points(100, 100),
+    },
+    {
+      labels: { of: 'edge', service: 'web', callee: 'shop', 'callee.kind': 'database' },
+      points: points(100, 100),
+    },
   ],
   errors: [
     { labels: { of: 'service', service: 'web', 'error.type': 'a' }, points: points(0, 30) },
     { labels: { of: 'service', service: 'web', 'error.type': 'b' }, points: points(0, 10) },
-    { labels: { of: 'edge', service: 'web', callee: 'orders', 'callee.kind': 'service' }, points: points(0, 40) },
+    {
+      labels: { of: 'edge', service: 'web', callee: 'orders', 'callee.kind': 'service' },
+      points: points(0, 40),
+    },
   ],
   durations: [
-    { labels: { of: 'edge', service: 'web', callee: 'shop', 'callee.kind': 'database' }, points: points(0.02, 0.021) },
+    {
+      labels: { of: 'edge', service: 'web', callee: 'shop', 'callee.kind': 'database' },
+      points: points(0.02, 0.021),
+    },
   ],
   memory: [],
 };
@@ -53,7 +70,9 @@ const incident = {
     },
   ],
   firing: [],
-  causes: [{ kind: 'crash', entity: instance('orders', 'orders-1'), confidence: 0.95, evidence: [] }],
+  causes: [
+    { kind: 'crash', entity: instance('orders', 'orders-1'), confidence: 0.95, evidence: [] },
+  ],
 } as unknown as Incident;
 const facts: LaneFacts = {
   incident,
@@ -61,7 +80,9 @@ const facts: LaneFacts = {
   figures,
   axis,
   way: [{ caller: service('web'), callee: service('orders') }],
-  beside: [{ caller: service('web'), callee: { scope, kind: 'database', part_of: '', name: 'shop' } }],
+  beside: [
+    { caller: service('web'), callee: { scope, kind: 'database', part_of: '', name: 'shop' } },
+  ],
   traces: (name, failed) => (from, to) => `${name} ${failed} ${from} ${to}`,
 };
 
@@ -85,7 +106,10 @@ describe('lanes', () => {
     expect(felt!.bad).toBe(true);
   });
   it('rule nothing out that got slower', () => {
-    const slower = { ...figures, durations: [{ ...figures.durations[0]!, points: points(0.02, 0.2) }] };
+    const slower = {
+      ...figures,
+      durations: [{ ...figures.durations[0]!, points: points(0.02, 0.2) }],
+    };
     expect(lanes({ ...facts, figures: slower }).some((lane) => lane.ruledOut)).toBe(false);
   });
   it('are none where nothing is known', () => {

@@ -35,7 +35,13 @@ export function lanes(facts: LaneFacts): Lane[] {
   const limit = isSlow
     ? (objective?.threshold_seconds ?? (symptom.unit === 'seconds' ? symptom.threshold : undefined))
     : (objective?.objective ?? (symptom.unit === 'ratio' ? 1 - symptom.threshold : undefined));
-  const slow = durationLane(facts, `Duration at ${name}`, felt, own.name, isSlow ? limit : undefined);
+  const slow = durationLane(
+    facts,
+    `Duration at ${name}`,
+    felt,
+    own.name,
+    isSlow ? limit : undefined,
+  );
   const succeeding = successLane(facts, name, felt, own.name, isSlow ? undefined : limit);
   const found: (Lane | undefined)[] = [
     ...(isSlow ? [slow] : [succeeding]),
@@ -74,13 +80,27 @@ function causeLanes(facts: LaneFacts): Lane[] {
     ].filter((line) => line.flow.requests.size > 0);
     if (both.length > 0)
       found.push(
-        failingLane(facts, `by instance ${name}`, `Requests to ${entity.part_of} that fail`, 'by instance', both, entity.part_of),
+        failingLane(
+          facts,
+          `by instance ${name}`,
+          `Requests to ${entity.part_of} that fail`,
+          'by instance',
+          both,
+          entity.part_of,
+        ),
         besideSiblings(axis, name, flow, siblings, facts.traces(entity.part_of, false)),
       );
   } else if (flow.requests.size > 0) {
     const owner = ownerOf(entity).name;
     found.push(
-      failingLane(facts, `failing ${name}`, `Requests to ${name} that fail`, entity.kind === 'service' ? '' : 'as its callers see it', [{ name, flow, tone: 's2' }], owner),
+      failingLane(
+        facts,
+        `failing ${name}`,
+        `Requests to ${name} that fail`,
+        entity.kind === 'service' ? '' : 'as its callers see it',
+        [{ name, flow, tone: 's2' }],
+        owner,
+      ),
     );
     if (['network', 'lock', 'leak', 'change', 'surge'].includes(kind))
       found.push(durationLane(facts, `Duration at ${name}`, flow, owner));
@@ -98,7 +118,14 @@ function callLane(
   const { now = 0 } = beforeAndNow(flow.failing, facts.axis);
   if (slow && now < 0.01) return durationLane(facts, title, flow, caller.name);
   const tone = 's2' as const;
-  return failingLane(facts, `call ${title}`, title, 'that fail', [{ name: title, flow, tone }], caller.name);
+  return failingLane(
+    facts,
+    `call ${title}`,
+    title,
+    'that fail',
+    [{ name: title, flow, tone }],
+    caller.name,
+  );
 }
 
 /** Calls beside the way that are as fast and as well as before: they are not to blame. */

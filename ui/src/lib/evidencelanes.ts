@@ -76,7 +76,12 @@ export function durationLane(
   };
 }
 
-export function trafficLane({ axis, traces }: LaneFacts, name: string, flow: Flow, service: string): Lane {
+export function trafficLane(
+  { axis, traces }: LaneFacts,
+  name: string,
+  flow: Flow,
+  service: string,
+): Lane {
   const line = scaled(flow.requests, 1000 / axis.step);
   const { now, was } = beforeAndNow(line, axis);
   return {
@@ -131,7 +136,13 @@ export function failingLane(
   };
 }
 
-export function besideSiblings(axis: Axis, name: string, flow: Flow, siblings: Flow, link: Lane['link']): Lane {
+export function besideSiblings(
+  axis: Axis,
+  name: string,
+  flow: Flow,
+  siblings: Flow,
+  link: Lane['link'],
+): Lane {
   const { now, was } = beforeAndNow(flow.p95, axis);
   const lines = [
     { name, values: aligned(flow.p95, axis.times), tone: 's2' as const },
@@ -156,7 +167,8 @@ export function memoryLane({ figures, axis }: LaneFacts, entity: Entity): Lane {
   const line = total(
     figures.memory,
     (l) =>
-      l.service === service && (entity.kind !== 'instance' || (l.instance ?? entity.name) === entity.name),
+      l.service === service &&
+      (entity.kind !== 'instance' || (l.instance ?? entity.name) === entity.name),
   );
   // It is told once a minute: between two looks it is what it was.
   const held: Line = new Map();

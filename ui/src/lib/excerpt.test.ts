@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { excerpt, failureWords } from './excerpt';
 
-const span = (id: string, service: string, kind: string, start: number, length: number, status = 'unset') => ({
+const span = (
+  id: string,
+  service: string,
+  kind: string,
+  start: number,
+  length: number,
+  status = 'unset',
+) => ({
   span_id: id,
   service,
   name: `op ${id}`,

@@ -14,7 +14,12 @@ export interface SpanLike {
 }
 
 export interface TreeLike {
-  nodes: { parent?: number | null; children: number[]; critical_nanos: number; self_nanos: number }[];
+  nodes: {
+    parent?: number | null;
+    children: number[];
+    critical_nanos: number;
+    self_nanos: number;
+  }[];
   roots: number[];
   failures: { span: number; service: string; operation: string; callee: string; message: string }[];
   retries: { attempts: number[] }[];

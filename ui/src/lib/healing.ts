@@ -101,7 +101,12 @@ export function auditLine(line: JournalLine): AuditLine {
       const denials = plan.verdicts.filter((verdict) => !verdict.passed);
       const by = denials.map((verdict) => verdict.guardrail).join(', ');
       const what = `${act(plan.kind, plan.target).do}: ${stateName(plan.state)}, ${plan.reason}`;
-      return told(`plan ${plan.id}`, by === '' ? what : `${what} (${by})`, denials.length > 0, plan.id);
+      return told(
+        `plan ${plan.id}`,
+        by === '' ? what : `${what} (${by})`,
+        denials.length > 0,
+        plan.id,
+      );
     }
     case 'order': {
       const { action } = line;
@@ -114,7 +119,11 @@ export function auditLine(line: JournalLine): AuditLine {
       return told('agent', what, refused, planOf(outcome.action));
     }
     case 'command':
-      return told(line.by, commandWords(line.command, line.result), line.result.startsWith('refused'));
+      return told(
+        line.by,
+        commandWords(line.command, line.result),
+        line.result.startsWith('refused'),
+      );
     case 'remark':
       return told('Immune', line.text);
     case 'reload':
@@ -134,7 +143,10 @@ export function commandWords(command: unknown, result: string): string {
   if (typeof command === 'string') return command + end;
   const [name, given] = Object.entries(command as Record<string, unknown>)[0] ?? ['', {}];
   const details = Object.entries((given ?? {}) as Record<string, unknown>)
-    .map(([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
+    .map(
+      ([key, value]) =>
+        `${key} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
+    )
     .join(', ');
   return `${name.replaceAll('_', ' ')}${details === '' ? '' : ` ${details}`}${end}`;
 }

@@ -100,7 +100,9 @@ describe('chosen', () => {
 
 describe('listHeadline', () => {
   it('answers whether anything needs me', () => {
-    expect(listHeadline([incident(1, 'open')], now)).toBe('1 incident is open; none needs a person');
+    expect(listHeadline([incident(1, 'open')], now)).toBe(
+      '1 incident is open; none needs a person',
+    );
     expect(listHeadline([incident(1, 'open', { needs_human: 'why' })], now)).toBe(
       '1 incident is open; 1 needs a person',
     );

@@ -1,6 +1,5 @@
 // Names of entities and causes as people read them, the same as the engine writes them.
 
-import { linkTo } from './router.svelte';
 import type { IconName } from '../components/Icon.svelte';
 import type { CauseKind, Entity } from '../api/schema';
 
@@ -35,11 +34,6 @@ export function entityIcon({ kind }: Entity): IconName {
     default:
       return 'service';
   }
-}
-
-/** The page of its service, database, or peer. */
-export function entityLink(entity: Entity, query: Record<string, string | undefined> = {}): string {
-  return linkTo(`/services/${encodeURIComponent(ownerOf(entity).name)}`, query);
 }
 
 const CAUSES: Record<CauseKind, string> = {

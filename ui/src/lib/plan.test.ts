@@ -50,7 +50,9 @@ describe('progress', () => {
   });
   it('says how long users have to recover', () => {
     const waiting = plan({ state: 'verifying', attempts: [attempt], verify_by: at(55) });
-    expect(plain(plans.progress(waiting, now)?.words)).toBe('done; users have to recover, 15 s left');
+    expect(plain(plans.progress(waiting, now)?.words)).toBe(
+      'done; users have to recover, 15 s left',
+    );
   });
   it('is none for a plan that waits', () => {
     expect(plans.progress(plan({ state: 'awaiting_approval' }), now)).toBeUndefined();

@@ -164,7 +164,13 @@ export function planSentence(plan: Plan): string {
 /** The plan that counts: one that waits or acts before those that are over, then the newest. */
 export function leadingPlan(plans: Plan[]): Plan | undefined {
   const rank = (plan: Plan) =>
-    plan.state === 'awaiting_approval' ? 2 : isOver(plan) ? (plan.state === 'withdrawn' ? -1 : 0) : 1;
+    plan.state === 'awaiting_approval'
+      ? 2
+      : isOver(plan)
+        ? plan.state === 'withdrawn'
+          ? -1
+          : 0
+        : 1;
   return [...plans].sort((a, b) => rank(b) - rank(a) || b.id - a.id)[0];
 }
 

@@ -5,7 +5,14 @@ describe('total', () => {
   it('adds up what is of one time and leaves gaps', () => {
     const line = points.total(
       [
-        { labels: { kind: 'a' }, points: [[0, 1], [10, null], [20, 3]] },
+        {
+          labels: { kind: 'a' },
+          points: [
+            [0, 1],
+            [10, null],
+            [20, 3],
+          ],
+        },
         { labels: { kind: 'a' }, points: [[0, 2]] },
         { labels: { kind: 'b' }, points: [[0, 100]] },
       ],
@@ -17,7 +24,13 @@ describe('total', () => {
 
 describe('share', () => {
   it('takes no errors for none and no requests for unknown', () => {
-    const line = points.share(new Map([[0, 5]]), new Map([[0, 10], [10, 4]]));
+    const line = points.share(
+      new Map([[0, 5]]),
+      new Map([
+        [0, 10],
+        [10, 4],
+      ]),
+    );
     expect(points.aligned(line, [0, 10, 20])).toEqual([0.5, 0, null]);
   });
 });

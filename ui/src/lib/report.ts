@@ -12,8 +12,11 @@ export function markdown(incident: Incident, plans: Plan[], link: string, now: n
   const hurt = duration((hurtUntil(incident, now) - millis(incident.onset)) / 1000);
   const { bad_requests, requests } = incident.impact;
   lines.push(`# Incident ${incident.id}: ${headline(incident)}`, '');
-  lines.push(`${incident.state}, users hurt for ${hurt} since ${incident.onset.slice(0, 19)}Z. ${link}`);
-  if (requests > 0) lines.push('', `${count(bad_requests)} of ${count(requests)} requests went wrong.`);
+  lines.push(
+    `${incident.state}, users hurt for ${hurt} since ${incident.onset.slice(0, 19)}Z. ${link}`,
+  );
+  if (requests > 0)
+    lines.push('', `${count(bad_requests)} of ${count(requests)} requests went wrong.`);
 
   lines.push('', '## Symptoms', '');
   for (const symptom of incident.symptoms)
@@ -31,7 +34,9 @@ export function markdown(incident: Incident, plans: Plan[], link: string, now: n
 
   if (plans.length > 0) lines.push('', '## Plans', '');
   for (const plan of plans) {
-    lines.push(`- plan ${plan.id}: ${act(plan.kind, plan.target).do}, ${stateName(plan.state)}: ${plan.reason}`);
+    lines.push(
+      `- plan ${plan.id}: ${act(plan.kind, plan.target).do}, ${stateName(plan.state)}: ${plan.reason}`,
+    );
     for (const { guardrail, reason } of verdictsOf(plan).denied)
       lines.push(`  - ${guardrail} denies: ${reason}`);
     for (const attempt of plan.attempts) lines.push(`  - ${attemptWords(attempt)}`);

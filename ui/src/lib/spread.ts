@@ -51,7 +51,8 @@ export function spread(
   const beside = new Map<string, number>();
   for (const key of on) {
     for (const callee of callees.get(key) ?? [])
-      if (!on.has(callee)) beside.set(callee, Math.max(beside.get(callee) ?? 0, columns.get(key)! + 1));
+      if (!on.has(callee))
+        beside.set(callee, Math.max(beside.get(callee) ?? 0, columns.get(key)! + 1));
   }
   for (const key of on) {
     for (const caller of callers.get(key) ?? [])
@@ -92,7 +93,11 @@ function grouped(
 }
 
 /** How far from the cause each is that lies on a shortest path to it from one that is hurt. */
-function pathsTo(cause: string, hurt: string[], callers: Map<string, string[]>): Map<string, number> {
+function pathsTo(
+  cause: string,
+  hurt: string[],
+  callers: Map<string, string[]>,
+): Map<string, number> {
   const distance = new Map([[cause, 0]]);
   for (let ring = [cause], far = 1; ring.length > 0; far += 1) {
     const next: string[] = [];

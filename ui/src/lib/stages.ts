@@ -2,7 +2,15 @@
 // A running drill tells of what Immune has done so far; what is right is said when it is over.
 
 import type { DrillRecord, Incident, Plan, Scorecard } from '../api/schema';
-import { causeAt, faultDetails, faultKind, faultName, humanSeconds, ofSeconds, words } from './drill';
+import {
+  causeAt,
+  faultDetails,
+  faultKind,
+  faultName,
+  humanSeconds,
+  ofSeconds,
+  words,
+} from './drill';
 import { ABSENT, listed, percent, took } from './format';
 import { millis } from './time';
 
@@ -74,7 +82,8 @@ function since(seen: Seen, at: string): string {
 /** A stage that comes by itself: what it says while it is waited for, and when it never came. */
 function awaited(seen: Seen, name: string, missed: string): Stage {
   const begun = effective(seen);
-  if (isOver(seen)) return stage(name, begun ? 'failed' : 'todo', 'bad', ABSENT, begun ? missed : '');
+  if (isOver(seen))
+    return stage(name, begun ? 'failed' : 'todo', 'bad', ABSENT, begun ? missed : '');
   if (begun === undefined) return stage(name, 'todo', 'nodata', ABSENT);
   return stage(name, 'now', 'pause', took((seen.now - begun) / 1_000), 'not yet');
 }
@@ -105,7 +114,8 @@ function fault(seen: Seen): Stage {
     return stage('Fault in effect', 'done', 'drill', after, what);
   }
   const why = fault.refused ?? fault.ineffective;
-  if (why) return stage('Fault in effect', 'failed', 'bad', fault.refused ? 'refused' : 'none', why);
+  if (why)
+    return stage('Fault in effect', 'failed', 'bad', fault.refused ? 'refused' : 'none', why);
   if (drill.phase === 'injecting') return stage('Fault in effect', 'now', 'drill', '…', what);
   return stage('Fault in effect', isOver(seen) ? 'failed' : 'todo', 'bad', ABSENT, what);
 }
@@ -143,7 +153,13 @@ function acted(seen: Seen): Stage {
     return stage('Acted', state, 'healing', since(seen, at), what);
   }
   if (plan?.state === 'awaiting_approval' && !isOver(seen)) {
-    return stage('Acted', 'now', 'person', 'asks', `${kindWords(plan)} ${plan.target} waits for approval`);
+    return stage(
+      'Acted',
+      'now',
+      'person',
+      'asks',
+      `${kindWords(plan)} ${plan.target} waits for approval`,
+    );
   }
   return awaited(seen, 'Acted', plan?.reason || 'nothing was done');
 }
@@ -163,7 +179,9 @@ function held(seen: Seen): Stage {
     return stage('Holding', 'now', 'healing', words(plan.state), plan.reason);
   }
   const missed = plan?.reason || 'the recovery was not verified';
-  return isOver(seen) ? awaited(seen, 'Recovered', missed) : stage('Recovered', 'todo', 'nodata', ABSENT);
+  return isOver(seen)
+    ? awaited(seen, 'Recovered', missed)
+    : stage('Recovered', 'todo', 'nodata', ABSENT);
 }
 
 function called(seen: Seen): Stage {
@@ -206,7 +224,9 @@ function undo(seen: Seen): Stage {
   if (isOver(seen) && fault.injected_at) {
     return stage('Undone', 'failed', 'bad', ABSENT, 'not confirmed; the agent goes on trying');
   }
-  const note = isOver(seen) ? 'there was nothing to undo' : `by itself after ${drill.experiment.deadline}`;
+  const note = isOver(seen)
+    ? 'there was nothing to undo'
+    : `by itself after ${drill.experiment.deadline}`;
   return stage('Undone', 'todo', 'nodata', ABSENT, note);
 }
 

@@ -37,7 +37,9 @@ export function shapeOf(text: string): string {
 
 /** A phrase that finds the lines of a shape in our log query language; empty where there is none. */
 export function phraseOf(shape: string): string {
-  const parts = shape.split(/‹\*›|…/).map((part) => part.replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, ''));
+  const parts = shape
+    .split(/‹\*›|…/)
+    .map((part) => part.replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, ''));
   const longest = parts.reduce((best, part) => (part.length > best.length ? part : best), '');
   return longest.includes('"') ? '' : longest;
 }
@@ -82,8 +84,7 @@ export function changed(
   });
   const order = ['new', 'surging', 'fading', 'as_before'];
   return shapes.sort(
-    (a, b) =>
-      order.indexOf(a.change) - order.indexOf(b.change) || b.during_per_s - a.during_per_s,
+    (a, b) => order.indexOf(a.change) - order.indexOf(b.change) || b.during_per_s - a.during_per_s,
   );
 }
 
