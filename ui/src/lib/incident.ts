@@ -45,9 +45,10 @@ export function headline(incident: Incident): string {
   const symptom = worstSymptom(incident);
   const cause = namedCause(incident);
   if (!symptom) return incident.title;
-  const harm = harmWords(symptom, incident.state !== 'open');
+  const over = incident.state !== 'open';
+  const harm = harmWords(symptom, over);
   return cause
-    ? `${upper(causeWords(cause), cause)}; ${harm}`
+    ? `${upper(causeWords(cause, over), cause)}; ${harm}`
     : `${incident.causes.length > 0 ? 'Cause unknown' : 'Cause not known yet'}: ${harm}`;
 }
 
@@ -64,7 +65,7 @@ function changeWords({ summary }: Cause): string {
 }
 
 /** The state change that is blamed, as a clause. */
-export function causeWords(cause: Cause): string {
+export function causeWords(cause: Cause, over = false): string {
   const name = entityName(cause.entity);
   switch (cause.kind) {
     case 'crash':
@@ -72,15 +73,15 @@ export function causeWords(cause: Cause): string {
     case 'silent':
       return `${name} went silent`;
     case 'leak':
-      return `the memory of ${name} only grows`;
+      return `the memory of ${name} only ${over ? 'grew' : 'grows'}`;
     case 'dependency_down':
-      return `${name} does not answer`;
+      return `${name} ${over ? 'did' : 'does'} not answer`;
     case 'change':
-      return `${changeWords(cause)} hurts`;
+      return `${changeWords(cause)} ${over ? 'hurt' : 'hurts'}`;
     case 'lock':
-      return `a transaction in ${name} blocks others`;
+      return `a transaction in ${name} ${over ? 'blocked' : 'blocks'} others`;
     case 'disk':
-      return `a disk of ${name} has no room`;
+      return `a disk of ${name} ${over ? 'had' : 'has'} no room`;
     case 'unknown':
       return 'cause unknown';
     default:

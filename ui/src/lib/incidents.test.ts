@@ -54,7 +54,7 @@ describe('headline', () => {
   });
   it('speaks of the past when it is over, with the share of the whole time', () => {
     expect(plain(headline(incident(1, 'resolved', cause('disk', 'shop'))))).toBe(
-      'A disk of shop has no room; storefront failed 25 % of requests',
+      'A disk of shop had no room; storefront failed 25 % of requests',
     );
   });
   it('names no cause that is not sure enough', () => {

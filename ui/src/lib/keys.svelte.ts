@@ -1,6 +1,8 @@
 // Keys. A page says which it understands while it is shown; the newest that knows a key gets it.
 // Single keys rest while a field has the focus, while a dialog is open, or when turned off.
 
+import { untrack } from 'svelte';
+
 export interface Key {
   /** `j`, `Enter`, `?`, or two in a row: `g i`. */
   key: string;
@@ -22,8 +24,9 @@ class Keys {
 
   /** To be called in an effect: returns what takes the keys away. */
   add(keys: Key[]): () => void {
-    this.#layers = [...this.#layers, keys];
-    return () => (this.#layers = this.#layers.filter((layer) => layer !== keys));
+    // Whoever adds keys does not wait for those of others.
+    untrack(() => (this.#layers = [...this.#layers, keys]));
+    return () => untrack(() => (this.#layers = this.#layers.filter((layer) => layer !== keys)));
   }
 
   turn(off: boolean): void {

@@ -37,6 +37,20 @@ describe('spread', () => {
       ['web', 'felt'],
     ]);
   });
+  it('puts those that call each other in columns of their own', () => {
+    const mesh = [
+      ['web', 'cart'],
+      ['web', 'orders'],
+      ['cart', 'orders'],
+      ['orders', 'cart'],
+    ].map(([caller, callee]) => ({ caller: caller!, callee: callee! }));
+    const { spots } = spread(mesh, ['web', 'cart', 'orders'], 'orders');
+    expect(spots.map((s) => [s.key, s.column, s.role])).toEqual([
+      ['orders', 2, 'cause'],
+      ['web', 0, 'felt'],
+      ['cart', 1, 'way'],
+    ]);
+  });
   it('gives no two the same place', () => {
     for (const cause of [undefined, 'payment', 'checkout', 'web']) {
       const { spots } = spread(calls, ['web', 'gateway'], cause);

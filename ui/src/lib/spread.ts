@@ -30,7 +30,7 @@ export interface Spread {
   more: number;
 }
 
-const BESIDE_MAX = 7;
+const BESIDE_MAX = 5;
 
 /** `hurt` and `cause` are keys of `calls`; without a cause only those that are hurt are shown. */
 export function spread(
@@ -40,31 +40,38 @@ export function spread(
 ): Spread {
   const callees = grouped(calls, 'caller', 'callee');
   const callers = grouped(calls, 'callee', 'caller');
-  const way = cause === undefined ? new Map<string, number>() : pathsTo(cause, hurt, callers);
-  if (cause !== undefined && !way.has(cause)) way.set(cause, 0);
-  let far = Math.max(0, ...way.values());
-  const columns = new Map<string, number>();
-  for (const [key, distance] of way) columns.set(key, far - distance);
-  for (const key of hurt) if (!columns.has(key)) columns.set(key, 0);
+  const way = cause === undefined ? new Set<string>() : onPaths(cause, hurt, callers);
+  if (cause !== undefined) way.add(cause);
+  const on = new Set([...way, ...hurt]);
+  const depth = depths(on, callees, cause);
+  const far = Math.max(0, ...depth.values());
+  const columns = new Map([...depth].map(([key, below]) => [key, far - below]));
 
-  const on = new Set(columns.keys());
   const beside = new Map<string, number>();
-  for (const key of on) {
+  const bordering = [...on].sort((a, b) => Number(b === cause) - Number(a === cause));
+  for (const key of bordering) {
     for (const callee of callees.get(key) ?? [])
       if (!on.has(callee))
         beside.set(callee, Math.max(beside.get(callee) ?? 0, columns.get(key)! + 1));
   }
-  for (const key of on) {
+  for (const key of bordering) {
     for (const caller of callers.get(key) ?? [])
       if (!on.has(caller) && !beside.has(caller)) beside.set(caller, columns.get(key)! - 1);
   }
-  const shown = [...beside].sort(([a], [b]) => a.localeCompare(b)).slice(0, BESIDE_MAX);
+  const shown = [...beside].slice(0, BESIDE_MAX);
   for (const [key, column] of shown) columns.set(key, column);
   const least = Math.min(0, ...columns.values());
-  far = Math.max(0, ...columns.values()) - least;
 
-  const role = (key: string): Role =>
-    key === cause ? 'cause' : hurt.includes(key) ? 'felt' : on.has(key) ? 'way' : 'beside';
+  /** By users, as far as one can see: no other that is hurt calls it from further up. */
+  const isAsked = (key: string) =>
+    !(callers.get(key) ?? []).some(
+      (caller) => hurt.includes(caller) && depth.get(caller)! > depth.get(key)!,
+    );
+  const role = (key: string): Role => {
+    if (key === cause) return 'cause';
+    if (!on.has(key)) return 'beside';
+    return hurt.includes(key) && isAsked(key) ? 'felt' : 'way';
+  };
   const spots = [...columns].map(([key, column]) => ({
     key,
     role: role(key),
@@ -77,9 +84,34 @@ export function spread(
     .map(({ caller, callee }) => ({
       caller,
       callee,
-      hurt: way.has(caller) && way.has(callee) && way.get(caller)! === way.get(callee)! + 1,
+      hurt: way.has(caller) && way.has(callee) && depth.get(caller)! > depth.get(callee)!,
     }));
-  return { spots, steps, columns: far + 1, rows, more: beside.size - shown.length };
+  const last = Math.max(0, ...spots.map((spot) => spot.column));
+  return { spots, steps, columns: last + 1, rows, more: beside.size - shown.length };
+}
+
+/** How many calls lie at most between each and the cause, or the last that it calls; cycles are cut. */
+function depths(
+  on: Set<string>,
+  callees: Map<string, string[]>,
+  cause: string | undefined,
+): Map<string, number> {
+  const found = new Map<string, number>();
+  const under = new Set<string>();
+  const depthOf = (key: string): number => {
+    const known = found.get(key);
+    if (known !== undefined) return known;
+    under.add(key);
+    const below = key === cause ? [] : (callees.get(key) ?? []);
+    let depth = cause !== undefined && key !== cause ? 1 : 0;
+    for (const callee of below)
+      if (on.has(callee) && !under.has(callee)) depth = Math.max(depth, depthOf(callee) + 1);
+    under.delete(key);
+    found.set(key, depth);
+    return depth;
+  };
+  for (const key of on) depthOf(key);
+  return found;
 }
 
 function grouped(
@@ -92,12 +124,8 @@ function grouped(
   return groups;
 }
 
-/** How far from the cause each is that lies on a shortest path to it from one that is hurt. */
-function pathsTo(
-  cause: string,
-  hurt: string[],
-  callers: Map<string, string[]>,
-): Map<string, number> {
+/** All that lie on a shortest path to the cause from one that is hurt. */
+function onPaths(cause: string, hurt: string[], callers: Map<string, string[]>): Set<string> {
   const distance = new Map([[cause, 0]]);
   for (let ring = [cause], far = 1; ring.length > 0; far += 1) {
     const next: string[] = [];
@@ -113,12 +141,12 @@ function pathsTo(
   const callees = new Map<string, string[]>();
   for (const [callee, its] of callers)
     for (const caller of its) callees.set(caller, [...(callees.get(caller) ?? []), callee]);
-  const way = new Map<string, number>();
+  const way = new Set<string>();
   const walk = hurt.filter((key) => distance.has(key));
   while (walk.length > 0) {
     const key = walk.pop()!;
     if (way.has(key)) continue;
-    way.set(key, distance.get(key)!);
+    way.add(key);
     for (const callee of callees.get(key) ?? [])
       if (distance.get(callee) === distance.get(key)! - 1) walk.push(callee);
   }

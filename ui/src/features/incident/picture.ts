@@ -20,7 +20,8 @@ import { bounds, iso, millis, rangeOf, spanText } from '../../lib/time';
 export interface Picture {
   axis: Axis;
   figures: Figures;
-  changes: ToldChange[];
+  /** Undefined where they could not be read: the figures stand without them. */
+  changes: ToldChange[] | undefined;
   spread: Spread;
   /** By key of the spread. */
   entities: Map<string, Entity>;
@@ -77,7 +78,7 @@ export async function picture(
   const range = { from: iso(axis.times[0] ?? time[0]), to: iso(time[1]) };
   const [topology, changes] = await Promise.all([
     get<Topology>('/api/v1/topology', undefined, signal),
-    get<Changes>('/api/v1/changes', { ...range, limit: 200 }, signal),
+    get<Changes>('/api/v1/changes', { ...range, limit: 200 }, signal).catch(() => undefined),
   ]);
   const { hurt, cause } = ends(incident);
   const entities = new Map<string, Entity>();
@@ -104,7 +105,7 @@ export async function picture(
   return {
     axis,
     figures,
-    changes: changes.changes,
+    changes: changes?.changes,
     spread: shape,
     entities,
     way: shape.steps
