@@ -89,9 +89,10 @@ export function beforeAndNow(line: Line, axis: Axis): { now?: number; was?: numb
   const first = axis.times[0] ?? 0;
   const was = mean(line, first, axis.onset - axis.step);
   if (!axis.live) return { now: mean(line, axis.onset, axis.until), was };
+  // The newest two windows that lie in the trouble, the one in which it began at the earliest.
   const latest = Math.max(...line.keys());
-  const recent = Math.max(latest - 2 * axis.step, axis.onset - axis.step);
-  return { now: mean(line, recent, Infinity), was };
+  const began = Math.floor(axis.onset / axis.step) * axis.step;
+  return { now: mean(line, Math.max(latest - axis.step, began), Infinity), was };
 }
 
 /** Requests a second, failing share and duration while it lasted; the newest where it goes on. */

@@ -231,7 +231,7 @@ export function timelineIcon(text: string): { icon: IconName; tone: string } {
     [/^symptom raised|hurt again/, 'bad', 'bad'],
     [/^symptom got worse/, 'risk', 'risk'],
     [/^(acknowledged|closed)/, 'person', 'two'],
-    [/^plan \d+.*(approved by|denied)/, 'person', 'two'],
+    [/^approve or deny|^plan \d+.*(approved by|denied)/, 'person', 'two'],
     [/^plan \d+.*(verified:)/, 'ok', 'two'],
     [/^plan \d+.*(given up|refused|held:|takes back|taken back)/, 'risk', 'risk'],
     [/^plan \d+.*awaits approval/, 'pause', 'two'],
