@@ -17,6 +17,25 @@ export interface Entry {
 }
 
 /** The navigation, in its order. */
-export const ENTRIES: Entry[] = [];
+export const ENTRIES: Entry[] = [
+  { name: 'Traces', path: '/traces', key: 't' },
+  { name: 'Logs', path: '/logs', key: 'l' },
+];
 
-export const ROUTES: Route[] = [];
+export const ROUTES: Route[] = [
+  {
+    pattern: '/traces',
+    load: () => import('./features/traces/Traces.svelte'),
+    belongs: 'Traces',
+  },
+  {
+    pattern: '/traces/:id',
+    load: () => import('./features/trace/Trace.svelte'),
+    belongs: 'Traces',
+  },
+  {
+    pattern: '/logs',
+    load: () => import('./features/logs/Logs.svelte'),
+    belongs: 'Logs',
+  },
+];
