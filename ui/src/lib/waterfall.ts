@@ -26,13 +26,28 @@ type Shape = Pick<Trace, 'start' | 'duration_nanos' | 'tree'> & {
   spans: Pick<SpanRecord, 'start_unix_nanos' | 'duration_nanos' | 'start'>[];
 };
 
-/** Nanoseconds from one time (RFC 3339) to another; exact up to days. */
+/** Nanoseconds within the second of an RFC 3339 text. */
+function fraction(time: string): number {
+  const digits = time.slice(20, -1);
+  return digits === '' ? 0 : Number(digits) * 10 ** (9 - digits.length);
+}
+
+/** Tells nanoseconds from a time (RFC 3339, UTC) to others; exact up to days, quick for many. */
+export function since(from: string): (to: string) => number {
+  const whole = (prefix: string) => Date.parse(`${prefix}Z`);
+  const [start, rest] = [whole(from.slice(0, 19)), fraction(from)];
+  // Most spans of a trace begin in the same few seconds.
+  let known = { prefix: '', millis: 0 };
+  return (to) => {
+    const prefix = to.slice(0, 19);
+    if (prefix !== known.prefix) known = { prefix, millis: whole(prefix) };
+    return (known.millis - start) * 1e6 + (fraction(to) - rest);
+  };
+}
+
+/** Nanoseconds from one time to another. */
 export function between(from: string, to: string): number {
-  const [fromWhole, toWhole] = [from, to].map((time) => Date.parse(`${time.slice(0, 19)}Z`));
-  const [fromRest, toRest] = [from, to].map((time) =>
-    Number((time.slice(20).replace('Z', '') || '0').padEnd(9, '0').slice(0, 9)),
-  );
-  return (toWhole! - fromWhole!) * 1e6 + (toRest! - fromRest!);
+  return since(from)(to);
 }
 
 export function layOut(trace: Shape): Waterfall {
@@ -61,8 +76,9 @@ export function layOut(trace: Shape): Waterfall {
   closeSubtrees(depth, last, length);
   const start = new Float64Array(count);
   const end = new Float64Array(count);
+  const sinceStart = since(trace.start);
   trace.spans.forEach((span, index) => {
-    start[index] = between(trace.start, span.start);
+    start[index] = sinceStart(span.start);
     end[index] = start[index]! + span.duration_nanos;
   });
   return {
