@@ -4,7 +4,7 @@ import type { Component } from 'svelte';
 
 export interface Route {
   pattern: string;
-  load: () => Promise<{ default: Component<Record<string, string>> }>;
+  load: () => Promise<{ default: Component<any> }>;
   /** The entry of the navigation that it belongs to. */
   belongs: string;
 }

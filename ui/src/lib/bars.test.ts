@@ -17,7 +17,7 @@ describe('timeTicks', () => {
 
 describe('roundTop', () => {
   it('is a number that people read quickly', () => {
-    expect([0, 1, 3, 21, 99, 501].map(bars.roundTop)).toEqual([1, 1, 5, 50, 100, 1000]);
+    expect([0, 1, 3, 21, 99, 501].map(bars.roundTop)).toEqual([1, 1, 3, 30, 100, 600]);
   });
 });
 

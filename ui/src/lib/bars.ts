@@ -28,11 +28,11 @@ export function tickLabel(at: number, from: number, to: number): string {
   return length < 300_000 ? time.slice(11, 19) : time.slice(11, 16);
 }
 
-/** The smallest of 1, 2, 5 × 10ⁿ that is not below `value`: the top of a count's axis. */
+/** A round number that is not below `value`: the top of a count's axis. */
 export function roundTop(value: number): number {
   if (value <= 1) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((one) => one * power).find((one) => one >= value)!;
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((one) => one * power).find((one) => one >= value)!;
 }
 
 export interface Bin {
@@ -46,10 +46,10 @@ export function spanned(bins: Bin[], one: number, other: number): [number, numbe
   return [bins[first]!.start, bins[last]!.end];
 }
 
-/** A step for about `most` windows over a range: 1, 2, 5 × 10ⁿ milliseconds or a round time. */
+/** A step for about `most` windows over a range: round milliseconds or a round time. */
 export function stepMillis(from: number, to: number, most: number): number {
   const rough = Math.max(1, (to - from) / most);
   if (rough >= 1_000)
     return (STEPS_S.find((one) => one * 1_000 >= rough) ?? STEPS_S.at(-1)!) * 1_000;
-  return roundTop(Math.ceil(rough));
+  return Math.ceil(roundTop(rough));
 }

@@ -1,6 +1,8 @@
 // Keys. A page says which it understands while it is shown; the newest that knows a key gets it.
 // Single keys rest while a field has the focus, while a dialog is open, or when turned off.
 
+import { untrack } from 'svelte';
+
 export interface Key {
   /** `j`, `Enter`, `?`, or two in a row: `g i`. */
   key: string;
@@ -61,5 +63,9 @@ export const keys = new Keys();
 
 /** The keys of a component while it is shown. To be called while it is set up. */
 export function useKeys(list: () => Key[]): void {
-  $effect(() => keys.add(list()));
+  $effect(() => {
+    const mine = list();
+    // Adding reads and writes what is known; that must not run this again.
+    return untrack(() => keys.add(mine));
+  });
 }

@@ -17,11 +17,17 @@ export function logsHeadline(
   const what = query === '' ? '' : ` match ${short}`;
   if (counts === undefined) return `Log lines${what === '' ? '' : ` that${what}`} ${within(range)}`;
   if (counts.total === 0)
-    return query === '' ? `No log line ${within(range)}` : `No line matches ${short} ${within(range)}`;
+    return query === ''
+      ? `No log line ${within(range)}`
+      : `No line matches ${short} ${within(range)}`;
   const errors = counts.buckets.reduce((sum, one) => sum + one.error + one.fatal, 0);
   const least = counts.truncated ? 'At least ' : '';
   const of =
-    errors === 0 ? 'none an error' : errors === counts.total ? 'all errors' : `${plural(errors, 'error')}`;
+    errors === 0
+      ? 'none an error'
+      : errors === counts.total
+        ? 'all errors'
+        : `${plural(errors, 'error')}`;
   const one = counts.total === 1;
   const lines = one ? '1 log line' : `${count(counts.total)} log lines`;
   const verb = one ? what.replace(' match ', ' matches ') : what;

@@ -23,8 +23,7 @@ export function even(count: number, height: number): Rows {
 /** Rows of the heights that `heightOf` tells. */
 export function uneven(count: number, heightOf: (index: number) => number): Rows {
   const edges = new Float64Array(count + 1);
-  for (let index = 0; index < count; index += 1)
-    edges[index + 1] = edges[index]! + heightOf(index);
+  for (let index = 0; index < count; index += 1) edges[index + 1] = edges[index]! + heightOf(index);
   return {
     count,
     total: edges[count]!,

@@ -82,13 +82,18 @@ export function traceRemarks(trace: Trace): string[] {
     remarks.push(`${fan.operation} is called ${count(fan.calls)} times by one span${how}`);
   }
   if (tree.orphans > 0)
-    remarks.push(`${plural(tree.orphans, 'span')} without ${tree.orphans === 1 ? 'its' : 'their'} parent: it has not come`);
+    remarks.push(
+      `${plural(tree.orphans, 'span')} without ${tree.orphans === 1 ? 'its' : 'their'} parent: it has not come`,
+    );
   const skews = tree.skews.filter((skew) => skew.offset_nanos);
   if (skews.length > 0) {
     const pairs = skews.map((skew) => `${skew.caller.service} and ${skew.callee.service}`);
     remarks.push(`The clocks of ${listed([...new Set(pairs)], 2)} disagree; bars stand as told`);
   }
   const copies = tree.copies.filter((copy) => copy.identical).length;
-  if (copies > 0) remarks.push(`${plural(copies, 'span')} came twice and ${copies === 1 ? 'is' : 'are'} shown once`);
+  if (copies > 0)
+    remarks.push(
+      `${plural(copies, 'span')} came twice and ${copies === 1 ? 'is' : 'are'} shown once`,
+    );
   return remarks;
 }

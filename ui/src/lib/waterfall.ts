@@ -192,12 +192,7 @@ export function clamped(window: Window, duration: number): Window {
 }
 
 /** Closer (below 1) or wider (above 1) around `at`, which keeps its place. */
-export function zoomedAround(
-  window: Window,
-  at: number,
-  factor: number,
-  duration: number,
-): Window {
+export function zoomedAround(window: Window, at: number, factor: number, duration: number): Window {
   return clamped(
     { from: at - (at - window.from) * factor, to: at + (window.to - at) * factor },
     duration,
@@ -218,8 +213,7 @@ export function ticks(window: Window, most: number): { at: number[]; step: numbe
 
 /** `at` with as many digits as `step` needs, in the unit of the window's length. */
 export function tickText(at: number, step: number): string {
-  const [size, unit] =
-    step * 10 >= 1e9 ? [1e9, 's'] : step * 10 >= 1e6 ? [1e6, 'ms'] : [1e3, 'µs'];
+  const [size, unit] = step * 2 >= 1e9 ? [1e9, 's'] : step * 2 >= 1e6 ? [1e6, 'ms'] : [1e3, 'µs'];
   if (at === 0) return '0';
   const digits = Math.max(0, -Math.floor(Math.log10(step / size) + 1e-9));
   return `${(at / size).toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })}\u2009${unit}`;

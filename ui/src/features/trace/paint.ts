@@ -38,7 +38,8 @@ export function paintRows(
   const scale = width / (window.to - window.from);
   const x = (time: number) => (time - window.from) * scale;
   paint.fillStyle = inks.grid;
-  for (const at of ticks(window, width / TICK_PX_MIN).at) paint.fillRect(Math.round(x(at)), 0, 1, height);
+  for (const at of ticks(window, width / TICK_PX_MIN).at)
+    paint.fillRect(Math.round(x(at)), 0, 1, height);
   const rows = Math.ceil((height + scene.shifted) / ROW_PX);
   for (let place = 0; place < rows; place += 1) {
     const row = visible[scene.first + place];
@@ -122,7 +123,13 @@ function within(left: number, right: number, width: number) {
 }
 
 /** The span lies outside of the window, on this side. */
-function beyond(paint: CanvasRenderingContext2D, x: number, top: number, left: boolean, inks: Inks) {
+function beyond(
+  paint: CanvasRenderingContext2D,
+  x: number,
+  top: number,
+  left: boolean,
+  inks: Inks,
+) {
   paint.fillStyle = inks['ink-3'];
   paint.beginPath();
   paint.moveTo(left ? x + 4 : x, top + 1);

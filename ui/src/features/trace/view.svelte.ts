@@ -158,7 +158,9 @@ export class TraceView {
       `${span.service} ${span.name} ${span.span_id} ${span.status_message ?? ''} ${Object.entries(
         span.attributes,
       )
-        .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+        .map(
+          ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+        )
         .join(' ')}`.toLowerCase(),
     );
     const rows: number[] = [];
