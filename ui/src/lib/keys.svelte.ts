@@ -24,8 +24,9 @@ class Keys {
 
   /** To be called in an effect: returns what takes the keys away. */
   add(keys: Key[]): () => void {
-    this.#layers = [...this.#layers, keys];
-    return () => (this.#layers = this.#layers.filter((layer) => layer !== keys));
+    // Whoever adds keys does not wait for those of others.
+    untrack(() => (this.#layers = [...this.#layers, keys]));
+    return () => untrack(() => (this.#layers = this.#layers.filter((layer) => layer !== keys)));
   }
 
   turn(off: boolean): void {
@@ -63,9 +64,5 @@ export const keys = new Keys();
 
 /** The keys of a component while it is shown. To be called while it is set up. */
 export function useKeys(list: () => Key[]): void {
-  $effect(() => {
-    const mine = list();
-    // Adding reads and writes what is known; that must not run this again.
-    return untrack(() => keys.add(mine));
-  });
+  $effect(() => keys.add(list()));
 }

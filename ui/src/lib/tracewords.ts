@@ -54,6 +54,11 @@ export function traceHeadline(trace: Trace): string {
     : `${what} took ${whole}`;
 }
 
+/** Whether it is of two clocks, not of one process whose spans outlive each other. */
+function differ({ caller, callee }: Trace['tree']['skews'][number]): boolean {
+  return caller.service !== callee.service || caller.instance !== callee.instance;
+}
+
 function placed(failure: Trace['tree']['failures'][number]): string {
   const callee = failure.callee && failure.callee !== failure.service ? ` → ${failure.callee}` : '';
   return `; the error started in ${failure.service}${callee}`;
@@ -85,9 +90,13 @@ export function traceRemarks(trace: Trace): string[] {
     remarks.push(
       `${plural(tree.orphans, 'span')} without ${tree.orphans === 1 ? 'its' : 'their'} parent: it has not come`,
     );
-  const skews = tree.skews.filter((skew) => skew.offset_nanos);
+  const skews = tree.skews.filter((skew) => skew.offset_nanos && differ(skew));
   if (skews.length > 0) {
-    const pairs = skews.map((skew) => `${skew.caller.service} and ${skew.callee.service}`);
+    const pairs = skews.map(({ caller, callee }) =>
+      caller.service === callee.service
+        ? `${caller.instance} and ${callee.instance}`
+        : `${caller.service} and ${callee.service}`,
+    );
     remarks.push(`The clocks of ${listed([...new Set(pairs)], 2)} disagree; bars stand as told`);
   }
   const copies = tree.copies.filter((copy) => copy.identical).length;
