@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LogEntry } from '../api/schema';
-import { bodyText, fieldsOf, knownOf, Resources } from './logtext';
+import { bodyText, fieldsOf, knownOf, Resources, restText } from './logtext';
 
 const entry = (more: Partial<LogEntry>) =>
   ({
@@ -20,6 +20,15 @@ describe('bodyText', () => {
     expect(bodyText(entry({ body: null, event_name: 'login', attributes: { id: 7 } }))).toBe(
       'login id=7',
     );
+  });
+});
+
+describe('restText', () => {
+  it('are the attributes beside a body', () => {
+    expect(restText(entry({ attributes: { id: 7, ok: true, list: [1] } }))).toBe(
+      'id=7 ok=true list=[1]',
+    );
+    expect(restText(entry({ body: null, attributes: { id: 7 } }))).toBe('');
   });
 });
 

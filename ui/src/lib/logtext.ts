@@ -3,15 +3,27 @@
 import type { LogEntry } from '../api/schema';
 import { attributeField, comparable, resourceField, term, type Known } from './logquery';
 
+const REST_MAX = 300;
+
+function pairs(attributes: unknown): string {
+  return Object.entries((attributes ?? {}) as Record<string, unknown>)
+    .map(([name, value]) => `${name}=${comparable(value) ?? JSON.stringify(value)}`)
+    .join(' ');
+}
+
+/** What stands beside the body in one line: its attributes. */
+export function restText(entry: Pick<LogEntry, 'body' | 'attributes'>): string {
+  if (entry.body === null || entry.body === undefined || entry.body === '') return '';
+  const text = pairs(entry.attributes);
+  return text.length > REST_MAX ? `${text.slice(0, REST_MAX)}…` : text;
+}
+
 /** What it says: its body, or what stands for one. */
 export function bodyText(entry: Pick<LogEntry, 'body' | 'event_name' | 'attributes'>): string {
   const { body } = entry;
   if (typeof body === 'string' && body !== '') return body;
   if (body !== null && body !== undefined && body !== '') return JSON.stringify(body);
-  const attributes = Object.entries((entry.attributes ?? {}) as Record<string, unknown>)
-    .map(([name, value]) => `${name}=${comparable(value) ?? JSON.stringify(value)}`)
-    .join(' ');
-  return [entry.event_name, attributes].filter(Boolean).join(' ');
+  return [entry.event_name, pairs(entry.attributes)].filter(Boolean).join(' ');
 }
 
 export interface LogField {

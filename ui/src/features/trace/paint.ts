@@ -1,7 +1,13 @@
 // Draws the bars of a waterfall. It is told what stands where and decides nothing.
 
 import type { Trace } from '../../api/schema';
-import { between, tickText, ticks, type Waterfall, type Window } from '../../lib/waterfall';
+import {
+  between,
+  tickText,
+  ticks as ticksOf,
+  type Waterfall,
+  type Window,
+} from '../../lib/waterfall';
 
 export type Ink = 'ink' | 'ink-2' | 'ink-3' | 's6' | 'bad' | 'risk' | 'grid' | 'surface' | 'accent';
 export type Inks = Record<Ink, string>;
@@ -9,6 +15,8 @@ export type Inks = Record<Ink, string>;
 export const ROW_PX = 26;
 const BAR_PX = 10;
 const TICK_PX_MIN = 90;
+/** Room of a tick's text right of it. */
+const LABEL_PX = 44;
 
 export interface Scene {
   trace: Trace;
@@ -38,7 +46,7 @@ export function paintRows(
   const scale = width / (window.to - window.from);
   const x = (time: number) => (time - window.from) * scale;
   paint.fillStyle = inks.grid;
-  for (const at of ticks(window, width / TICK_PX_MIN).at)
+  for (const at of ticksOf(window, width / TICK_PX_MIN).at)
     paint.fillRect(Math.round(x(at)), 0, 1, height);
   const rows = Math.ceil((height + scene.shifted) / ROW_PX);
   for (let place = 0; place < rows; place += 1) {
@@ -214,9 +222,10 @@ export interface Tick {
 }
 
 export function ruler(window: Window, width: number): Tick[] {
-  const { at, step } = ticks(window, width / TICK_PX_MIN);
-  return at.map((tick) => ({
+  const { at, step } = ticksOf(window, width / TICK_PX_MIN);
+  const ticks = at.map((tick) => ({
     left: ((tick - window.from) / (window.to - window.from)) * width,
     text: tickText(tick, step),
   }));
+  return ticks.filter((tick) => tick.left < width - LABEL_PX);
 }
