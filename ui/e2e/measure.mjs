@@ -41,7 +41,9 @@ function gzipKilobytes() {
   const files = readdirSync(dist, { recursive: true, withFileTypes: true });
   const sizes = files
     .filter((entry) => entry.isFile())
-    .map((entry) => gzipSync(readFileSync(join(entry.parentPath, entry.name)), { level: 9 }).length);
+    .map(
+      (entry) => gzipSync(readFileSync(join(entry.parentPath, entry.name)), { level: 9 }).length,
+    );
   return sizes.reduce((sum, size) => sum + size, 0) / 1_000;
 }
 

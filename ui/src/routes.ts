@@ -30,6 +30,16 @@ export const ENTRIES: Entry[] = [
 
 export const ROUTES: Route[] = [
   {
+    pattern: '/',
+    load: () => import('./features/overview/Overview.svelte'),
+    belongs: 'Overview',
+  },
+  {
+    pattern: '/topology',
+    load: () => import('./features/topology/Topology.svelte'),
+    belongs: 'Overview',
+  },
+  {
     pattern: '/incidents',
     load: () => import('./features/incidents/IncidentsPage.svelte'),
     belongs: 'Incidents',
