@@ -98,7 +98,7 @@ describe('lanes', () => {
   });
   it('say how it was before and while it lasted', () => {
     const [felt] = lanes(facts);
-    expect([felt!.now, felt!.was].map((text) => text.replace('\u2009', ' '))).toEqual([
+    expect([felt!.now, felt!.was].map((text) => text.replace('\u202f', ' '))).toEqual([
       '60 %',
       'was 100 %',
     ]);

@@ -101,7 +101,7 @@ export function trafficLane(
 function changeWords(now: number | undefined, was: number): string {
   if (now === undefined || was === 0) return '';
   const more = Math.round((now / was - 1) * 100);
-  return Math.abs(more) < 5 ? '' : `, ${more > 0 ? '+' : '−'}${Math.abs(more)}\u2009%`;
+  return Math.abs(more) < 5 ? '' : `, ${more > 0 ? '+' : '−'}${Math.abs(more)}\u202f%`;
 }
 
 export function failingLane(

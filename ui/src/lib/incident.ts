@@ -177,7 +177,7 @@ function felt(symptom: Symptom, over: boolean, objective?: ObjectiveState): Figu
       : '';
   const traffic =
     !over && objective && objective.requests_1m > 0
-      ? ` · ${count(objective.requests_1m)} requests in 1\u2009min`
+      ? ` · ${count(objective.requests_1m)} requests in 1\u202fmin`
       : '';
   if (symptom.unit === 'seconds') {
     return {
