@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as chart from './chart';
+import { THIN } from './format';
 
 const at = (text: string) => Date.parse(`2026-03-01T${text}Z`);
 
@@ -123,7 +124,7 @@ describe('stepFor', () => {
 describe('against', () => {
   it('says how far a value is from usual', () => {
     const said = [chart.against(128, 100), chart.against(340, 100), chart.against(70, 100)];
-    expect(said).toEqual(['+28\u2009%', '×3.4', '−30\u2009%']);
+    expect(said).toEqual([`+28${THIN}%`, '×3.4', `−30${THIN}%`]);
     expect(chart.against(1, 0)).toBe('');
   });
 });

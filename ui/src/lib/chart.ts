@@ -1,6 +1,8 @@
 // What a chart over time needs to know beside its picture: lines on one set of times with their
 // gaps, ticks of both axes, the point nearest to a time. Times are milliseconds since 1970.
 
+import { THIN } from './format';
+
 /** Time and value; null where something is known to be missing. */
 export type ChartPoint = [number, number | null];
 export type Tone = 's1' | 's2' | 's3' | 's4' | 's5' | 's6' | 'bad' | 'ink-3';
@@ -236,6 +238,6 @@ export function against(value: number, usual: number | undefined): string {
   if (times >= 2)
     return `×${Number(times.toPrecision(times < 100 ? 2 : 3)).toLocaleString('en-US')}`;
   const percent = Math.round((times - 1) * 100);
-  if (percent === 0) return '±0\u2009%';
-  return `${percent < 0 ? '−' : '+'}${Math.abs(percent)}\u2009%`;
+  if (percent === 0) return `±0${THIN}%`;
+  return `${percent < 0 ? '−' : '+'}${Math.abs(percent)}${THIN}%`;
 }

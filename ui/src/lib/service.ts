@@ -167,7 +167,8 @@ export function listHeadline(services: ServiceState[]): string {
     quiet > 0 ? `${quiet} ${quiet === 1 ? 'has' : 'have'} no requests` : '',
   ].filter(Boolean);
   const one = judged === 1 ? '1 is well' : `${judged} are well`;
-  const all = judged === services.length && judged > 1 ? `All ${judged} are well` : one;
+  const kind = services.every(({ entity }) => entity.kind === 'service') ? ' services' : '';
+  const all = judged === services.length && judged > 1 ? `All ${judged}${kind} are well` : one;
   return [all, ...rest].join('; ');
 }
 
