@@ -41,6 +41,25 @@ export const cases = [
     },
   },
   {
+    name: 'what happens comes through the stream, and is not asked for again and again',
+    needs: ['empty'],
+    async run({ browser, empty, expect }) {
+      await browser.page(empty.page, async (page) => {
+        const asked = [];
+        page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+        const stream = page.waitForResponse((response) => response.url().endsWith('/stream'));
+        await page.goto('/drills');
+        expect((await stream).status(), 'the stream').toBe(200);
+        await empty.post('freeze', { reason: 'seen in the stream' });
+        await page.getByText('frozen', { exact: true }).first().waitFor();
+        await empty.post('thaw', {});
+        await page.getByRole('button', { name: /Freeze healing/ }).waitFor();
+        const times = asked.filter((path) => path === '/api/v1/status').length;
+        expect(times, 'how often the status was asked for').toBeBelow(4);
+      });
+    },
+  },
+  {
     name: 'who has a token for reading sees all, and is told what it may not do and who may',
     needs: ['guarded'],
     async run({ browser, guarded, expect }) {
