@@ -40,3 +40,7 @@ mod telemetry;
 mod config;
 
 mod reference;
+
+mod pty;
+
+mod terminal;

@@ -31,6 +31,16 @@ fn the_experiment_schema_is_fresh() {
 }
 
 #[test]
+fn the_page_of_every_field_of_the_configuration_is_fresh() {
+    fresh("configuration.md", &["reference", "configuration"]);
+}
+
+#[test]
+fn the_page_of_every_command_is_fresh() {
+    fresh("commands.md", &["reference", "commands"]);
+}
+
+#[test]
 fn the_default_configuration_is_fresh_and_means_what_an_empty_file_means() {
     fresh("immune.default.yaml", &["print-config"]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
