@@ -138,7 +138,7 @@ enum Command {
     CheckConfig(configuration::CheckConfig),
     /// Print the configuration with all defaults filled in
     PrintConfig(configuration::PrintConfig),
-    /// Print the JSON schema of the configuration file, or of experiment files
+    /// Print the JSON schema of the configuration file, of experiment files, or of the API
     Schema(configuration::Schema),
     /// Print a page of the reference in Markdown
     Reference(reference::Reference),

@@ -43,7 +43,7 @@ impl List {
                 true => "",
                 false => " · needs a person",
             };
-            let (id, opened) = (incident.id, text::moment(incident.opened));
+            let (id, opened) = (incident.id.0, text::moment(incident.opened));
             let title = text::plain(&incident.title);
             text::line(&format!("{id:>4}  {state}  {opened}  {title}{needs}"));
         }

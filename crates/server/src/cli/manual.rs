@@ -20,6 +20,7 @@ use super::{Cli, text};
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Completions {
+    /// Which shell
     shell: For,
 }
 

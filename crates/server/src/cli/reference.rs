@@ -1,7 +1,9 @@
 //! `immune reference`: pages of the reference in Markdown, made from what the program itself reads:
-//! the schema of the configuration, the definition of the command line.
+//! the schema of the configuration, the definition of the command line, the OpenAPI document.
 //!
 //! They are committed under `docs/reference`; a test says when one is stale.
+
+mod api;
 
 mod commands;
 
@@ -28,6 +30,8 @@ enum Page {
     Configuration,
     /// Every command with its options
     Commands,
+    /// Every route of the HTTP API and every shape
+    Api,
 }
 
 impl Reference {
@@ -35,6 +39,7 @@ impl Reference {
         let page = match self.page {
             Page::Configuration => configuration::page(&config::schema()),
             Page::Commands => commands::page(Cli::command()),
+            Page::Api => api::page(&crate::api::document()),
         };
         text::line(page.trim_end());
         Ok(ExitCode::SUCCESS)

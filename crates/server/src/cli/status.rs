@@ -94,7 +94,7 @@ fn incidents(lines: &mut Vec<String>, overview: &Overview) {
             _ => (paint(Paint::Yellow, "↻"), "mitigated"),
         };
         let age = units::span(now.since(incident.opened));
-        let (id, title) = (incident.id, text::plain(&incident.title));
+        let (id, title) = (incident.id.0, text::plain(&incident.title));
         lines.push(format!("{sign} {id:>4}  {title} ({state}, {age})"));
         if !incident.needs_human.is_empty() {
             lines.push(text::plain(&format!(
@@ -112,13 +112,10 @@ fn plans(lines: &mut Vec<String>, overview: &Overview) {
     }
     head(lines, "Plans that wait for a person", "silence is a no");
     for plan in waiting {
-        let (id, incident) = (plan.id, plan.incident);
+        let (id, incident) = (plan.id.0, plan.incident);
         let deed = format!("{} {}", plan.kind, plan.target);
-        let standing =
-            overview.denied_in(plan).unwrap_or_else(|| narrate::standing(plan));
-        lines.push(text::plain(&format!(
-            "? {id:>4}  {deed}, for incident {incident}: {standing}"
-        )));
+        let standing = overview.denied_in(plan).unwrap_or_else(|| narrate::standing(plan));
+        lines.push(text::plain(&format!("? {id:>4}  {deed}, for incident {incident}: {standing}")));
         lines.push(format!("        `immune plan approve {id}` or `immune plan deny {id}`"));
     }
 }
@@ -228,7 +225,12 @@ fn immune(lines: &mut Vec<String>, overview: &Overview) {
     }
     let taken = status.telemetry.iter().filter(|counts| counts.items > 0).map(|counts| {
         let items = units::count(counts.items);
-        format!("{items} {} over {}", counts.signal, counts.transport)
+        let what = match counts.signal.as_str() {
+            "traces" => "spans",
+            "metrics" => "points",
+            _ => "log records",
+        };
+        format!("{items} {what} over {}", counts.transport)
     });
     let taken: Vec<String> = taken.collect();
     if !taken.is_empty() {

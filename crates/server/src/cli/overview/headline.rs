@@ -75,8 +75,12 @@ fn sentence(overview: &Overview) -> (String, Tone) {
         let told = "Telemetry arrives, but no request has been seen yet";
         return (told.to_owned(), Tone::Unknown);
     }
-    if count_in(overview, State::Learning) == overview.services.len() {
-        return ("Learning what is normal; nothing is judged yet".to_owned(), Tone::Unknown);
+    if count_in(overview, State::Well) == 0 {
+        let told = match count_in(overview, State::Learning) {
+            0 => "No requests to any service: how users fare is not known",
+            _ => "Learning what is normal; nothing is judged yet",
+        };
+        return (told.to_owned(), Tone::Unknown);
     }
     // From a minute on without seconds: a line that ticks is not quiet.
     let quiet = now.since(quiet_since(overview)).as_secs();

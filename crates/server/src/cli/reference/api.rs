@@ -36,7 +36,8 @@ pub(super) fn page(document: &Value) -> String {
 
 fn route(text: &mut String, method: &str, path: &str, operation: &Value) {
     let _ = writeln!(text, "\n### {} {path}\n", method.to_uppercase());
-    let role = operation["x-role"].as_str().map_or("no token".to_owned(), |it| format!("role {it}"));
+    let role =
+        operation["x-role"].as_str().map_or("no token".to_owned(), |it| format!("role {it}"));
     let _ = writeln!(text, "{} ({role})", cell(word(&operation["summary"])));
     let parameters = array(&operation["parameters"]);
     if !parameters.is_empty() {

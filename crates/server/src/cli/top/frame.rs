@@ -13,9 +13,9 @@ use ratatui::widgets::Paragraph;
 
 use super::super::overview::{self, Tone};
 use super::super::{text, units};
+use super::detail;
 use super::rows::Row;
 use super::view::View;
-use super::detail;
 
 mod table;
 

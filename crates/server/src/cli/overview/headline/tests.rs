@@ -117,6 +117,11 @@ fn silence_is_never_called_quiet() {
     assert_eq!(sentence, "No telemetry for 41 s: how users fare is not known");
     assert_eq!(tone, Tone::Unknown);
 
+    overview.services = vec![service("cart", State::NoTraffic)];
+    assert_eq!(says(&overview).0, "No requests to any service: how users fare is not known");
+    overview.services.push(service("gateway", State::Learning));
+    assert_eq!(says(&overview).0, "Learning what is normal; nothing is judged yet");
+
     overview.services.clear();
     assert_eq!(says(&overview).0, "Waiting for the first telemetry");
     assert!(headline(&overview).detail.contains("OTEL_EXPORTER_OTLP_ENDPOINT"));
@@ -134,8 +139,7 @@ fn a_recovery_is_watched_before_it_is_believed() {
 #[test]
 fn who_froze_healing_is_told_in_the_second_line() {
     let mut overview = overview();
-    overview.status.frozen =
-        Some(Frozen { by: "ops".to_owned(), reason: "looking".to_owned() });
+    overview.status.frozen = Some(Frozen { by: "ops".to_owned(), reason: "looking".to_owned() });
     assert!(headline(&overview).detail.ends_with("Healing is frozen by ops: looking."));
 }
 

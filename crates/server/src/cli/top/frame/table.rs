@@ -44,13 +44,13 @@ pub(super) fn incidents(entries: &mut Vec<Entry>, view: &View, look: Look) {
             _ => ("↻", look.healing()),
         };
         let age = units::span(now.since(incident.opened));
-        let (id, title) = (incident.id, text::plain(&incident.title));
-        let person = if incident.needs_human.is_empty() { "" } else { "  needs a person" };
+        let (id, title) = (incident.id.0, text::plain(&incident.title));
+        let person = if incident.needs_human.is_empty() { "" } else { "needs a person: " };
         let line = Line::from(vec![
             Span::styled(format!("{sign} {id:>4}  "), style),
             Span::styled(format!("{age:<12}"), look.dim()),
-            Span::raw(title),
             Span::styled(person, look.risk()),
+            Span::raw(title),
         ]);
         entries.push(Entry { line, row: Some(Row::Incident(incident.id)) });
     }
@@ -72,7 +72,7 @@ pub(super) fn plans(entries: &mut Vec<Entry>, view: &View, look: Look) {
             PlanState::AwaitingApproval => ("?", look.risk()),
             _ => ("↻", look.healing()),
         };
-        let (id, incident) = (plan.id, plan.incident);
+        let (id, incident) = (plan.id.0, plan.incident);
         let deed = text::plain(&format!("{} {}", plan.kind, plan.target));
         let standing = view.overview.denied_in(plan).unwrap_or_else(|| narrate::standing(plan));
         let standing = text::plain(&standing);
