@@ -33,7 +33,7 @@ pub(super) fn page(schema: &Value) -> String {
             let _ = writeln!(text, "{description}\n");
         }
         let mut rows = Vec::new();
-        field.walk(name, &field.default(), false, 0, &mut rows);
+        field.walk(name, &field.default(), Need::Free, 0, &mut rows);
         let _ = writeln!(text, "| field | takes | default | meaning |\n|---|---|---|---|");
         for Row { path, takes, default, meaning } in rows {
             let _ = writeln!(text, "| `{path}` | {takes} | {default} | {meaning} |");
@@ -47,6 +47,15 @@ struct Row {
     takes: String,
     default: String,
     meaning: String,
+}
+
+/// Must a field be written?
+#[derive(Clone, Copy)]
+enum Need {
+    Free,
+    Must,
+    /// It is what one of several choices has.
+    OneOf,
 }
 
 /// A place in the schema.
@@ -104,7 +113,7 @@ impl<'a> Field<'a> {
     }
 
     /// `default` is what the parts around it say.
-    fn walk(self, path: &str, default: &Value, required: bool, depth: usize, rows: &mut Vec<Row>) {
+    fn walk(self, path: &str, default: &Value, need: Need, depth: usize, rows: &mut Vec<Row>) {
         let default = if default.is_null() { self.default() } else { default.clone() };
         let choices = self.choices();
         let has_parts = choices.iter().any(|one| one.target().has_parts());
@@ -113,9 +122,10 @@ impl<'a> Field<'a> {
             rows.push(Row {
                 path: path.to_owned(),
                 takes: cell(&takes),
-                default: match required {
-                    true => "required".to_owned(),
-                    false => shown(&default),
+                default: match need {
+                    Need::Must => "required".to_owned(),
+                    Need::OneOf => "one of these".to_owned(),
+                    Need::Free => shown(&default),
                 },
                 meaning: cell(&self.description()),
             });
@@ -123,8 +133,9 @@ impl<'a> Field<'a> {
         if depth >= DEPTH_MAX {
             return;
         }
+        let is_one_of = choices.len() > 1;
         for choice in choices {
-            choice.target().parts(path, &default, depth, rows);
+            choice.target().parts(path, &default, is_one_of, depth, rows);
         }
     }
 
@@ -134,20 +145,33 @@ impl<'a> Field<'a> {
             || self.schema["additionalProperties"].is_object()
     }
 
-    fn parts(self, path: &str, default: &Value, depth: usize, rows: &mut Vec<Row>) {
+    fn parts(
+        self,
+        path: &str,
+        default: &Value,
+        is_one_of: bool,
+        depth: usize,
+        rows: &mut Vec<Row>,
+    ) {
         let required = self.schema["required"].as_array().cloned().unwrap_or_default();
         for (name, part) in self.schema["properties"].as_object().into_iter().flatten() {
-            let is_required = required.iter().any(|one| one == name);
+            let need = match required.iter().any(|one| one == name) {
+                true if is_one_of => Need::OneOf,
+                true => Need::Must,
+                false => Need::Free,
+            };
             let path = format!("{path}.{name}");
-            self.at(part).walk(&path, &default[name.as_str()], is_required, depth + 1, rows);
+            self.at(part).walk(&path, &default[name.as_str()], need, depth + 1, rows);
         }
         for (key, step) in [("items", "[]"), ("additionalProperties", ".NAME")] {
             let part = self.at(&self.schema[key]);
             if part.schema.is_object() && part.choices().iter().any(|one| one.target().has_parts())
             {
-                for choice in part.choices() {
+                let choices = part.choices();
+                let is_one_of = choices.len() > 1;
+                for choice in choices {
                     let path = format!("{path}{step}");
-                    choice.target().parts(&path, &Value::Null, depth + 1, rows);
+                    choice.target().parts(&path, &Value::Null, is_one_of, depth + 1, rows);
                 }
             }
         }

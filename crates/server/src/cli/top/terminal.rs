@@ -68,3 +68,32 @@ impl Ended {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::Screen;
+
+    #[test]
+    #[ignore = "run by the test below, on a terminal"]
+    fn panics_on_a_terminal() {
+        let mut screen = Screen::open().unwrap();
+        screen.draw(|_| {}).unwrap();
+        panic!("on purpose");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        let program = std::env::current_exe().unwrap();
+        let test = "cli::top::terminal::tests::panics_on_a_terminal";
+        let line = format!("'{}' --exact --ignored {test}", program.display());
+        let mut script = Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null());
+        let output = script.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let (taken, given) = (text.find("\x1b[?1049h"), text.rfind("\x1b[?1049l"));
+        assert!(taken.is_some() && given > taken, "{text:?}");
+        assert!(!output.status.success(), "it did panic: {text:?}");
+    }
+}
