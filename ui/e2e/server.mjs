@@ -57,6 +57,15 @@ ${more(server)}`,
     return answer.json();
   }
 
+  async post(path, body) {
+    const answer = await fetch(`${this.url}/api/v1/${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+  }
+
   /** Sends OTLP as JSON: `traces`, `logs` or `metrics`. */
   async send(signal, body, token) {
     const headers = { 'content-type': 'application/json' };

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 const SPANS_A_REQUEST = 2_000;
 
 const text = (value) => ({ stringValue: value });
-const resource = (service) => ({
+export const resource = (service) => ({
   attributes: [
     { key: 'service.name', value: text(service) },
     { key: 'service.instance.id', value: text(`${service}-1`) },
@@ -13,7 +13,7 @@ const resource = (service) => ({
 });
 const nanos = (milliseconds) => `${Math.round(milliseconds * 1_000)}000`;
 
-function span(traceId, spanId, parent, name, from, to, more = {}) {
+export function span(traceId, spanId, parent, name, from, to, more = {}) {
   return {
     traceId,
     spanId,

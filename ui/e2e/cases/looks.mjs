@@ -2,6 +2,7 @@
 
 import { NARROW, overflow } from '../browser.mjs';
 import { heading } from '../pages.mjs';
+import { until } from '../until.mjs';
 
 /** Pages, each with a name for its picture. */
 async function pages(shop) {
@@ -25,11 +26,13 @@ async function pages(shop) {
   };
 }
 
+/** Nothing is being read any more. */
 async function settled(page) {
   await page.getByRole('heading', { level: 1 }).first().waitFor();
-  await page.waitForFunction(
-    () => !document.querySelector('[aria-busy="true"]') && document.querySelector('footer b'),
-  );
+  await until(`${new URL(page.url()).pathname} to be read`, async () => {
+    const busy = await page.locator('[aria-busy="true"]').count();
+    return busy === 0 && (await page.locator('footer b').count()) > 0;
+  });
 }
 
 export const cases = [
