@@ -2,6 +2,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { front } from './front.mjs';
 import { freePorts, start, stopAll } from './processes.mjs';
 import { until } from './until.mjs';
 
@@ -29,7 +30,11 @@ ${more(server)}`,
       async () => (await fetch(`${server.url}/readyz`)).ok,
       READY_WITHIN_MS,
     );
-    server.page = (await server.servesPages()) ? server.url : await server.preview(page);
+    server.page = server.url;
+    if (!(await server.servesPages())) {
+      server.page = `http://127.0.0.1:${page}`;
+      server.close = await front(page, server.url);
+    }
     return server;
   }
 
@@ -43,20 +48,6 @@ ${more(server)}`,
   async servesPages() {
     const answer = await fetch(`${this.url}/`);
     return answer.ok && (await answer.text()).includes('id="app"');
-  }
-
-  /** A server that was built without its pages: those of `ui/dist` in front of it. */
-  async preview(port) {
-    const command = ['npx', 'vite', 'preview', '--host', '127.0.0.1', '--port', `${port}`];
-    const environment = { IMMUNE_URL: this.url };
-    this.front = start(
-      [...command, '--strictPort'],
-      join(this.folder, 'logs/preview.log'),
-      environment,
-    );
-    const url = `http://127.0.0.1:${port}`;
-    await until('the preview', async () => (await fetch(url)).ok);
-    return url;
   }
 
   async get(path, token) {
@@ -84,7 +75,7 @@ ${more(server)}`,
   }
 
   async stop() {
-    this.front?.kill('SIGTERM');
+    this.close?.();
     await stopAll(this.folder);
   }
 }

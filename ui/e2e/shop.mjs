@@ -29,8 +29,16 @@ export class Shop {
     await until('the shop', async () => (await fetch(`${gateway}/healthz`)).ok, UP_WITHIN_MS);
     start(
       [
-        join(programs, 'shop'), 'users', '--url', gateway, '--seed', '1',
-        '--rate', `${SESSIONS_PER_SECOND}`, '--log', shop.usersLog,
+        join(programs, 'shop'),
+        'users',
+        '--url',
+        gateway,
+        '--seed',
+        '1',
+        '--rate',
+        `${SESSIONS_PER_SECOND}`,
+        '--log',
+        shop.usersLog,
       ],
       join(folder, 'logs/users.log'),
     );
@@ -77,9 +85,14 @@ export class Shop {
       name,
       service,
       command: [
-        join(this.programs, 'shop'), service, '--listen',
+        join(this.programs, 'shop'),
+        service,
+        '--listen',
         `${name === 'provider' ? this.provider : this.ports[name]}`,
-        '--pid-file', join(this.folder, `${name}.pid`), ...(stateful ? data : []), ...options,
+        '--pid-file',
+        join(this.folder, `${name}.pid`),
+        ...(stateful ? data : []),
+        ...options,
       ],
     });
     const provider = ['--provider', this.url('provider')];
@@ -93,15 +106,23 @@ export class Shop {
       part('catalog', 'catalog', ['--inventory', this.url('inventory')]),
       part('cart', 'cart', catalog),
       part('checkout', 'checkout', [
-        ...own, '--inventory', this.url('inventory'),
-        '--payment', `${this.url('gateway')}/internal`,
+        ...own,
+        '--inventory',
+        this.url('inventory'),
+        '--payment',
+        `${this.url('gateway')}/internal`,
       ]),
       part(
         'gateway',
         'gateway',
         [
-          ...own, '--checkout', this.url('checkout'),
-          '--payment', this.url('payment-1'), '--payment', this.url('payment-2'),
+          ...own,
+          '--checkout',
+          this.url('checkout'),
+          '--payment',
+          this.url('payment-1'),
+          '--payment',
+          this.url('payment-2'),
         ],
         false,
       ),

@@ -38,7 +38,11 @@ export async function sendSpan(server, service, name, token) {
   const traceId = randomBytes(16).toString('hex');
   const now = Date.now();
   const spanId = randomBytes(8).toString('hex');
-  await server.send('traces', traces(service, [span(traceId, spanId, '', name, now - 20, now)]), token);
+  await server.send(
+    'traces',
+    traces(service, [span(traceId, spanId, '', name, now - 20, now)]),
+    token,
+  );
   return traceId;
 }
 

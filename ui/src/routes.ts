@@ -4,7 +4,7 @@ import type { Component } from 'svelte';
 
 export interface Route {
   pattern: string;
-  load: () => Promise<{ default: Component<Record<string, string>> }>;
+  load: () => Promise<{ default: Component<any> }>;
   /** The entry of the navigation that it belongs to. */
   belongs: string;
 }
@@ -42,13 +42,13 @@ export const ROUTES: Route[] = [
   },
   {
     pattern: '/services/:name',
-    load: () => import('./features/service/Service.svelte') as never,
+    load: () => import('./features/service/Service.svelte'),
     belongs: 'Services',
   },
   { pattern: '/drills', load: () => import('./features/drills/Drills.svelte'), belongs: 'Drills' },
   {
     pattern: '/drills/:id',
-    load: () => import('./features/drill/Drill.svelte') as never,
+    load: () => import('./features/drill/Drill.svelte'),
     belongs: 'Drills',
   },
   {

@@ -32,8 +32,14 @@ export const cases = [
           await second.getByText(/cart/).first().waitFor();
           await browser.picture(second, 'incident-live');
           await drills.stage('Acted', DETECTED_MS);
-          await second.getByText(/restart/i).first().waitFor();
-          await second.getByText(/resolved/i).first().waitFor({ timeout: RESOLVED_MS });
+          await second
+            .getByText(/restart/i)
+            .first()
+            .waitFor();
+          await second
+            .getByText(/resolved/i)
+            .first()
+            .waitFor({ timeout: RESOLVED_MS });
           await browser.picture(second, 'incident-resolved');
         });
         await page.getByText('Passed', { exact: true }).waitFor({ timeout: OVER_MS });
@@ -65,10 +71,16 @@ export const cases = [
         await approve.click();
         // It asks once, and shows what will be done.
         const dialog = page.getByRole('dialog');
-        await dialog.getByText(/payment-1/).first().waitFor();
+        await dialog
+          .getByText(/payment-1/)
+          .first()
+          .waitFor();
         await browser.picture(page, 'approve-asked');
         await dialog.getByRole('button', { name: /^Approve/ }).click();
-        await page.getByText(/resolved/i).first().waitFor({ timeout: RESOLVED_MS });
+        await page
+          .getByText(/resolved/i)
+          .first()
+          .waitFor({ timeout: RESOLVED_MS });
         const plans = await shop.server.get('plans');
         const plan = plans.find((one) => one.incident === incident);
         expect(plan.state, 'the plan').toBe('verified');

@@ -10,7 +10,10 @@ export const cases = [
     async run({ browser, empty, expect }) {
       await browser.page(empty.page, async (page) => {
         await page.goto('/');
-        await page.getByText(/waiting for the first/i).first().waitFor();
+        await page
+          .getByText(/waiting for the first/i)
+          .first()
+          .waitFor();
         await browser.picture(page, 'first-start');
         expect(await page.getByText(/4317|4318|OTEL_EXPORTER/).count(), 'how to send').toBeAbove(0);
         await sendSpan(empty, 'greeter', 'GET /hello');

@@ -88,7 +88,11 @@ export const cases = [
       await browser.page(shop.server.page, async (page) => {
         await page.goto('/');
         await settled(page);
-        for (const [key, path] of [['d', '/drills'], ['i', '/incidents'], ['o', '/']]) {
+        for (const [key, path] of [
+          ['d', '/drills'],
+          ['i', '/incidents'],
+          ['o', '/'],
+        ]) {
           await page.keyboard.press('g');
           await page.keyboard.press(key);
           await page.waitForURL((url) => url.pathname === path);

@@ -19,7 +19,7 @@ export const cases = [
         await browser.picture(page, 'logs');
         await page.goto(`/traces/${trace}`);
         await page.getByText('POST /invoice').first().waitFor();
-        await page.getByRole('link', { name: /logs/i }).first().click();
+        await page.getByRole('main').getByRole('link', { name: /logs/i }).first().click();
         await page.getByText('ledger is unreachable').first().waitFor();
         expect(page.url(), 'address').toMatch(/trace_id/);
         await page.goBack();
@@ -54,7 +54,10 @@ export const cases = [
         const begun = Date.now();
         await page.goto(`/traces/${trace}`);
         await page.locator('canvas').first().waitFor();
-        await page.getByText(/10,000\s*spans/).first().waitFor();
+        await page
+          .getByText(/10,000\s*spans/)
+          .first()
+          .waitFor();
         console.log(`     drawn after ${Date.now() - begun} ms`);
         expect(await heading(page), 'headline').toMatch(/GET \/report|reporting/);
         await browser.picture(page, 'waterfall');

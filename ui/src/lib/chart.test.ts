@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as chart from './chart';
+import { THIN } from './format';
 
 const at = (text: string) => Date.parse(`2026-03-01T${text}Z`);
 
@@ -7,21 +8,55 @@ describe('align', () => {
   it('joins what only another line interrupts, and breaks what was not told', () => {
     const aligned = chart.align(
       [
-        { name: 'a', points: [[0, 1], [10, 2], [40, 3], [50, 4]] },
-        { name: 'b', points: [[5, 7], [15, 8]] },
+        {
+          name: 'a',
+          points: [
+            [0, 1],
+            [10, 2],
+            [40, 3],
+            [50, 4],
+          ],
+        },
+        {
+          name: 'b',
+          points: [
+            [5, 7],
+            [15, 8],
+          ],
+        },
       ],
       10,
     );
     expect(aligned.times).toEqual([0, 5, 10, 15, 20, 40, 50]);
     expect(aligned.values[0]).toEqual([1, undefined, 2, undefined, null, 3, 4]);
-    expect(aligned.values[1]).toEqual([undefined, 7, undefined, 8, undefined, undefined, undefined]);
+    expect(aligned.values[1]).toEqual([
+      undefined,
+      7,
+      undefined,
+      8,
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
   it('finds points that stand alone', () => {
-    const points: chart.ChartPoint[] = [[0, 1], [10, 1], [100, 5], [200, null], [300, 6]];
+    const points: chart.ChartPoint[] = [
+      [0, 1],
+      [10, 1],
+      [100, 5],
+      [200, null],
+      [300, 6],
+    ];
     expect(chart.align([{ name: 'a', points }], 10).lonely).toEqual([[3, 7]]);
   });
   it('guesses the step where none is given', () => {
-    const points: chart.ChartPoint[] = [[0, 1], [10, 1], [25, 1], [100, 1], [110, 1]];
+    const points: chart.ChartPoint[] = [
+      [0, 1],
+      [10, 1],
+      [25, 1],
+      [100, 1],
+      [110, 1],
+    ];
     expect(chart.align([{ name: 'a', points }]).values[0]).toEqual([1, 1, 1, null, 1, 1]);
   });
   it('takes no points at all', () => {
@@ -89,7 +124,7 @@ describe('stepFor', () => {
 describe('against', () => {
   it('says how far a value is from usual', () => {
     const said = [chart.against(128, 100), chart.against(340, 100), chart.against(70, 100)];
-    expect(said).toEqual(['+28\u2009%', '×3.4', '−30\u2009%']);
+    expect(said).toEqual([`+28${THIN}%`, '×3.4', `−30${THIN}%`]);
     expect(chart.against(1, 0)).toBe('');
   });
 });

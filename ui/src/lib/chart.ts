@@ -1,6 +1,8 @@
 // What a chart over time needs to know beside its picture: lines on one set of times with their
 // gaps, ticks of both axes, the point nearest to a time. Times are milliseconds since 1970.
 
+import { THIN } from './format';
+
 /** Time and value; null where something is known to be missing. */
 export type ChartPoint = [number, number | null];
 export type Tone = 's1' | 's2' | 's3' | 's4' | 's5' | 's6' | 'bad' | 'ink-3';
@@ -183,7 +185,8 @@ function niceStep(raw: number, binary = false): number {
     return niceStep(raw / unit) * unit;
   }
   const power = 10 ** Math.floor(Math.log10(raw));
-  for (const factor of [1, 2, 2.5, 5]) if (raw <= factor * power * (1 + 1e-9)) return factor * power;
+  for (const factor of [1, 2, 2.5, 5])
+    if (raw <= factor * power * (1 + 1e-9)) return factor * power;
   return 10 * power;
 }
 
@@ -232,8 +235,9 @@ export function stepFor(from: number, to: number, points: number): number {
 export function against(value: number, usual: number | undefined): string {
   if (usual === undefined || usual <= 0 || value < 0) return '';
   const times = value / usual;
-  if (times >= 2) return `×${Number(times.toPrecision(times < 100 ? 2 : 3)).toLocaleString('en-US')}`;
+  if (times >= 2)
+    return `×${Number(times.toPrecision(times < 100 ? 2 : 3)).toLocaleString('en-US')}`;
   const percent = Math.round((times - 1) * 100);
-  if (percent === 0) return '±0\u2009%';
-  return `${percent < 0 ? '−' : '+'}${Math.abs(percent)}\u2009%`;
+  if (percent === 0) return `±0${THIN}%`;
+  return `${percent < 0 ? '−' : '+'}${Math.abs(percent)}${THIN}%`;
 }

@@ -17,6 +17,7 @@ function detail(kinds: {
   instances?: Part[];
   operations?: Part[];
   silent?: string[];
+  objective?: number;
 }): ServiceDetail {
   const { versions = [], instances = [], operations = [] } = kinds;
   const all = [versions, instances, operations].find((parts) => parts.length > 0) ?? [];
@@ -33,6 +34,9 @@ function detail(kinds: {
       error_ratio: requests > 0 ? failed / requests : null,
       p95_seconds: 0.236,
     },
+    objectives: kinds.objective
+      ? [{ kind: 'availability_burn', entity: { kind: 'service' }, objective: kinds.objective }]
+      : [],
     versions: versions.map((one) => ({ ...one, version: one.name })),
     instances: instances.map((one) => ({
       ...one,
@@ -84,6 +88,19 @@ describe('differs', () => {
     const parts = [part('GET /', 100_000, 0), part('POST /refund', 400, 0.5)];
     expect(headline(detail({ operations: parts }))).toBe(
       'payment fails little, but POST /refund fails 50 %',
+    );
+  });
+  it('measures by the objective where there is one', () => {
+    const operations = [part('GET /', 9_000), part('POST /pay', 900, 0.08)];
+    const said = (objective: number) => headline(detail({ operations, objective }));
+    expect(said(0.99)).toBe('payment fails little, but POST /pay fails 8 %');
+    expect(said(0.999)).toBe('payment fails 0.73 % of its requests, all of them in POST /pay');
+  });
+  it('counts names that are too long for one line', () => {
+    const long = (name: string) => part(`POST /api/some/long/path/${name}/items`, 900, 0.5);
+    const operations = [part('GET /', 900), long('cart'), long('order')];
+    expect(headline(detail({ operations }))).toBe(
+      'payment fails 33.3 % of its requests, all of them in 2 operations',
     );
   });
   it('names the instance that is slow', () => {

@@ -14,8 +14,9 @@ const TIMES_WORSE = 3;
 const DEVIATIONS = 4;
 const TIMES_SLOWER = 2;
 const SLOWER_BY_SECONDS = 0.05;
-/** A service that fails less than this does not lead with it. */
+/** Without an objective: a service that fails less than this does not lead with it. */
 const FAILS_FROM = 0.005;
+const HEADLINE_MAX = 90;
 const NEARLY_ALL = 0.98;
 
 export interface Part {
@@ -39,14 +40,24 @@ function failsMore(part: Part, others: Part[]): boolean {
   return share >= TIMES_WORSE * shareToo && share - shareToo > DEVIATIONS * spread;
 }
 
-/** Names of those that fail unlike the rest of their kind, the worst first. */
+/** A failure in so many is taken for none where shares are compared as such. */
+const AS_GOOD_AS_NONE = 0.001;
+
+/** Those that fail unlike the rest of their kind, the worst first. */
 export function failing(parts: Part[]): Part[] {
-  // The worst is compared first, so that it does not hide in the rest of the next.
-  const odd: Part[] = [];
-  for (const part of parts.toSorted((a, b) => (b.error_ratio ?? 0) - (a.error_ratio ?? 0))) {
-    const rest = parts.filter((other) => other !== part && !odd.includes(other));
-    if (!failsMore(part, rest)) break;
-    odd.push(part);
+  const worst = parts
+    .filter((part) => part.requests >= JUDGED_FROM)
+    .sort((a, b) => (b.error_ratio ?? 0) - (a.error_ratio ?? 0));
+  const share = (part?: Part) => (part?.error_ratio ?? 0) + AS_GOOD_AS_NONE;
+  // Where shares fall most steeply, the odd ones end.
+  let odd: Part[] = [];
+  let steepest = 0;
+  for (let end = 1; end <= worst.length && end < parts.length; end += 1) {
+    const group = worst.slice(0, end);
+    const rest = parts.filter((part) => !group.includes(part));
+    const fall = share(worst[end - 1]) / share(worst[end]);
+    if (fall <= steepest || !group.every((part) => failsMore(part, rest))) continue;
+    [odd, steepest] = [group, fall];
   }
   return odd;
 }
@@ -81,14 +92,16 @@ export function kindsOf(detail: ServiceDetail): Kinds {
 
 const ON: Record<keyof Kinds, string> = { versions: 'on', instances: 'on', operations: 'in' };
 
-/** "all of them on 2.14.0", "9 in 10 of them on 2.14.0". */
-function where(kinds: Kinds, of: keyof Kinds): string | undefined {
+/** "all of them on 2.14.0", "90 % of them in 2 operations" where names need more than `room`. */
+function where(kinds: Kinds, of: keyof Kinds, room: number): string | undefined {
   const odd = failing(kinds[of]);
   if (odd.length === 0) return undefined;
   const all = sum(kinds[of].map(failedOf));
   const theirs = sum(odd.map(failedOf)) / all;
   const much = theirs >= NEARLY_ALL ? 'all of them' : `${percent(theirs)} of them`;
-  return `${much} ${ON[of]} ${listed(odd.map((part) => part.name))}`;
+  const named = `${much} ${ON[of]} ${listed(odd.map((part) => part.name))}`;
+  if (named.length <= room) return named;
+  return `${much} ${ON[of]} ${plural(odd.length, of.slice(0, -1))}`;
 }
 
 export interface Said {
@@ -108,23 +121,22 @@ export function differs(detail: ServiceDetail, now: number): Said {
     const long = since ? ` for ${duration((now - Date.parse(since)) / 1_000)}` : '';
     return { headline: `${name} has told nothing${long}`, more };
   }
-  if ((service.error_ratio ?? 0) >= FAILS_FROM && service.requests >= JUDGED_FROM) {
-    const place = (['versions', 'instances', 'operations'] as const)
-      .map((of) => where(kinds, of))
-      .find((text) => text !== undefined);
+  const allowed = allowedOf(detail) ?? FAILS_FROM;
+  const ofs = ['versions', 'instances', 'operations'] as const;
+  if ((service.error_ratio ?? 0) >= allowed && service.requests >= JUDGED_FROM) {
     const fails = `${name} fails ${percent(service.error_ratio)} of its requests`;
+    const room = HEADLINE_MAX - fails.length - 2;
+    const place = ofs.map((of) => where(kinds, of, room)).find((text) => text !== undefined);
     return { headline: place ? `${fails}, ${place}` : fails, more };
   }
-  for (const of of ['versions', 'instances', 'operations'] as const) {
-    const place = where(kinds, of);
-    const odd = failing(kinds[of]);
-    // A part that fails matters though the whole does not show it.
-    if (place && odd.some((part) => (part.error_ratio ?? 0) >= FAILS_FROM)) {
-      const worst = odd[0]!;
-      const what = `${worst.name} fails ${percent(worst.error_ratio)}`;
-      return { headline: `${name} fails little, but ${what}`, more };
-    }
-  }
+  // A part that fails matters though the whole does not show it.
+  const hidden = ofs.flatMap((of) => failing(kinds[of]));
+  const worst = hidden.find((part) => (part.error_ratio ?? 0) >= allowed);
+  if (worst)
+    return {
+      headline: `${name} fails little, but ${worst.name} fails ${percent(worst.error_ratio)}`,
+      more,
+    };
   const laggard = (['versions', 'instances'] as const).flatMap((of) => slow(kinds[of]))[0];
   if (laggard)
     return {
@@ -132,6 +144,14 @@ export function differs(detail: ServiceDetail, now: number): Said {
       more,
     };
   return { headline: usual(detail), more };
+}
+
+/** The share that may fail by the objective of the whole. */
+function allowedOf({ service, objectives }: ServiceDetail): number | undefined {
+  const whole = objectives.find(
+    ({ kind, entity }) => kind === 'availability_burn' && entity.kind === service.entity.kind,
+  );
+  return whole && 1 - whole.objective;
 }
 
 /** Where no part stands out. */

@@ -32,7 +32,9 @@ export function headlineOf(record: DrillRecord, incident: Incident | undefined):
   if (abort) return `Drill ${record.id} was aborted: ${abort}`;
   if (card.took_effect === false) return `The fault took no effect on ${experiment.target}`;
   if (kind === 'placebo') {
-    return card.passed ? 'Nothing was done, and nothing was found' : 'Nothing was done, and Immune was not quiet';
+    return card.passed
+      ? 'Nothing was done, and nothing was found'
+      : 'Nothing was done, and Immune was not quiet';
   }
   const at = times(record);
   if (!card.passed) return `${deed}, and it did not go right: ${shortFailure(card)}`;

@@ -24,8 +24,9 @@ class Keys {
 
   /** To be called in an effect: returns what takes the keys away. */
   add(keys: Key[]): () => void {
-    this.#layers = [...this.#layers, keys];
-    return () => (this.#layers = this.#layers.filter((layer) => layer !== keys));
+    // Whoever adds keys does not wait for those of others.
+    untrack(() => (this.#layers = [...this.#layers, keys]));
+    return () => untrack(() => (this.#layers = this.#layers.filter((layer) => layer !== keys)));
   }
 
   turn(off: boolean): void {

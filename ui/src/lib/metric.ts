@@ -32,7 +32,9 @@ export function metricLines(series: MetricSeries[]): MetricLines {
   const short = telling.filter((label) => label === 'instance' || !label.startsWith('resource.'));
   const used = short.length > 0 ? short : telling;
   const named = series.map((one) => {
-    const values = used.map((label) => one.labels[label] ?? '').filter((value) => value !== '');
+    // Several labels often say the same of a series.
+    const said = new Set(used.map((label) => one.labels[label] ?? ''));
+    const values = [...said].filter((value) => value !== '');
     if (functions.size > 1 && one.function) values.push(one.function);
     return { name: values.join(' ') || (one.function ?? 'value'), points: one.points };
   });

@@ -72,7 +72,9 @@ describe('ownHeadline', () => {
   };
   it('says well, refused, or what is wrong', () => {
     expect(said()).toBe('Immune is well and refused nothing; telemetry takes 48.8 KiB of disk');
-    expect(said('immune_refused_requests_total{signal="logs"} 4\n')).toContain('refused 4 requests');
+    expect(said('immune_refused_requests_total{signal="logs"} 4\n')).toContain(
+      'refused 4 requests',
+    );
     expect(said('immune_journal_conflicts_total 1\n')).toBe(
       'Immune itself is in trouble: Journal conflicts: 1',
     );
@@ -81,7 +83,8 @@ describe('ownHeadline', () => {
 
 describe('originWords', () => {
   it('says where a value was written', () => {
-    const of = (origin: unknown) => own.originWords(origin as Setting['origin'], '/etc/immune.yaml');
+    const of = (origin: unknown) =>
+      own.originWords(origin as Setting['origin'], '/etc/immune.yaml');
     expect(of('default')).toBe('default');
     expect(of({ file: { line: 7 } })).toBe('immune.yaml:7');
     expect(of({ environment: { line: 8, names: ['PORT'] } })).toBe('$PORT in immune.yaml:8');

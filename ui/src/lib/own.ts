@@ -143,7 +143,9 @@ export function costsOf(
     const setting = (name: string) =>
       settings?.find(({ path }) => path === `storage.${signal}.${name}`)?.value;
     const received = metrics.samples
-      .filter(({ name, labels }) => name === 'immune_received_items_total' && labels.signal === signal)
+      .filter(
+        ({ name, labels }) => name === 'immune_received_items_total' && labels.signal === signal,
+      )
       .reduce((sum, { value }) => sum + value, 0);
     const per_item = table.points > 0 ? table.bytes / table.points : undefined;
     const per_day =
@@ -243,4 +245,3 @@ export function settingWords(value: unknown): string {
   if (typeof value === 'object') return JSON.stringify(value);
   return String(value);
 }
-

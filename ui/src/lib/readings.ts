@@ -29,7 +29,5 @@ export function isWell(state: ObjectiveState): boolean {
 /** The worst first: not well before well, then the smallest share of good requests. */
 export function worstFirst(states: ObjectiveState[]): ObjectiveState[] {
   const good = (state: ObjectiveState) => state.good_ratio_1m ?? 1;
-  return states.toSorted(
-    (a, b) => Number(isWell(a)) - Number(isWell(b)) || good(a) - good(b),
-  );
+  return states.toSorted((a, b) => Number(isWell(a)) - Number(isWell(b)) || good(a) - good(b));
 }

@@ -45,17 +45,14 @@ export function grouped(
     if (name === undefined) continue;
     const sum = sums.get(name) ?? new Map<number, number>();
     sums.set(name, sum);
-    for (const [at, value] of points)
-      if (value !== null) sum.set(at, (sum.get(at) ?? 0) + value);
+    for (const [at, value] of points) if (value !== null) sum.set(at, (sum.get(at) ?? 0) + value);
   }
   return new Map([...sums].map(([name, sum]) => [name, [...sum].sort(([a], [b]) => a - b)]));
 }
 
 /** Brings the windows to the time that they tell of, without those that are not over yet. */
 export function settled(points: ChartPoint[], step: number, now: number): ChartPoint[] {
-  return points
-    .filter(([at]) => at + step <= now)
-    .map(([at, value]) => [at - BUCKET_MS, value]);
+  return points.filter(([at]) => at + step <= now).map(([at, value]) => [at - BUCKET_MS, value]);
 }
 
 /** Counts of windows as a rate a second. */
@@ -74,10 +71,12 @@ export function shareOf(part: ChartPoint[], whole: ChartPoint[]): ChartPoint[] {
 
 /** All of `groups` together. */
 export function together(groups: ChartPoint[][]): ChartPoint[] {
-  return grouped(
-    groups.map((points) => ({ labels: {}, points })),
-    () => '',
-  ).get('') ?? [];
+  return (
+    grouped(
+      groups.map((points) => ({ labels: {}, points })),
+      () => '',
+    ).get('') ?? []
+  );
 }
 
 export function sumOf(points: ChartPoint[]): number {

@@ -60,7 +60,11 @@ describe('a scorecard', () => {
     expect(line(record({ undone_at: null }), 'Undone')?.state).toBe('wrong');
   });
   it('asks for no incident where it is right to leave alone', () => {
-    const calm = record({ decision_expected: 'leave_alone', decision: 'leave_alone', incident: null });
+    const calm = record({
+      decision_expected: 'leave_alone',
+      decision: 'leave_alone',
+      incident: null,
+    });
     expect(line(calm, 'Detected')).toBeUndefined();
     expect(line(calm, 'Decided to leave alone')?.state).toBe('good');
   });

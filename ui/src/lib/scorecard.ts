@@ -48,9 +48,7 @@ export function scoreLines(record: DrillRecord): Line[] {
   add({
     name: 'Users hurt',
     about: record.drill.experiment.client_log ? 'by their own log' : 'no log of theirs was given',
-    value: record.drill.experiment.client_log
-      ? `${count(card.harmed_requests)} requests`
-      : ABSENT,
+    value: record.drill.experiment.client_log ? `${count(card.harmed_requests)} requests` : ABSENT,
     state: 'plain',
   });
   if (wanted) {

@@ -93,12 +93,14 @@ describe('listHeadline', () => {
     expect(service.listHeadline([state('a', 'healing')])).toBe('a is well again, watched');
   });
   it('says that all are well only of those that are judged', () => {
-    expect(service.listHeadline([state('a'), state('b')])).toBe('All 2 are well');
+    expect(service.listHeadline([state('a'), state('b')])).toBe('All 2 services are well');
     expect(service.listHeadline([state('a'), state('b', 'no_traffic')])).toBe(
       '1 is well; 1 has no requests',
     );
     expect(service.listHeadline([state('a', 'learning')])).toBe('Learning what is normal');
-    expect(service.listHeadline([state('a', 'no_traffic')])).toBe('No service is asked for anything');
+    expect(service.listHeadline([state('a', 'no_traffic')])).toBe(
+      'No service is asked for anything',
+    );
   });
 });
 

@@ -150,7 +150,8 @@ export function listHeadline(services: ServiceState[]): string {
   const silent = named('no_data');
   const is = (names: string[]) => (names.length === 1 ? 'is' : 'are');
   const clauses: string[] = [];
-  if (hurt.length > 0) clauses.push(`${listed(hurt)} ${hurt.length === 1 ? 'hurts' : 'hurt'} users`);
+  if (hurt.length > 0)
+    clauses.push(`${listed(hurt)} ${hurt.length === 1 ? 'hurts' : 'hurt'} users`);
   if (risk.length > 0) clauses.push(`${listed(risk)} ${is(risk)} at risk`);
   if (silent.length > 0)
     clauses.push(`${listed(silent)} ${silent.length === 1 ? 'tells' : 'tell'} nothing`);
@@ -166,7 +167,8 @@ export function listHeadline(services: ServiceState[]): string {
     quiet > 0 ? `${quiet} ${quiet === 1 ? 'has' : 'have'} no requests` : '',
   ].filter(Boolean);
   const one = judged === 1 ? '1 is well' : `${judged} are well`;
-  const all = judged === services.length && judged > 1 ? `All ${judged} are well` : one;
+  const kind = services.every(({ entity }) => entity.kind === 'service') ? ' services' : '';
+  const all = judged === services.length && judged > 1 ? `All ${judged}${kind} are well` : one;
   return [all, ...rest].join('; ');
 }
 

@@ -2,8 +2,8 @@
 // A running drill tells of what Immune has done so far; what is right is said when it is over.
 
 import type { DrillRecord, Incident, Plan, Scorecard } from '../api/schema';
-import { causeAt, faultDetails, faultKind, faultName, humanSeconds, ofSeconds, words } from './drill';
-import { ABSENT, listed, percent, took } from './format';
+import { faultDetails, faultKind, faultName, humanSeconds, ofSeconds, told, words } from './drill';
+import { ABSENT, listed, took } from './format';
 import { millis } from './time';
 
 export type StageState = 'done' | 'now' | 'todo' | 'failed';
@@ -74,7 +74,8 @@ function since(seen: Seen, at: string): string {
 /** A stage that comes by itself: what it says while it is waited for, and when it never came. */
 function awaited(seen: Seen, name: string, missed: string): Stage {
   const begun = effective(seen);
-  if (isOver(seen)) return stage(name, begun ? 'failed' : 'todo', 'bad', ABSENT, begun ? missed : '');
+  if (isOver(seen))
+    return stage(name, begun ? 'failed' : 'todo', 'bad', ABSENT, begun ? missed : '');
   if (begun === undefined) return stage(name, 'todo', 'nodata', ABSENT);
   return stage(name, 'now', 'pause', took((seen.now - begun) / 1_000), 'not yet');
 }
@@ -105,7 +106,8 @@ function fault(seen: Seen): Stage {
     return stage('Fault in effect', 'done', 'drill', after, what);
   }
   const why = fault.refused ?? fault.ineffective;
-  if (why) return stage('Fault in effect', 'failed', 'bad', fault.refused ? 'refused' : 'none', why);
+  if (why)
+    return stage('Fault in effect', 'failed', 'bad', fault.refused ? 'refused' : 'none', why);
   if (drill.phase === 'injecting') return stage('Fault in effect', 'now', 'drill', '…', what);
   return stage('Fault in effect', isOver(seen) ? 'failed' : 'todo', 'bad', ABSENT, what);
 }
@@ -114,20 +116,17 @@ function detected(seen: Seen): Stage {
   const { incident } = seen;
   const at = seen.record.scorecard?.detected_at ?? incident?.opened;
   if (!at) return awaited(seen, 'Detected', 'no incident was opened');
-  const symptom = incident?.symptoms[0]?.summary ?? '';
-  return stage('Detected', 'done', 'ok', since(seen, at), symptom);
+  const symptom = told(seen.record, 'symptom raised')?.text.split(';')[0];
+  return stage('Detected', 'done', 'ok', since(seen, at), symptom ?? '');
 }
 
 function cause(seen: Seen): Stage {
-  const first = seen.incident?.causes[0];
   const card: Scorecard | null | undefined = seen.record.scorecard;
-  const text = card?.cause ?? first?.summary;
+  const line = told(seen.record, 'cause');
+  const text = line?.text ?? card?.cause;
   if (!text) return awaited(seen, 'Cause named', 'no cause was named');
-  const at = causeAt(seen.record);
-  const value = first?.kind === 'unknown' ? 'unknown' : at ? since(seen, at) : 'named';
   const state = card?.cause_first === false ? 'failed' : 'done';
-  const sure = first ? `, ${percent(first.confidence)} sure` : '';
-  return stage('Cause named', state, 'ok', value, `${text}${sure}`);
+  return stage('Cause named', state, 'ok', line ? since(seen, line.at) : 'named', text);
 }
 
 function acted(seen: Seen): Stage {
@@ -143,7 +142,13 @@ function acted(seen: Seen): Stage {
     return stage('Acted', state, 'healing', since(seen, at), what);
   }
   if (plan?.state === 'awaiting_approval' && !isOver(seen)) {
-    return stage('Acted', 'now', 'person', 'asks', `${kindWords(plan)} ${plan.target} waits for approval`);
+    return stage(
+      'Acted',
+      'now',
+      'person',
+      'asks',
+      `${kindWords(plan)} ${plan.target} waits for approval`,
+    );
   }
   return awaited(seen, 'Acted', plan?.reason || 'nothing was done');
 }
@@ -163,7 +168,9 @@ function held(seen: Seen): Stage {
     return stage('Holding', 'now', 'healing', words(plan.state), plan.reason);
   }
   const missed = plan?.reason || 'the recovery was not verified';
-  return isOver(seen) ? awaited(seen, 'Recovered', missed) : stage('Recovered', 'todo', 'nodata', ABSENT);
+  return isOver(seen)
+    ? awaited(seen, 'Recovered', missed)
+    : stage('Recovered', 'todo', 'nodata', ABSENT);
 }
 
 function called(seen: Seen): Stage {
@@ -206,7 +213,9 @@ function undo(seen: Seen): Stage {
   if (isOver(seen) && fault.injected_at) {
     return stage('Undone', 'failed', 'bad', ABSENT, 'not confirmed; the agent goes on trying');
   }
-  const note = isOver(seen) ? 'there was nothing to undo' : `by itself after ${drill.experiment.deadline}`;
+  const note = isOver(seen)
+    ? 'there was nothing to undo'
+    : `by itself after ${drill.experiment.deadline}`;
   return stage('Undone', 'todo', 'nodata', ABSENT, note);
 }
 
