@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { THIN } from './format';
 import { USERS, type EntityFacts, type MapNode } from './map';
-import { dressed, figures, heat, spoken, type Known } from './map-dress';
+import { dressed, figures, heat, shortened, spoken, type Known } from './map-dress';
 import { drillsBy, entityName, graphOf, ownerKey } from './map-of';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
@@ -107,6 +107,12 @@ describe('heat', () => {
       'faded',
       'faded',
     ]);
+  });
+});
+
+describe('shortened', () => {
+  it('leaves what fits', () => {
+    expect([shortened('cart', 4), shortened('checkout', 5.9)]).toEqual(['cart', 'chec…']);
   });
 });
 

@@ -151,6 +151,12 @@ function proof(node: MapNode, known: Known): { tone: BoxTone; line: string } {
   };
 }
 
+/** Cut by hand: a box that clips its text costs a layer's work each time that all boxes move. */
+export function shortened(text: string, most: number): string {
+  const characters = Math.max(4, Math.floor(most));
+  return text.length <= characters ? text : `${text.slice(0, characters - 1)}…`;
+}
+
 /** A box as it is spoken. */
 export function spoken(box: Box): string {
   const kind = box.kind === 'group' || box.kind === 'users' ? '' : ` ${box.kind}`;
