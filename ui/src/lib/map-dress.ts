@@ -95,7 +95,7 @@ function box(node: MapNode, by: Colouring, known: Known, busiest: number): Box {
   if (node.kind === 'users') return base;
   const change = latest(node, known);
   if (by === 'health') {
-    if (change && known.now - change.at < MARKED_FOR_MS)
+    if (change && known.now - change.at < MARKED_FOR_MS && TONES[node.state] !== 'plain')
       base.mark = `${change.summary} · ${ago(change.at, known.now)}`;
     return base;
   }
