@@ -18,6 +18,7 @@ const axis: Axis = {
   times: Array.from({ length: 10 }, (_, index) => index * 10_000),
   step: 10_000,
   onset: 50_000,
+  since: 50_000,
   until: 100_000,
   live: false,
 };

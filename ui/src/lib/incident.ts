@@ -40,6 +40,15 @@ export function hurtUntil(incident: Incident, now: number): number {
   return end && incident.state !== 'open' ? millis(end) : now;
 }
 
+/** Since when users are hurt this time: an incident that was opened again began long before. */
+export function hurtSince(incident: Incident): number {
+  const firing = incident.firing.flatMap((index) => incident.symptoms[index] ?? []);
+  const onsets = firing.map((symptom) => millis(symptom.onset));
+  return incident.state === 'open' && onsets.length > 0
+    ? Math.min(...onsets)
+    : millis(incident.onset);
+}
+
 /** `payment-1 crashed; storefront fails 48 % of requests`. */
 export function headline(incident: Incident): string {
   const symptom = worstSymptom(incident);
@@ -133,7 +142,7 @@ export function impactFigures(
     (o) => o.source === symptom.source && entityName(o.entity) === entityName(symptom.entity),
   );
   const { bad_requests, requests, services } = incident.impact;
-  const seconds = (hurtUntil(incident, now) - millis(incident.onset)) / 1000;
+  const seconds = (hurtUntil(incident, now) - hurtSince(incident)) / 1000;
   const figures: Figure[] = [felt(symptom, over, objective)];
   if (requests > 0) {
     const aMinute = seconds >= 60 ? `, ${count((bad_requests / seconds) * 60)} a minute` : '';
