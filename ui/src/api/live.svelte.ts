@@ -165,11 +165,7 @@ class Live {
     ];
     const first = this.#statuses[0]!;
     if (first.at < at) {
-      this.flows = flowsBetween(
-        first.status.telemetry,
-        status.telemetry,
-        (at - first.at) / 1_000,
-      );
+      this.flows = flowsBetween(first.status.telemetry, status.telemetry, (at - first.at) / 1_000);
     }
   }
 }

@@ -173,7 +173,7 @@ function acts(open: Openers): Command[] {
       id: 'new drill',
       icon: 'drill',
       text: 'Start a drill',
-      to: '/drills?new=',
+      to: '/drills?new=file',
       refused: live.refusal('admin'),
     },
     { id: 'keys', icon: 'find', text: 'Show the keys', about: '?', run: open.help },

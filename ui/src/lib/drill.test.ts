@@ -6,6 +6,7 @@ import {
   faultKind,
   hasResult,
   humanSeconds,
+  ownPlan,
   placeboText,
   proofs,
   provenWords,
@@ -224,14 +225,20 @@ describe('stagesOf', () => {
     reason: 'users are watched',
     verdicts: [{ passed: true }, { passed: true }],
     attempts: [{ ordered: at(20) }],
-    updated: at(21),
+    created: at(18),
+    incident: 3,
   } as unknown as Plan;
   const states = (stages: ReturnType<typeof stagesOf>) =>
     stages.map(({ name, state }) => `${name}: ${state}`);
   const now = Date.parse(at(30));
 
   it('tell how far a drill has come', () => {
-    const waiting = stagesOf({ record: record(), incident: undefined, plan: undefined, now });
+    const waiting = stagesOf({
+      record: record({ progress: [] }),
+      incident: undefined,
+      plan: undefined,
+      now,
+    });
     expect(states(waiting)).toEqual([
       'Steady state: done',
       'Fault in effect: done',
@@ -254,9 +261,15 @@ describe('stagesOf', () => {
     ]);
     expect(acting[4]!.note).toBe('restart cart, 2 of 2 guardrails pass');
   });
+  it('leave out what was done for the same incident when the drill was over', () => {
+    const over = record({ phase: 'done', since: at(19) });
+    expect(ownPlan(over, 3, [plan])).toBe(plan);
+    expect(ownPlan(record({ phase: 'done', since: at(17) }), 3, [plan])).toBeUndefined();
+    expect(ownPlan(record(), 4, [plan])).toBeUndefined();
+  });
   it('say what did not come, once it is over', () => {
     const over = record(
-      { phase: 'done' },
+      { phase: 'done', progress: [] },
       card({
         incident: null,
         cause: null,

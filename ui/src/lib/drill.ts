@@ -1,7 +1,7 @@
 // What a drill and its scorecard tell, as pages show it: stages, proofs, times, words.
 
 import type { DrillRecord, Experiment, Fault, Incident, Plan, Scorecard } from '../api/schema';
-import { THIN } from './format';
+import { duration, THIN } from './format';
 import { millis } from './time';
 
 const FAULTS: Record<string, string> = {
@@ -123,10 +123,11 @@ export interface Times {
   undone?: number;
 }
 
-/** When the cause was first named, as the drill's own narration tells. */
-export function causeAt(record: DrillRecord): string | undefined {
-  const line = record.drill.progress.find(([, text]) => /^incident \d+: cause: /.test(text));
-  return line?.[0];
+/** What the drill told first of its incident's `cause`, or of a `symptom raised`: when, and what. */
+export function told(record: DrillRecord, what: string): { at: string; text: string } | undefined {
+  const begin = new RegExp(`^incident \\d+: ${what}: `);
+  const line = record.drill.progress.find(([, text]) => begin.test(text));
+  return line && { at: line[0], text: line[1].replace(begin, '') };
 }
 
 /** Seconds from the moment at which the fault took effect; `effective` from the injection. */
@@ -141,7 +142,7 @@ export function times(record: DrillRecord): Times {
     effective: card.injected_at ? (from - millis(card.injected_at)) / 1_000 : undefined,
     harmed: since(card.first_harm_at),
     detected: since(card.detected_at),
-    cause: since(causeAt(record)),
+    cause: since(told(record, 'cause')?.at),
     acted: since(card.acted_at),
     well: since(byLog ?? card.verified_at),
     verified: since(card.verified_at),
@@ -173,10 +174,38 @@ export function ownIncident(record: DrillRecord, incidents: Incident[]): Inciden
   );
 }
 
-/** The newest plan for an incident since the drill began. */
-export function ownPlan(record: DrillRecord, incident: Incident, plans: Plan[]): Plan | undefined {
+/** The newest plan for an incident that was made, or acted, in the drill's time. */
+export function ownPlan<P extends Plan>(
+  record: DrillRecord,
+  incident: number,
+  plans: P[],
+): P | undefined {
   const from = millis(record.drill.started);
-  return plans.find((plan) => plan.incident === incident.id && millis(plan.updated) >= from);
+  const to = record.drill.phase === 'done' ? millis(record.drill.since) : Infinity;
+  const within = (at: string) => millis(at) >= from && millis(at) <= to;
+  return plans.find(
+    (plan) =>
+      plan.incident === incident &&
+      (within(plan.created) || plan.attempts.some((attempt) => within(attempt.ordered))),
+  );
+}
+
+/** The time in which the fault was there, for charts. */
+export function drillWindows({ fault }: DrillRecord) {
+  if (!fault.effective_at) return [];
+  const to = fault.undone_at ? millis(fault.undone_at) : undefined;
+  return [{ from: millis(fault.effective_at), to, label: 'the fault' }];
+}
+
+/** What Immune noticed and did, for charts. */
+export function drillMarks(record: DrillRecord) {
+  const card = record.scorecard;
+  const detected = card?.detected_at ?? told(record, 'symptom raised')?.at;
+  const moments = [
+    [detected, 'detected'],
+    [card?.acted_at, 'acted'],
+  ] as const;
+  return moments.flatMap(([at, label]) => (at ? [{ at: millis(at), label, blamed: true }] : []));
 }
 
 /** How many are proven, and what is not: the sentence that a page of drills answers with. */
@@ -233,4 +262,9 @@ export function placeboText(file: string): string {
 /** `12${thin}s` of 30. */
 export function ofSeconds(seconds: number, all: number): string {
   return `${Math.max(0, Math.round(seconds))} of ${Math.round(all)}${THIN}s`;
+}
+
+/** A duration in its largest unit alone: `4 min`, `9 d`. */
+export function coarse(seconds: number): string {
+  return duration(seconds).split(' ')[0]!;
 }

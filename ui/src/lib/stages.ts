@@ -2,16 +2,8 @@
 // A running drill tells of what Immune has done so far; what is right is said when it is over.
 
 import type { DrillRecord, Incident, Plan, Scorecard } from '../api/schema';
-import {
-  causeAt,
-  faultDetails,
-  faultKind,
-  faultName,
-  humanSeconds,
-  ofSeconds,
-  words,
-} from './drill';
-import { ABSENT, listed, percent, took } from './format';
+import { faultDetails, faultKind, faultName, humanSeconds, ofSeconds, told, words } from './drill';
+import { ABSENT, listed, took } from './format';
 import { millis } from './time';
 
 export type StageState = 'done' | 'now' | 'todo' | 'failed';
@@ -124,20 +116,17 @@ function detected(seen: Seen): Stage {
   const { incident } = seen;
   const at = seen.record.scorecard?.detected_at ?? incident?.opened;
   if (!at) return awaited(seen, 'Detected', 'no incident was opened');
-  const symptom = incident?.symptoms[0]?.summary ?? '';
-  return stage('Detected', 'done', 'ok', since(seen, at), symptom);
+  const symptom = told(seen.record, 'symptom raised')?.text.split(';')[0];
+  return stage('Detected', 'done', 'ok', since(seen, at), symptom ?? '');
 }
 
 function cause(seen: Seen): Stage {
-  const first = seen.incident?.causes[0];
   const card: Scorecard | null | undefined = seen.record.scorecard;
-  const text = card?.cause ?? first?.summary;
+  const line = told(seen.record, 'cause');
+  const text = line?.text ?? card?.cause;
   if (!text) return awaited(seen, 'Cause named', 'no cause was named');
-  const at = causeAt(seen.record);
-  const value = first?.kind === 'unknown' ? 'unknown' : at ? since(seen, at) : 'named';
   const state = card?.cause_first === false ? 'failed' : 'done';
-  const sure = first ? `, ${percent(first.confidence)} sure` : '';
-  return stage('Cause named', state, 'ok', value, `${text}${sure}`);
+  return stage('Cause named', state, 'ok', line ? since(seen, line.at) : 'named', text);
 }
 
 function acted(seen: Seen): Stage {

@@ -1,23 +1,9 @@
-// Rows that never jump while somebody points at them: values change in place, what is new waits.
+// The order of a list that is being looked at: what is there keeps its place, what is new waits at
+// the end, what is gone leaves.
 
-export interface Steady<T> {
-  rows: T[];
-  /** How many wait to be shown. */
-  waiting: number;
-}
-
-/** `current` in the order of `held`, which names the rows that were shown when they were taken hold of. */
-export function steady<T>(
-  current: T[],
-  held: T[] | undefined,
-  key: (row: T) => string | number,
-): Steady<T> {
-  if (held === undefined) return { rows: current, waiting: 0 };
-  const now = new Map(current.map((row) => [key(row), row]));
-  const shown = new Set(held.map(key));
-  return {
-    // What has left the list stays as it was until the rows are let go.
-    rows: held.map((row) => now.get(key(row)) ?? row),
-    waiting: current.filter((row) => !shown.has(key(row))).length,
-  };
+export function steady(fresh: string[], held: string[]): string[] {
+  const present = new Set(fresh);
+  const kept = held.filter((key) => present.has(key));
+  const known = new Set(kept);
+  return [...kept, ...fresh.filter((key) => !known.has(key))];
 }
