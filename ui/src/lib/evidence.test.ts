@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Entity, Incident } from '../api/schema';
 import { lanes } from './evidence';
+import { THIN } from './format';
 import type { LaneFacts } from './evidencelanes';
 import { standing, flowTo, type Axis, type Figures } from './flows';
 
@@ -99,7 +100,7 @@ describe('lanes', () => {
   });
   it('say how it was before and while it lasted', () => {
     const [felt] = lanes(facts);
-    expect([felt!.now, felt!.was].map((text) => text.replace('\u2009', ' '))).toEqual([
+    expect([felt!.now, felt!.was].map((text) => text.replace(THIN, ' '))).toEqual([
       '60 %',
       'was 100 %',
     ]);

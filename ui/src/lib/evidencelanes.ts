@@ -1,6 +1,6 @@
 // Lanes of one kind each: requests that succeed or fail, durations, traffic, memory.
 
-import { bytes, percent, rate, took } from './format';
+import { bytes, percent, rate, took, THIN } from './format';
 import { beforeAndNow, type Axis, type Figures, type Flow } from './flows';
 import { entityName, ownerOf } from './naming';
 import { aligned, known, roundUp, scaled, total, type Line } from './points';
@@ -103,7 +103,7 @@ export function trafficLane(
 function changeWords(now: number | undefined, was: number): string {
   if (now === undefined || was === 0) return '';
   const more = Math.round((now / was - 1) * 100);
-  return Math.abs(more) < 5 ? '' : `, ${more > 0 ? '+' : '−'}${Math.abs(more)}\u2009%`;
+  return Math.abs(more) < 5 ? '' : `, ${more > 0 ? '+' : '−'}${Math.abs(more)}${THIN}%`;
 }
 
 export function failingLane(

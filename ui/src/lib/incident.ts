@@ -2,7 +2,7 @@
 //
 // Cause first, then what users feel. Nothing is said here that the incident does not hold.
 
-import { ABSENT, count, duration, percent, took } from './format';
+import { ABSENT, count, duration, percent, took, THIN } from './format';
 import { entityName } from './naming';
 import { millis } from './time';
 import type { IconName } from '../components/Icon.svelte';
@@ -186,7 +186,7 @@ function felt(symptom: Symptom, over: boolean, objective?: ObjectiveState): Figu
       : '';
   const traffic =
     !over && objective && objective.requests_1m > 0
-      ? ` · ${count(objective.requests_1m)} requests in 1\u2009min`
+      ? ` · ${count(objective.requests_1m)} requests in 1${THIN}min`
       : '';
   if (symptom.unit === 'seconds') {
     return {

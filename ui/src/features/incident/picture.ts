@@ -147,13 +147,16 @@ async function ask(
   const operations = incident.symptoms.some(({ entity }) => entity.kind === 'operation');
   const kinds = { 'of~': operations ? 'service|instance|edge|operation' : 'service|instance|edge' };
   const leaks = incident.causes.some((cause) => cause.kind === 'leak');
-  const [requests, errors, durations, memory, errorLines] = await Promise.all([
+  // The server answers two such questions at a time, and not to this page alone.
+  const [requests, errors] = await Promise.all([
     of('immune.requests', kinds, 'sum'),
     of('immune.errors', kinds, 'sum'),
+  ]);
+  const [durations, memory] = await Promise.all([
     of('immune.duration', { ...kinds, quantile: '0.95' }, 'max'),
     leaks ? of('immune.process.memory', {}, 'last') : [],
-    countErrors(shape, entities, axis, signal),
   ]);
+  const errorLines = await countErrors(shape, entities, axis, signal);
   return { requests, errors, durations, memory, errorLines };
 }
 
