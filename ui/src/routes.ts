@@ -1,4 +1,4 @@
-// All pages. A page is loaded when it is first gone to.
+// All pages. The code of a page runs when it is first gone to.
 
 import type { Component } from 'svelte';
 

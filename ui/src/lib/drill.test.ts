@@ -248,14 +248,14 @@ describe('stagesOf', () => {
       'Recovered: todo',
       'Undone: todo',
     ]);
-    expect(waiting[2]!.value).toBe('19\u2009s');
+    expect(waiting[2]!.value).toBe('19\u202fs');
     const acting = stagesOf({ record: record(), incident, plan, now });
     expect(acting.map((stage) => stage.value)).toEqual([
-      'held 10\u2009s',
-      '1\u2009s',
-      '5\u2009s',
-      '6\u2009s',
-      '9\u2009s',
+      'held 10\u202fs',
+      '1\u202fs',
+      '5\u202fs',
+      '6\u202fs',
+      '9\u202fs',
       'verifying',
       '–',
     ]);
@@ -298,6 +298,6 @@ describe('stagesOf', () => {
       'Left alone: now',
       'Undone: todo',
     ]);
-    expect(stages[2]!.value).toBe('19 of 180\u2009s');
+    expect(stages[2]!.value).toBe('19 of 180\u202fs');
   });
 });

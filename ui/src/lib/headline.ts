@@ -130,7 +130,7 @@ function cause(incident: IncidentFacts): string {
   if (first === undefined || first.kind === 'unknown' || first.confidence < CONFIDENCE_MIN)
     return 'The cause is unknown.';
   const summary = first.summary.replace(/\.$/, '');
-  return `${summary}, ${Math.round(first.confidence * 100)}\u2009% sure.`;
+  return `${summary}, ${Math.round(first.confidence * 100)}\u202f% sure.`;
 }
 
 /** What becomes of a plan, where that is worth a clause. */

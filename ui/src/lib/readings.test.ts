@@ -27,9 +27,9 @@ describe('readings', () => {
     expect(named(all, ['cart'])).toEqual([all[0]]);
   });
   it('say what is promised', () => {
-    expect(promised(state({}))).toBe('99\u2009% well');
+    expect(promised(state({}))).toBe('99\u202f% well');
     const late = { kind: 'latency_burn', threshold_seconds: 0.5 };
-    expect(promised(state(late))).toBe('99\u2009% within 500\u2009ms');
+    expect(promised(state(late))).toBe('99\u202f% within 500\u202fms');
     expect(promised(state({ ...late, threshold_seconds: null }))).toContain('learned');
   });
   it('put first what is not well', () => {

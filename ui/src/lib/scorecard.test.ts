@@ -49,7 +49,7 @@ describe('a scorecard', () => {
       'False pages',
     ]);
     expect(lines.filter((one) => one.state === 'wrong')).toEqual([]);
-    expect(line(record({}), 'Users well')?.value).toBe('10\u2009s');
+    expect(line(record({}), 'Users well')?.value).toBe('10\u202fs');
   });
   it('says what was not as it should', () => {
     const missed = record({ incident: null, detected_at: null, cause_first: null, passed: false });
