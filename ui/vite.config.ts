@@ -11,6 +11,11 @@ export default defineConfig({
     sourcemap: false,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // One script and one style: as sixty small files they weigh an eighth more when compressed,
+    // and no page waits for its own part.
+    cssCodeSplit: false,
+    chunkSizeWarningLimit: 1_000,
+    rollupOptions: { output: { inlineDynamicImports: true } },
   },
   worker: { format: 'es' },
   server: {

@@ -6,6 +6,7 @@
 use model::experiment::{Decision, Experiment, Scorecard};
 use model::symptom::{Health, ObjectiveState, SymptomKind};
 use model::{Entity, Incident, IncidentState, Plan, Symptom, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientLog;
@@ -18,7 +19,7 @@ const INJECTOR_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
 /// A recovery is believed when users' requests went well for this long.
 pub(crate) const RECOVERED_FOR: std::time::Duration = std::time::Duration::from_secs(10);
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Drill {
     pub experiment: Experiment,
     pub started: Timestamp,
@@ -38,7 +39,7 @@ pub struct Drill {
     unwell_since: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     Steady,
@@ -49,7 +50,7 @@ pub enum Phase {
 }
 
 /// What the injector (an agent) says of the fault.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultView {
     pub injected_at: Option<Timestamp>,
     /// Seen by a look at the target that does not go through the injector.

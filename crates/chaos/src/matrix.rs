@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use model::Timestamp;
 use model::experiment::Scorecard;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// After this a result says little: software has changed since.
@@ -40,7 +41,7 @@ impl Past {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Matrix {
     pub faults: Vec<String>,
     pub targets: Vec<String>,
@@ -56,7 +57,8 @@ pub struct Matrix {
     pub placebos: Option<Interval>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "MatrixCell")]
 pub struct Cell {
     pub fault: String,
     pub target: String,
@@ -70,7 +72,7 @@ pub struct Cell {
 }
 
 /// A share, and where it lies with 95 % confidence.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     pub share: f64,
     pub low: f64,

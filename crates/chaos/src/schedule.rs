@@ -106,7 +106,9 @@ impl Default for Window {
 pub struct Offset(i16);
 
 /// One run that is planned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Run {
     pub period: i64,
     pub at: Timestamp,

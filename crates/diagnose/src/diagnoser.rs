@@ -58,6 +58,10 @@ impl Diagnoser {
         }
     }
 
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
+    }
+
     /// Takes new settings; incidents keep their course.
     pub fn reload(&mut self, config: Config) {
         self.config = config;

@@ -47,5 +47,8 @@ mod wording;
 
 mod diagnoser;
 
+mod view;
+
 pub use config::{Config, ConfigError};
 pub use diagnoser::{Diagnoser, Diagnosis};
+pub use view::InstanceSeen;

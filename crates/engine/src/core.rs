@@ -5,6 +5,7 @@ use model::tick::Quality;
 use observe::Observer;
 use serde::{Deserialize, Serialize};
 
+use crate::figures::Figures;
 use crate::samples::Samples;
 use crate::{Config, Effects, Engine, Entry, Input};
 
@@ -16,6 +17,9 @@ pub struct Core {
     ticks: u64,
     quality: Quality,
     samples: Samples,
+    /// For people who look; not saved.
+    #[serde(skip)]
+    figures: Figures,
 }
 
 impl Core {
@@ -27,6 +31,7 @@ impl Core {
             ticks: 0,
             quality: Quality::default(),
             samples: Samples::default(),
+            figures: Figures::default(),
         }
     }
 
@@ -67,12 +72,14 @@ impl Core {
         if self.engine.is_set_back(now) {
             self.observer = Observer::new(self.engine.config().observe.clone());
             self.samples = Samples::default();
+            self.figures = Figures::default();
             effects = self.engine.start_anew(now);
         }
         self.observer.set_thresholds(self.engine.detectors.thresholds());
         let tick = self.observer.tick(self.ticks, now.max(self.engine.now()));
         self.quality.add(&tick.quality);
         effects.samples = self.samples.step(&tick);
+        self.figures.step(&tick);
         let stepped = self.engine.step(Input::Advance(Box::new(tick)));
         effects.events.extend(stepped.events);
         effects.orders.extend(stepped.orders);
@@ -82,6 +89,11 @@ impl Core {
     /// What could not be taken as it came, since the state was begun.
     pub fn quality(&self) -> &Quality {
         &self.quality
+    }
+
+    /// Rates, errors and durations of the last minutes.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     pub fn ticks(&self) -> u64 {

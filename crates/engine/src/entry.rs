@@ -7,6 +7,7 @@ use model::signal::Batch;
 use model::tick::{ProbeResult, ProcessReport};
 use model::{Change, ConditionReport, IncidentId, Outcome, PlanId, Timestamp};
 use remediate::Paused;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Config;
@@ -50,7 +51,7 @@ pub enum Entry {
 }
 
 /// What a person, or a token in a person's name, may ask of the loop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     Approve {

@@ -17,6 +17,10 @@ pub mod step;
 
 pub mod samples;
 
+pub mod figures;
+
+pub mod nodes;
+
 pub mod core;
 
 pub mod snapshot;
@@ -27,6 +31,8 @@ pub use config::Config;
 pub use core::Core;
 pub use entry::{Command, Entry};
 pub use event::{Event, EventKind, IncidentReason};
+pub use figures::{Figures, Red};
+pub use nodes::{NodeState, Standing};
 pub use samples::{Sample, SampleKind};
 pub use step::{Effects, Engine, Input};
 

@@ -147,7 +147,16 @@ impl Policy {
         further.and_then(|step| step.verify_within).unwrap_or(self.verify_within)
     }
 
-    pub(crate) fn acts_during_deploy(&self) -> bool {
+    /// What is done at each step, how often, and within what time users must begin to be well.
+    pub fn ladder(&self) -> impl Iterator<Item = (ActionKind, u32, HumanDuration)> {
+        (0..=self.then.len()).filter_map(|step| {
+            let kind = self.remedy(step)?.kind();
+            Some((kind, self.attempts_at(step), self.verify_within_at(step)))
+        })
+    }
+
+    /// May it act while its target is being deployed?
+    pub fn acts_during_deploy(&self) -> bool {
         let for_changes = self.cause.0.iter().all(|kind| *kind == CauseKind::Change);
         self.allow_during_deploy.unwrap_or(for_changes && !self.cause.0.is_empty())
     }
@@ -365,6 +374,9 @@ impl schemars::JsonSchema for Causes {
     }
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let kind = generator.subschema_for::<CauseKind>();
+        if generator.contract().is_serialize() {
+            return schemars::json_schema!({ "type": "array", "items": kind });
+        }
         schemars::json_schema!({
             "anyOf": [kind, { "type": "array", "items": kind, "minItems": 1 }]
         })

@@ -71,6 +71,7 @@ pub struct Guardrail {
 
 /// What people read of a rule; documentation and the catalogue of the UI are made from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "GuardrailSpec")]
 pub struct Spec {
     /// `G-2`: the same in tests, journal, metrics and UI.
     pub id: &'static str,

@@ -30,6 +30,10 @@ mod undo;
 
 mod trust;
 
+mod outlook;
+
+pub use outlook::Outlook;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{

@@ -43,7 +43,7 @@ mod fixtures;
 
 pub use autonomy::{Deed, Proof, Track, Trial};
 pub use config::{Causes, Config, Limits, Policy, Promote, Remedy, Step};
-pub use healer::Healer;
+pub use healer::{Healer, Outlook};
 pub use pause::{PAUSES_MAX, Pause, PauseError, Paused};
 pub use proposals::{HealError, Proposals, StepInput};
 pub use record::Freeze;

@@ -5,7 +5,15 @@
 
 mod asking;
 
+mod audit;
+
 mod auth;
+
+mod changes;
+
+mod contract;
+
+mod document;
 
 mod drills;
 
@@ -13,7 +21,11 @@ mod error;
 
 mod extract;
 
+mod healing;
+
 mod incidents;
+
+mod live;
 
 mod logs;
 
@@ -25,17 +37,28 @@ mod pauses;
 
 mod plans;
 
+mod route;
+
+mod routes;
+
 mod series;
+
+mod services;
+
+mod settings;
 
 mod status;
 
+mod stream;
+
 mod traces;
+
+mod ui;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use engine::Core;
 use model::human::HumanDuration;
 use receivers::Counters;
@@ -44,9 +67,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 pub use auth::{Role, may_ingest};
+pub use document::document;
 pub use error::Error;
+pub use live::Live;
 
-use crate::config::Config;
+use crate::config::{Config, Origins};
 use crate::drills::Drills;
 use crate::driver::{self, Handle};
 use crate::hands::Hands;
@@ -64,6 +89,7 @@ const IDLE_TIMEOUT: HumanDuration = HumanDuration::from_secs(60);
 /// What the routes share.
 pub struct Shared {
     pub config: Config,
+    pub origins: Origins,
     pub handle: Handle,
     pub journal: Arc<Journal>,
     pub counters: Arc<Counters>,
@@ -78,6 +104,8 @@ pub struct Shared {
     pub stopping: watch::Receiver<bool>,
     /// Log records as they are taken.
     pub tail: Arc<Tail>,
+    /// What is new, for those who follow it.
+    pub live: Live,
 }
 
 /// Who may do what costs much, at a time.
@@ -88,6 +116,8 @@ pub struct Turns {
     querying: Arc<Semaphore>,
     /// Live tails that are open.
     tailing: Arc<Semaphore>,
+    /// Streams of what happens that are open.
+    streaming: Arc<Semaphore>,
 }
 
 impl Default for Turns {
@@ -96,6 +126,7 @@ impl Default for Turns {
             asking: Semaphore::new(ASKING_MAX),
             querying: Arc::new(Semaphore::new(asking::QUERIES_MAX)),
             tailing: Arc::new(Semaphore::new(logs::TAILS_MAX)),
+            streaming: Arc::new(Semaphore::new(stream::STREAMS_MAX)),
         }
     }
 }
@@ -113,69 +144,23 @@ impl Shared {
 
 type App = Arc<Shared>;
 
-/// All routes. Which role a route needs stands beside it.
+/// All routes of the table, each behind its role.
 pub fn router(shared: App) -> Router {
-    let reading = Router::new()
-        .route("/api/v1/status", get(status::status))
-        .route("/api/v1/objectives", get(status::objectives))
-        .route("/api/v1/topology", get(status::topology))
-        .route("/api/v1/incidents", get(incidents::list))
-        .route("/api/v1/incidents/{id}", get(incidents::one))
-        .route("/api/v1/incidents/{id}/events", get(incidents::events))
-        .route("/api/v1/plans", get(plans::list))
-        .route("/api/v1/plans/{id}", get(plans::one))
-        .route("/api/v1/pauses", get(pauses::list))
-        .route("/api/v1/autonomy", get(plans::autonomy))
-        .route("/api/v1/events", get(incidents::all_events))
-        .route("/api/v1/traces", get(traces::list))
-        .route("/api/v1/traces/{id}", get(traces::one))
-        .route("/api/v1/spans", get(traces::spans))
-        .route("/api/v1/spans/stats", get(traces::stats))
-        .route("/api/v1/logs", get(logs::search))
-        .route("/api/v1/logs/histogram", get(logs::counts))
-        .route("/api/v1/logs/tail", get(logs::follow))
-        .route("/api/v1/series", get(series::query))
-        .route("/api/v1/series/metrics", get(series::metrics))
-        .route("/api/v1/series/labels", get(series::labels))
-        .route("/api/v1/series/labels/{name}", get(series::label_values))
-        .route("/api/v1/storage", get(status::storage))
-        .route("/api/v1/drills", get(drills::list))
-        .route("/api/v1/drills/matrix", get(drills::matrix))
-        .route("/api/v1/drills/schedule", get(drills::schedule))
-        .route("/api/v1/drills/suggestions", get(drills::suggestions))
-        .route("/api/v1/drills/{id}", get(drills::one))
-        .route("/metrics", get(metrics::metrics))
-        .layer(from_fn_with_state((shared.clone(), Role::Read), auth::require));
-    let approving = Router::new()
-        .route("/api/v1/incidents/{id}/acknowledge", post(incidents::acknowledge))
-        .route("/api/v1/incidents/{id}/close", post(incidents::close))
-        .route("/api/v1/plans/{id}/approve", post(plans::approve))
-        .route("/api/v1/plans/{id}/deny", post(plans::deny))
-        .route("/api/v1/freeze", post(plans::freeze))
-        .route("/api/v1/pauses", post(pauses::pause))
-        .layer(from_fn_with_state((shared.clone(), Role::Approve), auth::require));
-    let administering = Router::new()
-        .route("/api/v1/thaw", post(plans::thaw))
-        .route("/api/v1/pauses/{name}/resume", post(pauses::resume))
-        .route("/api/v1/objectives/{name}/relearn", post(status::relearn))
-        .route("/api/v1/changes", post(status::change))
-        .route("/api/v1/drills", post(drills::start))
-        .route("/api/v1/drills/plan", post(drills::plan))
-        .route("/api/v1/drills/stop", post(drills::stop_all))
-        .route("/api/v1/drills/resume", post(drills::resume))
-        .route("/api/v1/drills/{id}/stop", post(drills::stop))
-        .layer(from_fn_with_state((shared.clone(), Role::Admin), auth::require));
-    Router::new()
-        .merge(reading)
-        .merge(approving)
-        .merge(administering)
-        .route("/livez", get(status::alive))
-        .route("/readyz", get(status::ready))
-        .fallback(error::no_such_route)
+    let mut router = Router::new();
+    for route in routes::AREAS.iter().flat_map(|area| area.routes) {
+        let mut methods = (route.endpoint)().router;
+        if let Some(role) = route.role {
+            methods = methods.layer(from_fn_with_state((shared.clone(), role), auth::require));
+        }
+        router = router.route(route.path, methods);
+    }
+    router
+        .fallback(ui::serve)
         .method_not_allowed_fallback(error::wrong_method)
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn(extract::refuse_large))
         .layer(from_fn_with_state(shared.clone(), auth::guard_host))
+        .layer(map_response(extract::as_said))
         .with_state(shared)
 }
 
@@ -194,5 +179,6 @@ pub async fn serve(listener: TcpListener, shared: App, shutdown: impl Future<Out
         idle_timeout: IDLE_TIMEOUT,
         ..receivers::config::Limits::default()
     };
+    tokio::spawn(live::look(shared.clone()));
     receivers::serve_routes(listener, router(shared), &limits, shutdown).await;
 }

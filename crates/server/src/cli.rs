@@ -114,7 +114,7 @@ enum Command {
     CheckConfig(configuration::CheckConfig),
     /// Print the configuration with all defaults filled in
     PrintConfig(configuration::PrintConfig),
-    /// Print the JSON schema of the configuration file, or of experiment files
+    /// Print the JSON schema of the configuration file, of experiment files, or of the API
     Schema(configuration::Schema),
 }
 

@@ -7,6 +7,8 @@ mod load;
 
 mod locate;
 
+mod origin;
+
 mod problems;
 
 mod storage;
@@ -16,7 +18,8 @@ use model::human::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use load::{LoadError, Problem, load, parse};
+pub use load::{LoadError, Problem, load, load_with_origins, parse};
+pub use origin::{Origin, Origins, Setting};
 pub use storage::{Objects, Queries, Storage};
 
 /// The configuration of one server. Everything has a default: an empty file is a good one.

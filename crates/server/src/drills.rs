@@ -24,6 +24,7 @@ use model::experiment::{Experiment, Scorecard};
 use model::symptom::ObjectiveState;
 use model::tick::{ProcessIdentity, ProcessState};
 use model::{Incident, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -40,10 +41,12 @@ use crate::hands::Hands;
 use crate::journal::{self, Journal};
 use crate::{clock, driver::Error};
 
-const LIST_MAX: usize = 200;
+/// Drills of one answer.
+pub const LIST_MAX: usize = 200;
 
 /// A drill as it is stored and shown.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DrillRecord")]
 pub struct Record {
     pub id: u64,
     pub by: String,
@@ -155,8 +158,9 @@ impl Drills {
         running.take_if(|(running, _)| *running == id);
     }
 
-    pub fn list(&self) -> Result<Vec<Record>, journal::Error> {
-        let bodies = self.journal.drills(false, LIST_MAX)?;
+    /// Newest first.
+    pub fn list(&self, limit: usize) -> Result<Vec<Record>, journal::Error> {
+        let bodies = self.journal.drills(false, limit.min(LIST_MAX))?;
         // One that cannot be read hides no other.
         Ok(bodies.iter().filter_map(|(_, body)| serde_json::from_str(body).ok()).collect())
     }

@@ -11,6 +11,8 @@
 
 mod drills;
 
+mod history;
+
 mod notifications;
 
 mod retention;
@@ -25,6 +27,7 @@ use engine::{Event, EventKind};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use rustix::fs::FlockOperation;
 
+pub use history::AUDITED;
 pub use notifications::Owed;
 
 use crate::clock;

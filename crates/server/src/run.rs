@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::api::{self, Shared};
-use crate::config::Config;
+use crate::config::{Config, Origins};
 use crate::drills::Drills;
 use crate::driver::{self, Driver, Handle};
 use crate::ingest::Ingest;
@@ -59,6 +59,7 @@ pub struct Listening {
 /// Runs a server until `shutdown` resolves. `ready` is called once it takes telemetry.
 pub async fn run(
     config: Config,
+    origins: Origins,
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(Listening),
 ) -> Result<()> {
@@ -109,7 +110,9 @@ pub async fn run(
         stopping: stopped.clone(),
         store: store.clone(),
         tail,
+        live: api::Live::default(),
         config,
+        origins,
     });
     let serving = ground.listeners.serve(shared, intake, stopped);
     folder.announce(&serde_json::to_string_pretty(&addresses)?)?;

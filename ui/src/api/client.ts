@@ -74,6 +74,11 @@ export async function get<T>(path: string, query?: Query, signal?: AbortSignal):
   return (await response.json()) as T;
 }
 
+/** What is not JSON: `/metrics`. */
+export async function getText(path: string, signal?: AbortSignal): Promise<string> {
+  return (await answer(fetch(path, { headers: headers(), signal }))).text();
+}
+
 /** `body` is sent as JSON, or as it is where it is text (an experiment file). */
 export async function post<T>(path: string, body: unknown = {}): Promise<T> {
   const text = typeof body === 'string' ? body : JSON.stringify(body);

@@ -1,7 +1,7 @@
-// Numbers and times as people read them: at most 3 significant digits, a thin space before units,
+// Numbers and times as people read them: at most 3 significant digits, a narrow space that does not break before units,
 // a true minus, at most two units in a duration. Absent is `–`, zero is `0`.
 
-export const THIN = '\u2009';
+export const THIN = '\u202f';
 export const ABSENT = '–';
 
 type Maybe = number | null | undefined;

@@ -64,5 +64,9 @@ export const keys = new Keys();
 
 /** The keys of a component while it is shown. To be called while it is set up. */
 export function useKeys(list: () => Key[]): void {
-  $effect(() => keys.add(list()));
+  $effect(() => {
+    const mine = list();
+    // Adding reads and writes what is known; that must not run this again.
+    return untrack(() => keys.add(mine));
+  });
 }

@@ -39,7 +39,7 @@ describe('millisText', () => {
 
 describe('clockNanos', () => {
   it('groups the digits after the second', () => {
-    const plain = (text: string) => text.replaceAll('\u2009', ' ');
+    const plain = (text: string) => text.replaceAll('\u202f', ' ');
     expect(plain(nanos.clockNanos('2026-03-01T12:00:00.123456789Z'))).toBe('12:00:00.123 456 789');
     expect(plain(nanos.clockNanos('2026-03-01T12:00:00.12Z'))).toBe('12:00:00.120');
   });

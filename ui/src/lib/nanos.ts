@@ -30,7 +30,7 @@ export function clockMillis(time: string | number): string {
 export function clockNanos(time: string): string {
   const fraction = (time.split('.')[1] ?? '').replace(/Z$/, '').padEnd(3, '0');
   const groups = fraction.match(/\d{1,3}/g) ?? [];
-  return `${time.slice(11, 19)}.${groups.join('\u2009')}`;
+  return `${time.slice(11, 19)}.${groups.join('\u202f')}`;
 }
 
 /** A duration as the API takes it: whole milliseconds, rounded up. */

@@ -111,7 +111,7 @@ describe('the axis', () => {
   });
   it('has round ticks', () => {
     const { at, step } = wf.ticks({ from: 0, to: 402e6 }, 5);
-    expect(at.map((one) => wf.tickText(one, step).replace('\u2009', ' '))).toEqual([
+    expect(at.map((one) => wf.tickText(one, step).replace('\u202f', ' '))).toEqual([
       '0',
       '100 ms',
       '200 ms',
@@ -119,7 +119,7 @@ describe('the axis', () => {
       '400 ms',
     ]);
     const close = wf.ticks({ from: 1.2e6, to: 1.26e6 }, 3);
-    expect(close.at.map((one) => wf.tickText(one, close.step).replace('\u2009', ' '))).toEqual([
+    expect(close.at.map((one) => wf.tickText(one, close.step).replace('\u202f', ' '))).toEqual([
       '1,200 µs',
       '1,220 µs',
       '1,240 µs',

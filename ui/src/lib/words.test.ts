@@ -3,7 +3,7 @@ import type { Bucket, Trace } from '../api/schema';
 import { logsHeadline } from './logwords';
 import { traceHeadline, traceRemarks, tracesHeadline } from './tracewords';
 
-const plain = (text: string) => text.replaceAll('\u2009', ' ');
+const plain = (text: string) => text.replaceAll('\u202f', ' ');
 const hour = { last: '1h' };
 
 describe('tracesHeadline', () => {

@@ -95,7 +95,7 @@ impl Healer {
 
 /// Since when users are well, as far as it may be due to the last attempt: a recovery that began
 /// before the order says nothing about it.
-fn held_from(record: &Record) -> Option<Timestamp> {
+pub(super) fn held_from(record: &Record) -> Option<Timestamp> {
     let ordered = record.plan.attempts.last().map(|attempt| attempt.ordered);
     record.recovery.since.map(|since| ordered.map_or(since, |ordered| since.max(ordered)))
 }

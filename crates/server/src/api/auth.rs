@@ -9,12 +9,17 @@ use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::{HeaderMap, uri::Authority};
 use axum::middleware::Next;
 use axum::response::Response;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::{App, Error};
 use crate::config::{Token, Tokens};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// May send telemetry, and nothing else.
     Ingest,
@@ -27,6 +32,10 @@ pub enum Role {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal(pub String);
 
+/// What that one may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held(pub Role);
+
 /// Lets a request through when its token has at least the role.
 pub(super) async fn require(
     State((app, role)): State<(App, Role)>,
@@ -34,7 +43,7 @@ pub(super) async fn require(
     next: Next,
 ) -> Result<Response, Error> {
     let tokens = &app.config.api.tokens;
-    let principal = if tokens.any() {
+    let (principal, held) = if tokens.any() {
         let bearer = bearer(request.headers()).ok_or(Error::Unauthenticated)?;
         let (name, held) = role_of(tokens, bearer).ok_or(Error::Unauthenticated)?;
         if held < role {
@@ -42,16 +51,17 @@ pub(super) async fn require(
             let message = format!("`{name}` may not do this: a token for `{role}` is needed");
             return Err(Error::Forbidden(message));
         }
-        name
+        (name, held)
     } else {
-        "local".to_owned()
+        ("local".to_owned(), Role::Admin)
     };
     request.extensions_mut().insert(Principal(principal));
+    request.extensions_mut().insert(Held(held));
     Ok(next.run(request).await)
 }
 
 impl Role {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Role::Ingest => "ingest",
             Role::Read => "read",

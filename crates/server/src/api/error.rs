@@ -2,7 +2,8 @@
 
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-
+use schemars::JsonSchema;
+use serde::Serialize;
 use storage::query::Stopped;
 
 use super::extract::Json;
@@ -28,12 +29,21 @@ pub enum Error {
     Driver(#[from] driver::Error),
     #[error("too many queries run at the moment")]
     TooManyQueries,
+    #[error("too many streams are open at the moment")]
+    TooManyStreams,
     #[error(transparent)]
     Query(#[from] storage::Error),
     #[error("the query broke off; the server's log says why")]
     QueryBroke,
     #[error("the journal cannot be used")]
     Journal(#[from] journal::Error),
+}
+
+/// The one shape of all errors.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Failure {
+    /// What was wrong, and what to do.
+    pub error: String,
 }
 
 impl Error {
@@ -45,7 +55,9 @@ impl Error {
             Error::Conflict(_) => StatusCode::CONFLICT,
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
             Error::Forbidden(_) => StatusCode::FORBIDDEN,
-            Error::Driver(_) | Error::TooManyQueries => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Driver(_) | Error::TooManyQueries | Error::TooManyStreams => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Error::Query(storage::Error::BadQuery { .. }) => StatusCode::BAD_REQUEST,
             Error::Query(storage::Error::Stopped(Stopped::Deadline)) => StatusCode::GATEWAY_TIMEOUT,
             // It would not do better the next time.
@@ -59,7 +71,7 @@ impl Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = self.status();
-        let body = Json(serde_json::json!({ "error": format!("{:#}", anyhow::Error::new(self)) }));
+        let body = Json(Failure { error: format!("{:#}", anyhow::Error::new(self)) });
         let mut response = (status, body).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             let seconds = header::HeaderValue::from_static("1");
@@ -79,6 +91,6 @@ pub(super) async fn no_such_route(uri: Uri) -> Error {
 
 pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
     let error = format!("{method} is not something that {} takes", uri.path());
-    let body = Json(serde_json::json!({ "error": error }));
+    let body = Json(Failure { error });
     (StatusCode::METHOD_NOT_ALLOWED, body).into_response()
 }

@@ -1,12 +1,18 @@
 //! axum's extractors with our errors: what cannot be read is told in the one shape that all errors
 //! have.
 
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
+use model::experiment::Experiment;
 use serde::Serialize;
 
 use super::Error;
@@ -20,8 +26,17 @@ pub(super) struct Path<T>(pub T);
 /// What follows the question mark.
 pub(super) struct Query<T>(pub T);
 
-/// A body of text, whatever its content type says.
-pub(super) struct Text(pub String);
+/// A body that is an experiment file (YAML or JSON), whatever its content type says.
+pub(super) struct ExperimentFile(pub Experiment);
+
+/// An answer that goes on: server-sent events, whose data are JSON of this type.
+pub(super) struct Events<T> {
+    events: Response,
+    data: PhantomData<fn() -> T>,
+}
+
+/// Figures in Prometheus' text format.
+pub(super) struct Figures(pub String);
 
 impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Error;
@@ -66,14 +81,36 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequestParts<S> for Que
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for Text {
+impl<S: Send + Sync> FromRequest<S> for ExperimentFile {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        match String::from_request(request, state).await {
-            Ok(text) => Ok(Text(text)),
-            Err(rejection) => Err(unread(rejection.status(), rejection.body_text())),
-        }
+        let text = String::from_request(request, state).await;
+        let text = text.map_err(|rejection| unread(rejection.status(), rejection.body_text()))?;
+        let experiment = chaos::parse(&text);
+        experiment.map(ExperimentFile).map_err(|error| Error::Invalid(error.to_string()))
+    }
+}
+
+impl<T> Events<T> {
+    /// Each event's data has to be the JSON of a `T`. What keeps an idle connection open is added.
+    pub(super) fn new(
+        events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static,
+    ) -> Self {
+        let events = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
+        Events { events, data: PhantomData }
+    }
+}
+
+impl<T> IntoResponse for Events<T> {
+    fn into_response(self) -> Response {
+        self.events
+    }
+}
+
+impl IntoResponse for Figures {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], self.0).into_response()
     }
 }
 
@@ -85,6 +122,13 @@ pub(super) async fn refuse_large(request: Request, next: Next) -> Result<Respons
         return Err(unread(StatusCode::PAYLOAD_TOO_LARGE, String::new()));
     }
     Ok(next.run(request).await)
+}
+
+/// Nothing is taken for another kind of content than it says to be.
+pub(super) async fn as_said(mut response: Response) -> Response {
+    let value = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, value);
+    response
 }
 
 /// JSON that reads but does not fit is as bad as JSON that does not read: 400 for both.

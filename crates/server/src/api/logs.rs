@@ -3,10 +3,10 @@
 use std::convert::Infallible;
 
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::response::sse::Event;
 use futures_util::stream;
 use model::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use storage::query::language::Query as LogQuery;
 use storage::query::logs::{
@@ -17,7 +17,7 @@ use storage::query::reading::Sources;
 use storage::schema::Table;
 
 use super::asking::run;
-use super::extract::{Json, Query};
+use super::extract::{Events, Json, Query};
 use super::parameters::Parameters;
 use super::{App, Error};
 use crate::clock;
@@ -79,8 +79,9 @@ pub(super) async fn counts(State(app): State<App>, pairs: Pairs) -> Result<Json<
 }
 
 /// What a live tail sends, as server-sent events of type `records`.
-#[derive(Serialize)]
-struct Told {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LogTail")]
+pub(super) struct Told {
     records: Vec<LogEntry>,
     /// Records that match and are not shown, because there were too many at once.
     left_out: usize,
@@ -89,7 +90,7 @@ struct Told {
 }
 
 /// Records that match, as they are taken.
-pub(super) async fn follow(State(app): State<App>, pairs: Pairs) -> Result<Response, Error> {
+pub(super) async fn follow(State(app): State<App>, pairs: Pairs) -> Result<Events<Told>, Error> {
     let mut given = Parameters::from(pairs);
     let query = query(&mut given)?;
     given.finish()?;
@@ -114,5 +115,5 @@ pub(super) async fn follow(State(app): State<App>, pairs: Pairs) -> Result<Respo
             return Some((Ok::<_, Infallible>(event), (follower, stopping, query, turn)));
         }
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+    Ok(Events::new(events))
 }

@@ -3,10 +3,9 @@
 use std::fmt::Write;
 
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
 use model::tick::Quality;
 
+use super::extract::Figures;
 use super::{App, Error};
 use crate::clock;
 
@@ -21,10 +20,10 @@ struct Loop {
     services: usize,
     objectives: usize,
     quality: Quality,
-    left_out: [(&'static str, u64); 2],
+    left_out: [(&'static str, u64); 3],
 }
 
-pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Error> {
+pub(super) async fn metrics(State(app): State<App>) -> Result<Figures, Error> {
     let now = clock::now();
     let figures = app
         .ask(move |core| Loop {
@@ -40,6 +39,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
             left_out: [
                 ("detect", core.engine.detectors.left_out()),
                 ("diagnose", core.engine.diagnoser.left_out()),
+                ("figures", core.figures().left_out()),
             ],
         })
         .await?;
@@ -50,7 +50,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
     let store = app.store.clone();
     let status = tokio::task::spawn_blocking(move || store.status()).await;
     stored(&status.map_err(|_| Error::QueryBroke)?, &mut text);
-    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
+    Ok(Figures(text))
 }
 
 /// One figure without labels; a name that ends with `_total` is a counter.

@@ -4,12 +4,12 @@ use axum::extract::{Extension, State};
 use engine::Command;
 use model::human::HumanDuration;
 use remediate::{Pause, Paused};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::auth::Principal;
 use super::extract::{Json, Path};
-use super::incidents::command;
+use super::incidents::{Done, command};
 use super::plans::REASON_CHARS_MAX;
 use super::{App, Error};
 
@@ -18,8 +18,9 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<Vec<Pause>>, Err
     Ok(Json(app.ask(|core| core.engine.healer.pauses().to_vec()).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PauseWish")]
 pub(super) struct Wish {
     name: String,
     /// `"all"`, `{"target": NAME}` or `{"service": NAME}`.
@@ -35,7 +36,7 @@ pub(super) async fn pause(
     State(app): State<App>,
     Extension(Principal(by)): Extension<Principal>,
     Json(wish): Json<Wish>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Done>, Error> {
     let Wish { name, what, length, reason } = wish;
     if reason.chars().count() > REASON_CHARS_MAX {
         let message = format!("give the reason in at most {REASON_CHARS_MAX} characters");
@@ -48,6 +49,6 @@ pub(super) async fn resume(
     State(app): State<App>,
     Extension(Principal(by)): Extension<Principal>,
     Path(name): Path<String>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Done>, Error> {
     command(&app, &by, Command::Resume { name }).await
 }

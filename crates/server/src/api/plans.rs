@@ -1,27 +1,46 @@
 //! Plans, and the hand on the brake.
 
 use axum::extract::{Extension, State};
-use engine::Command;
+use engine::{Command, Core};
 use model::{Plan, PlanId};
-use serde::Deserialize;
-use serde_json::Value;
+use remediate::Outlook;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::auth::Principal;
 use super::extract::{Json, Path};
-use super::incidents::command;
+use super::incidents::{Done, command};
 use super::{App, Error};
 
+/// A plan, and what lies ahead of it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct PlanOutlook {
+    #[serde(flatten)]
+    pub plan: Plan,
+    #[serde(flatten)]
+    pub outlook: Outlook,
+}
+
+fn ahead(core: &Core, plan: &Plan) -> Option<PlanOutlook> {
+    let outlook = core.engine.healer.outlook(plan.id)?;
+    Some(PlanOutlook { plan: plan.clone(), outlook })
+}
+
 /// Newest first.
-pub(super) async fn list(State(app): State<App>) -> Result<Json<Vec<Plan>>, Error> {
-    let mut plans: Vec<Plan> =
-        app.ask(|core| core.engine.healer.plans().cloned().collect()).await?;
-    plans.sort_by_key(|plan| std::cmp::Reverse(plan.id));
+pub(super) async fn list(State(app): State<App>) -> Result<Json<Vec<PlanOutlook>>, Error> {
+    let mut plans: Vec<PlanOutlook> = app
+        .ask(|core| core.engine.healer.plans().filter_map(|plan| ahead(core, plan)).collect())
+        .await?;
+    plans.sort_by_key(|ahead| std::cmp::Reverse(ahead.plan.id));
     Ok(Json(plans))
 }
 
-pub(super) async fn one(State(app): State<App>, Path(id): Path<u64>) -> Result<Json<Plan>, Error> {
-    let plan = app.ask(move |core| core.engine.plan(PlanId(id)).cloned()).await?;
-    plan.map(Json).ok_or_else(|| Error::NotFound(format!("there is no plan {id}")))
+pub(super) async fn one(
+    State(app): State<App>,
+    Path(id): Path<u64>,
+) -> Result<Json<PlanOutlook>, Error> {
+    let plan = app.ask(move |core| core.engine.plan(PlanId(id)).and_then(|plan| ahead(core, plan)));
+    plan.await?.map(Json).ok_or_else(|| Error::NotFound(format!("there is no plan {id}")))
 }
 
 /// What each remedy has proven so far.
@@ -33,7 +52,7 @@ pub(super) async fn approve(
     State(app): State<App>,
     Extension(Principal(by)): Extension<Principal>,
     Path(id): Path<u64>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Done>, Error> {
     command(&app, &by, Command::Approve { plan: PlanId(id) }).await
 }
 
@@ -41,14 +60,15 @@ pub(super) async fn deny(
     State(app): State<App>,
     Extension(Principal(by)): Extension<Principal>,
     Path(id): Path<u64>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Done>, Error> {
     command(&app, &by, Command::Deny { plan: PlanId(id) }).await
 }
 
 pub(super) const REASON_CHARS_MAX: usize = 500;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "FreezeWish")]
 pub(super) struct Freeze {
     #[serde(default)]
     reason: String,
@@ -59,7 +79,7 @@ pub(super) async fn freeze(
     State(app): State<App>,
     Extension(Principal(by)): Extension<Principal>,
     Json(freeze): Json<Freeze>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Done>, Error> {
     if freeze.reason.chars().count() > REASON_CHARS_MAX {
         let message = format!("give the reason in at most {REASON_CHARS_MAX} characters");
         return Err(Error::Invalid(message));
@@ -71,7 +91,7 @@ pub(super) async fn freeze(
 pub(super) async fn thaw(
     State(app): State<App>,
     Extension(Principal(by)): Extension<Principal>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Done>, Error> {
     let done = command(&app, &by, Command::Thaw).await?;
     app.hands.thaw(&by);
     Ok(done)

@@ -51,8 +51,8 @@ impl PrintConfig {
 /// Prints a JSON schema.
 #[derive(Args)]
 pub(super) struct Schema {
-    /// Of which kind of file
-    #[arg(value_parser = ["config", "experiment"], default_value = "config")]
+    /// Of which kind of file; `api` is the OpenAPI document of the server
+    #[arg(value_parser = ["config", "experiment", "api"], default_value = "config")]
     kind: String,
 }
 
@@ -60,6 +60,7 @@ impl Schema {
     pub(super) fn run(self) -> Result<ExitCode> {
         let schema = match self.kind.as_str() {
             "experiment" => schemars::schema_for!(model::experiment::Experiment).to_value(),
+            "api" => crate::api::document(),
             _ => config::schema(),
         };
         text::json(&schema)?;

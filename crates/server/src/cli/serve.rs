@@ -25,13 +25,14 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self) -> Result<ExitCode> {
         log_to_stderr();
-        let mut config = config::load(self.config.config.as_deref())?;
+        let (mut config, mut origins) = config::load_with_origins(self.config.config.as_deref())?;
         if let Some(data) = self.data {
             config.storage.path = data;
+            origins.given("storage.path", "--data");
         }
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
             let stop = stop_signal()?;
-            run::run(config, stop, |listening| {
+            run::run(config, origins, stop, |listening| {
                 tracing::info!(
                     api = %listening.api,
                     otlp_grpc = %listening.otlp_grpc,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::locate::Places;
+use super::origin::Origins;
 
 /// A configuration larger than this is a mistake.
 const FILE_BYTES_MAX: usize = 4 << 20;
@@ -45,9 +46,22 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
+/// A variable that was filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Filled {
+    pub name: String,
+    /// Line and column in the text as it was then read.
+    pub place: (u32, u32),
+}
+
 /// Reads and checks a file. Without one, the defaults.
 pub fn load(path: Option<&Path>) -> Result<Config, LoadError> {
-    let Some(path) = path else { return Ok(Config::default()) };
+    load_with_origins(path).map(|(config, _)| config)
+}
+
+/// The same, with where each value comes from.
+pub fn load_with_origins(path: Option<&Path>) -> Result<(Config, Origins), LoadError> {
+    let Some(path) = path else { return Ok((Config::default(), Origins::default())) };
     let fail =
         |message: String| LoadError { file: path.to_owned(), complaints: vec![(None, message)] };
     let mut bytes = Vec::new();
@@ -67,7 +81,7 @@ pub fn load(path: Option<&Path>) -> Result<Config, LoadError> {
         let complaints = vec![(Some((line as u32, column as u32)), message)];
         LoadError { file: path.to_owned(), complaints }
     })?;
-    parse(path, &text, |name| std::env::var(name).ok())
+    read(path, &text, |name| std::env::var(name).ok())
 }
 
 /// Reads and checks the text of a file; `environment` answers `${env:NAME}`.
@@ -76,11 +90,19 @@ pub fn parse(
     text: &str,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Config, LoadError> {
+    read(file, text, environment).map(|(config, _)| config)
+}
+
+pub(super) fn read(
+    file: &Path,
+    text: &str,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<(Config, Origins), LoadError> {
     let fail = |complaints| LoadError { file: file.to_owned(), complaints };
-    let text = fill_in(text, environment)
+    let (text, filled) = fill_in(text, environment)
         .map_err(|(place, message)| fail(vec![(Some(place), message)]))?;
     if text.trim().is_empty() {
-        return Ok(Config::default());
+        return Ok((Config::default(), Origins::of(file, String::new(), Vec::new())));
     }
     let config: Config = serde_saphyr::from_str(&text).map_err(|error| {
         let place = error.location().map(|at| (at.line() as u32, at.column() as u32));
@@ -88,7 +110,7 @@ pub fn parse(
     })?;
     let problems = config.problems();
     if problems.is_empty() {
-        return Ok(config);
+        return Ok((config, Origins::of(file, text, filled)));
     }
     let places = Places::of(&text);
     let complaint = |p: Problem| (places.find(&p.path), format!("{}: {}", p.path, p.message));
@@ -132,9 +154,11 @@ fn plain(error: &serde_saphyr::Error) -> String {
 fn fill_in(
     text: &str,
     environment: impl Fn(&str) -> Option<String>,
-) -> Result<String, ((u32, u32), String)> {
+) -> Result<(String, Vec<Filled>), ((u32, u32), String)> {
     let mut filled = String::with_capacity(text.len());
+    let mut names = Vec::new();
     for (index, line) in text.split_inclusive('\n').enumerate() {
+        let begin = filled.len();
         let mut rest = line;
         while !rest.trim_start().starts_with('#')
             && let Some(start) = rest.find("${env:")
@@ -162,12 +186,14 @@ fn fill_in(
                 return Err((place, message));
             }
             filled.push_str(&rest[..start]);
+            let column = filled[begin..].chars().count() as u32 + 1;
+            names.push(Filled { name: name.to_owned(), place: (index as u32 + 1, column) });
             filled.push_str(&value);
             rest = &rest[start + length + 1..];
         }
         filled.push_str(rest);
     }
-    Ok(filled)
+    Ok((filled, names))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_saphyr::Spanned;
 
 /// The places of all values of a text.
@@ -31,6 +32,55 @@ impl Places {
         }
         let place = here.referenced;
         Some((place.line() as u32, place.column() as u32))
+    }
+}
+
+/// A value with its path, and its line and column.
+pub(super) type Placed = (String, Value, Option<(u32, u32)>);
+
+impl Places {
+    /// Every value of a configuration that has none within, or only a list of such; with its place
+    /// where it was written.
+    pub(super) fn of_each(&self, config: &Value) -> Vec<Placed> {
+        let mut found = Vec::new();
+        gather(config, self.0.as_ref(), String::new(), &mut found);
+        found
+    }
+}
+
+fn gather(value: &Value, node: Option<&Spanned<Node>>, path: String, found: &mut Vec<Placed>) {
+    match value {
+        Value::Object(values) if !values.is_empty() => {
+            for (name, value) in values {
+                let node = node.and_then(|node| match &node.value {
+                    Node::Map(entries) => {
+                        entries.iter().find(|(key, _)| key == name).map(|(_, node)| node)
+                    }
+                    // Of a value that is written shorter than it is meant.
+                    Node::Leaf => Some(node),
+                    Node::List(_) => None,
+                });
+                let path = match path.as_str() {
+                    "" => name.clone(),
+                    path => format!("{path}.{name}"),
+                };
+                gather(value, node, path, found);
+            }
+        }
+        Value::Array(values) if values.iter().any(|it| it.is_object() || it.is_array()) => {
+            for (index, value) in values.iter().enumerate() {
+                let node = node.and_then(|node| match &node.value {
+                    Node::List(items) => items.get(index),
+                    Node::Map(_) | Node::Leaf => Some(node),
+                });
+                gather(value, node, format!("{path}[{index}]"), found);
+            }
+        }
+        value => {
+            let place = node.map(|node| node.referenced);
+            let place = place.map(|place| (place.line() as u32, place.column() as u32));
+            found.push((path, value.clone(), place));
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use chaos::Scheduled;
 use chaos::schedule::{Due, ENTRIES_MAX, Run};
 use model::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::{Error, Journal};
@@ -22,14 +23,15 @@ const SEED: &str = "drill_seed";
 const FORGET_AFTER: Duration = Duration::from_secs(100 * 86_400);
 
 /// Who stopped the schedule, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ScheduleStopped")]
 pub struct Stopped {
     pub by: String,
     pub at: Timestamp,
 }
 
 /// What became of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Became {
     /// It was about to begin when the server ended.
@@ -39,7 +41,8 @@ pub enum Became {
     Skipped(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "LastRun")]
 pub struct Last {
     pub run: Run,
     pub became: Became,

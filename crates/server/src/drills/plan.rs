@@ -8,13 +8,15 @@ use agent::protocol::{FaultId, Injection};
 use chaos::reach::{Inhabitant, refusals};
 use model::experiment::Experiment;
 use model::tick::ProcessState;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Drills;
 use crate::clock;
 use crate::driver::Error;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DrillPlan")]
 pub struct Plan {
     pub title: String,
     pub target: String,

@@ -10,6 +10,7 @@ use chaos::Scheduled;
 use chaos::schedule::{Due, Run, Weekday};
 use model::experiment::Experiment;
 use model::{Scope, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::MissedTickBehavior;
 
@@ -23,7 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FILE_BYTES_MAX: u64 = 257 << 10;
 
 /// The schedule as it is shown.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DrillSchedule")]
 pub struct Overview {
     /// Nothing of it runs.
     pub stopped: Option<Stopped>,
@@ -31,7 +33,8 @@ pub struct Overview {
 }
 
 /// One entry. Of its next run the day and the window are told, and not the moment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PlannedDrill")]
 pub struct Planned {
     #[serde(flatten)]
     pub entry: Scheduled,

@@ -11,7 +11,14 @@ use crate::wait::until;
 const ROUTES: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("read", "GET", "/api/v1/status", None, 200),
     ("read", "GET", "/api/v1/objectives", None, 200),
+    ("read", "GET", "/api/v1/services?window=1m", None, 200),
+    ("read", "GET", "/api/v1/services/cart", None, 404),
     ("read", "GET", "/api/v1/topology", None, 200),
+    ("read", "GET", "/api/v1/changes?from=1h", None, 200),
+    ("read", "GET", "/api/v1/healing", None, 200),
+    ("read", "GET", "/api/v1/audit", None, 200),
+    ("read", "GET", "/api/v1/me", None, 200),
+    ("read", "GET", "/api/v1/openapi.json", None, 200),
     ("read", "GET", "/api/v1/incidents", None, 200),
     ("read", "GET", "/api/v1/incidents?state=open", None, 200),
     ("read", "GET", "/api/v1/incidents/7", None, 404),
@@ -32,7 +39,10 @@ const ROUTES: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("read", "GET", "/api/v1/series/labels", None, 200),
     ("read", "GET", "/api/v1/series/labels/service", None, 200),
     ("read", "GET", "/api/v1/storage", None, 200),
-    ("read", "GET", "/api/v1/drills", None, 200),
+    ("read", "GET", "/api/v1/drills?limit=3", None, 200),
+    ("read", "GET", "/api/v1/drills/matrix", None, 200),
+    ("read", "GET", "/api/v1/drills/schedule", None, 200),
+    ("read", "GET", "/api/v1/drills/suggestions", None, 200),
     ("read", "GET", "/api/v1/drills/7", None, 404),
     ("read", "GET", "/metrics", None, 200),
     ("approve", "POST", "/api/v1/incidents/7/acknowledge", None, 409),
@@ -41,6 +51,8 @@ const ROUTES: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("approve", "POST", "/api/v1/plans/7/deny", None, 409),
     ("approve", "POST", "/api/v1/freeze", Some(r#"{"reason":"a test"}"#), 200),
     ("approve", "POST", "/api/v1/pauses", Some(r#"{"name":"a","what":"all"}"#), 400),
+    ("admin", "GET", "/api/v1/configuration", None, 200),
+    ("admin", "GET", "/api/v1/tokens", None, 200),
     ("admin", "POST", "/api/v1/pauses/a%20b/resume", None, 409),
     ("admin", "POST", "/api/v1/thaw", None, 200),
     ("admin", "POST", "/api/v1/objectives/nothing/relearn", None, 409),
@@ -83,7 +95,14 @@ fn every_route_answers_and_every_error_has_the_same_shape() {
         assert!(response.error().contains(wrong));
         assert!(response.header("allow").is_some_and(|allow| allow.contains(method)), "{path}");
     }
-    for path in ["/", "/api", "/api/v1", "/api/v1/nothing", "/api/v2/status", "/api/v1/status/"] {
+    let page = ask(&lab, "GET", "/", None);
+    assert!(page.body.contains("<!doctype html>"), "{}", page.body);
+    assert!(page.header("content-security-policy").is_some());
+    assert_eq!(ask(&lab, "GET", "/incidents/1", None).body, page.body);
+    assert_eq!(ask(&lab, "POST", "/", None).status, 404);
+    for path in
+        ["/nothing.js", "/api", "/api/v1", "/api/v1/nothing", "/api/v2/status", "/api/v1/status/"]
+    {
         let response = ask(&lab, "GET", path, None);
         assert_eq!(response.status, 404, "{path}");
         assert!(response.error().contains(path), "{}", response.body);

@@ -31,6 +31,12 @@ mod notifications;
 
 mod api;
 
+mod description;
+
+mod live;
+
+mod views;
+
 mod full_disk;
 
 mod startup;

@@ -31,6 +31,11 @@ fn the_experiment_schema_is_fresh() {
 }
 
 #[test]
+fn the_description_of_the_api_is_fresh() {
+    fresh("openapi.json", &["schema", "api"]);
+}
+
+#[test]
 fn the_default_configuration_is_fresh_and_means_what_an_empty_file_means() {
     fresh("immune.default.yaml", &["print-config"]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");

@@ -38,6 +38,7 @@ impl fmt::Display for Pressure {
 
 /// For people and for metrics. Counters are since the start.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "StorageStatus")]
 pub struct Status {
     pub tables: Vec<TableStatus>,
     /// All of the log up to here is in files.

@@ -44,6 +44,7 @@ pub trait Row {
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "LogSeverity")]
 pub enum Severity {
     /// Not told.
     None,

@@ -94,7 +94,7 @@ impl<'de> Deserialize<'de> for Cursor {
 
 impl schemars::JsonSchema for Cursor {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Cursor".into()
+        "SpanCursor".into()
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string" })
