@@ -9,20 +9,38 @@ SHELL := bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # One profile for tests and demo: quick to build, quick enough to run.
 CARGO_PROFILE := --profile ci
+# What the web pages are made of; the types of the API are made from its description.
+UI_SOURCES := $(shell find ui/src ui/public ui/index.html ui/*.config.* ui/tsconfig.json -type f ! -name schema.ts)
 # How long `make prove` and `make fuzz` search at each fuzz target.
 FUZZ_SECONDS ?= 3600
 
-.PHONY: help build demo test e2e readers toxiproxy chaostoolkit prove fuzz lint cargo-is-there
+.PHONY: help build demo ui ui-check ui-e2e test e2e readers toxiproxy chaostoolkit prove fuzz lint cargo-is-there node-is-there
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-build: cargo-is-there ## all programs, into $(TARGET)/ci
+build: cargo-is-there ui ## all programs with the web pages in them, into $(TARGET)/ci
 	cargo build --workspace --bins $(CARGO_PROFILE)
 
-demo: cargo-is-there ## a shop under load, one of its services killed, and how it is healed
+demo: cargo-is-there ui ## a shop under load, one of its services killed, and how it is healed
 	cargo build --package server --package shop --bins $(CARGO_PROFILE)
 	"$(TARGET)/ci/immune" demo
+
+ui: ui/dist/index.html ## the web pages, into ui/dist, from where they are built into the program
+
+ui/dist/index.html: ui/node_modules/.package-lock.json docs/reference/openapi.json $(UI_SOURCES)
+	npm --prefix ui run build
+
+ui/node_modules/.package-lock.json: ui/package-lock.json | node-is-there
+	npm --prefix ui ci --no-audit --no-fund
+
+ui-check: ui ## types, format and unit tests of the web pages
+	npm --prefix ui run lint
+	npm --prefix ui run check
+	NO_COLOR=1 npm --prefix ui test
+
+ui-e2e: build ## the web pages in Chromium on a running system, some minutes; needs Chromium
+	tests/ui/run "$(TARGET)/ci"
 
 test: cargo-is-there ## all tests of the workspace; the log goes to $(TARGET)/test.log
 	mkdir -p "$(TARGET)"
@@ -56,6 +74,13 @@ fuzz: cargo-is-there ## hostile inputs are searched for, FUZZ_SECONDS (an hour) 
 lint: cargo-is-there ## formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets $(CARGO_PROFILE) -- -D warnings
+
+node-is-there:
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \
+	    2>/dev/null && command -v npm >/dev/null || { \
+		echo "The web pages need Node 20.19 or newer, and npm. Install them, then try again." >&2; \
+		exit 1; \
+	}
 
 cargo-is-there:
 	@command -v cargo >/dev/null || { \

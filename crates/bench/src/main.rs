@@ -26,6 +26,8 @@ mod query;
 
 mod restart;
 
+mod ui;
+
 mod undo;
 
 mod api;
@@ -93,6 +95,8 @@ enum Bench {
     PlainCopy(proxy::PlainCopy),
     /// Kill agent, server or both at random moments of a fault, and see whether it is undone
     Undo(undo::Undo),
+    /// The web pages in a real browser: bytes, time to the first figure, frames a second
+    Ui(ui::Ui),
     /// A process of `undo`
     #[command(hide = true)]
     UndoPart(undo::UndoPart),
@@ -112,6 +116,7 @@ impl Bench {
             Bench::Proxy(proxy) => proxy.run().await,
             Bench::PlainCopy(plain_copy) => plain_copy.run().await,
             Bench::Undo(undo) => undo.run().await,
+            Bench::Ui(ui) => ui.run().await,
             Bench::UndoPart(part) => part.run().await.map(|()| Outcome::new(Value::Null)),
         }
     }

@@ -9,10 +9,11 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
         id: "G-13",
         title: "Storm brake",
         documentation: "When at least `storm_targets_min` targets and `storm_share` of all are in \
-            trouble (gone, dead within `storm_window`, silent or blamed), the reason lies \
-            elsewhere or what Immune sees is wrong: nothing that runs is touched, and what is \
-            gone is started one at a time, `storm_pace` apart, until `storm_cooldown` after it \
-            was last so.",
+            trouble (gone, dead within `storm_window`, silent or blamed; a whole service counts \
+            only where none of its instances does), the reason lies elsewhere or what Immune sees \
+            is wrong: nothing that runs is touched, and what is gone is started one at a time, \
+            `storm_pace` apart, until `storm_cooldown` after it was \
+            last so.",
         setting: "healing.guardrails.storm_targets_min, healing.guardrails.storm_share, \
             healing.guardrails.storm_window, healing.guardrails.storm_pace, \
             healing.guardrails.storm_cooldown",

@@ -131,8 +131,7 @@ impl Healer {
     /// Notices a storm, and its end.
     pub(super) fn see_storm(&mut self, now: Timestamp) -> Option<String> {
         let limits = &self.config.guardrails;
-        let troubled = self.targets.values().filter(|it| self.is_troubled(it, now)).count();
-        let all = self.targets.len();
+        let (troubled, all) = self.count_troubled(now);
         let is_storm = troubled >= limits.storm_targets_min as usize
             && troubled as f64 >= limits.storm_share * all as f64;
         let before = self.storm.is_some();
@@ -146,6 +145,18 @@ impl Healer {
             (true, false) => Some("the storm is over".to_owned()),
             _ => None,
         }
+    }
+
+    /// How many targets are in trouble, and of how many. A whole service and its instances are one
+    /// trouble, told twice: the service counts only where none of its instances does.
+    fn count_troubled(&self, now: Timestamp) -> (usize, usize) {
+        let whole = |target: &Target| target.entity.owner().filter(|it| *it != target.entity);
+        let targets = || self.targets.values();
+        let owners: BTreeSet<Entity> = targets().filter_map(whole).collect();
+        let all = targets().filter(|it| !owners.contains(&it.entity)).count();
+        let troubled: Vec<&Target> = targets().filter(|it| self.is_troubled(it, now)).collect();
+        let told: BTreeSet<Entity> = troubled.iter().copied().filter_map(whole).collect();
+        (troubled.iter().filter(|it| !told.contains(&it.entity)).count(), all)
     }
 
     /// Gone, dead a short while ago, silent, or blamed.

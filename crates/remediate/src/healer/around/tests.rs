@@ -32,6 +32,23 @@ fn few_that_died_are_started_at_once_and_many_one_by_one() {
 }
 
 #[test]
+fn a_whole_service_and_its_instances_are_one_trouble_told_twice() {
+    let mut world = storm(5);
+    let instances = [("b", "a"), ("c", "a")];
+    let targets = NAMES.iter().map(|name| {
+        let mut target = f::target(name);
+        if let Some((instance, service)) = instances.iter().find(|(it, _)| it == name) {
+            target.entity = model::Entity::instance(&model::Scope::default(), service, instance);
+        }
+        target
+    });
+    let config = world.healer.config().clone();
+    world.healer.reload(config, targets.collect());
+    world.run(3);
+    assert!(world.healer.storm.is_none(), "b, c, d and e of five; a is b and c");
+}
+
+#[test]
 fn a_storm_holds_on_for_a_while_after_it_is_over() {
     let mut world = storm(5);
     world.run(3);
