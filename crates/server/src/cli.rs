@@ -89,6 +89,9 @@ enum Command {
     /// Say how things are, on one screen
     Status(status::StatusArgs),
     /// Show how things are, live
+    ///
+    /// Keys: j and k move, Enter opens, Esc goes back, a approves, d denies, f freezes healing or
+    /// thaws it, ? tells of all keys, q quits. It asks before it does anything.
     Top(top::Top),
     /// List incidents, newest first
     Incidents(incidents::List),
@@ -143,6 +146,12 @@ enum Command {
     /// Print a page of the reference in Markdown
     Reference(reference::Reference),
     /// Print completions for a shell
+    ///
+    /// bash: immune completions bash > /etc/bash_completion.d/immune
+    ///
+    /// zsh: immune completions zsh > /usr/share/zsh/site-functions/_immune
+    ///
+    /// fish: immune completions fish > ~/.config/fish/completions/immune.fish
     Completions(manual::Completions),
     /// Write manual pages
     Man(manual::Man),

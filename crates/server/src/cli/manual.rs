@@ -11,14 +11,7 @@ use clap_complete::Shell;
 use super::{Cli, text};
 
 /// Prints what a shell needs to complete `immune` commands.
-///
-/// bash: immune completions bash > /etc/bash_completion.d/immune
-///
-/// zsh:  immune completions zsh > /usr/share/zsh/site-functions/_immune
-///
-/// fish: immune completions fish > ~/.config/fish/completions/immune.fish
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Completions {
     /// Which shell
     shell: For,

@@ -45,9 +45,6 @@ const REDRAW_EVERY: Duration = Duration::from_secs(1);
 const COMMANDS_MAX: usize = 4;
 
 /// Shows services, incidents, plans and drills, live.
-///
-/// Keys: j and k move, Enter opens, Esc goes back, a approves, d denies, f freezes healing or thaws
-/// it, ? tells of all keys, q quits. It asks before it does anything.
 #[derive(Args)]
 pub(super) struct Top {
     #[command(flatten)]

@@ -92,8 +92,10 @@ impl Pty {
         seen.unwrap_or_else(|| panic!("not seen: {what}; the screen is\n{}", self.screen()))
     }
 
+    /// Waits for a text, wherever its lines are broken.
     pub fn until_shows(&self, text: &str) -> String {
-        self.until(text, |screen| screen.contains(text))
+        let flat = |screen: &str| screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.until(text, |screen| flat(screen).contains(text))
     }
 
     pub fn ended(&mut self) -> ExitStatus {
