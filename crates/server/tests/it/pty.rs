@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
@@ -47,7 +48,8 @@ impl Pty {
         command.env("TERM", "xterm-256color").env_remove("COLORTERM");
         command.stdin(slave()).stdout(slave()).stderr(slave());
         let child = command.spawn().unwrap();
-        let seen = Seen { screen: vt100::Parser::new(rows, columns, 0), raw: Vec::new() };
+        let screen = vt100::Parser::new(at_least_one(rows), at_least_one(columns), 0);
+        let seen = Seen { screen, raw: Vec::new() };
         let seen = Arc::new(Mutex::new(seen));
         let (mut output, taken) = (File::from(master.try_clone().unwrap()), seen.clone());
         std::thread::spawn(move || {
@@ -77,7 +79,8 @@ impl Pty {
     }
 
     pub fn resize(&self, rows: u16, columns: u16) {
-        self.seen.lock().unwrap().screen.screen_mut().set_size(rows, columns);
+        let size = (at_least_one(rows), at_least_one(columns));
+        self.seen.lock().unwrap().screen.screen_mut().set_size(size.0, size.1);
         set_size(&self.master, rows, columns);
     }
 
@@ -110,6 +113,10 @@ impl Pty {
         let modes = tcgetattr(&self.master).unwrap().local_modes;
         on_the_first_screen && modes.contains(LocalModes::ICANON | LocalModes::ECHO)
     }
+}
+
+fn at_least_one(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).expect("a terminal has a size")
 }
 
 fn set_size(master: &OwnedFd, rows: u16, columns: u16) {

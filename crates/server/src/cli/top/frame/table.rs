@@ -94,9 +94,10 @@ pub(super) fn drill(entries: &mut Vec<Entry>, view: &View, look: Look) {
     let (id, age) = (record.id, units::span(now.since(drill.since)));
     let title = text::plain(&drill.experiment.title);
     entries.push(Entry::text(Line::from(vec![
-        Span::styled(format!("◆ {id:>4}  {title}: "), look.drill()),
+        Span::styled(format!("◆ {id:>4}  "), look.drill()),
         Span::raw(format!("{phase}, {age}")),
     ])));
+    entries.push(Entry::text(Line::styled(format!("        {title}"), look.drill())));
     if let Some((at, line)) = drill.progress.last() {
         let line = format!("        {}  {}", at.clock(), text::plain(line));
         entries.push(Entry::text(Line::styled(line, look.dim())));
