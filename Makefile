@@ -37,7 +37,7 @@ ui/node_modules/.package-lock.json: ui/package-lock.json | node-is-there
 ui-check: ui ## types, format and unit tests of the web pages
 	npm --prefix ui run lint
 	npm --prefix ui run check
-	npm --prefix ui test
+	NO_COLOR=1 npm --prefix ui test
 
 ui-e2e: build ## the web pages in Chromium on a running system, some minutes; needs Chromium
 	tests/ui/run "$(TARGET)/ci"

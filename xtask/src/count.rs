@@ -1,15 +1,16 @@
 //! Sums test results out of logs, so that continuous integration ends with one line to believe.
 //!
 //! Understood lines: the `test result:` lines of `cargo test`; `e2e: N passed, N failed, N skipped`
-//! of the end-to-end scripts and `ci: …` of the stages in `.ci/run`; `skipped: why` of a test that
-//! could not run. The test harness counts such a test as passed, so it is moved from passed to
-//! skipped; where a script prints its own summary, its skipped tests are already in there.
+//! of the end-to-end scripts, `ui: …` of those in a browser and `ci: …` of the stages in `.ci/run`;
+//! the line `Tests  1 failed | 12 passed (13)` of vitest; `skipped: why` of a test that could not
+//! run. The test harness counts such a test as passed, so it is moved from passed to skipped; where
+//! a script prints its own summary, its skipped tests are already in there.
 //! The harness swallows `println!` of passing tests: a test that skips writes to `io::stderr()`.
 
 use std::fmt;
 
 /// Labels whose `label: N passed, N failed, N skipped` lines are believed.
-const SUMMARY_LABELS: &[&str] = &["e2e: ", "ci: "];
+const SUMMARY_LABELS: &[&str] = &["e2e: ", "ui: ", "ci: "];
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
@@ -51,6 +52,8 @@ pub fn in_log(log: &str) -> Count {
             }
         } else if let Some(result) = line.strip_prefix("test result: ") {
             total.add(harness_line(result));
+        } else if let Some(result) = line.strip_prefix("Tests  ") {
+            total.add(vitest_line(result));
         } else if line.starts_with("skipped: ") || line.contains("... skipped: ") {
             skipped_by_themselves += 1;
         }
@@ -71,6 +74,13 @@ fn harness_line(result: &str) -> Count {
         failed: figure(figures, ';', "failed").unwrap_or(0),
         skipped: figure(figures, ';', "ignored").unwrap_or(0),
     }
+}
+
+/// `1 failed | 12 passed | 1 skipped (14)`
+fn vitest_line(result: &str) -> Count {
+    let figures = result.split_once(" (").map_or("", |(figures, _)| figures);
+    let of = |name| figure(figures, '|', name).unwrap_or(0);
+    Count { passed: of("passed"), failed: of("failed"), skipped: of("skipped") }
 }
 
 fn summary_line(summary: &str) -> Option<Count> {
@@ -109,6 +119,14 @@ mod tests {
     fn one_failed_test_is_no_success() {
         let log = "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured";
         check(log, "3 passed, 1 failed, 0 skipped", false);
+    }
+
+    #[test]
+    fn results_of_the_web_pages_count_too() {
+        let log = " Test Files  7 passed (7)\n      Tests  319 passed | 1 skipped (320)\n\
+            ui: 20 passed, 0 failed, 2 skipped";
+        check(log, "339 passed, 0 failed, 3 skipped", true);
+        check("      Tests  1 failed | 319 passed (320)", "319 passed, 1 failed, 0 skipped", false);
     }
 
     #[test]

@@ -190,6 +190,15 @@ fn documents_finds_a_crate_that_is_not_on_the_map_and_a_missing_map() {
     check("documents", &HOUSE[1..], &["ARCHITECTURE.md:1"]);
 }
 
+#[test]
+fn documents_finds_a_page_that_is_not_in_the_book() {
+    let summary = ("docs/SUMMARY.md", "- [A](a.md)\n- [C](b/c.md)\n");
+    let pages = [summary, ("docs/a.md", ""), ("docs/b/c.md", "")];
+    check("documents", &house_with(&pages), &[]);
+    let pages = [summary, ("docs/a.md", ""), ("docs/b/c.md", ""), ("docs/d.md", "")];
+    check("documents", &house_with(&pages), &["docs/d.md:1"]);
+}
+
 const RULES: &str = "[licenses]\nallow = [\n    \"MIT\",\n    \"ISC\",\n]\n\
     [bans]\ndeny = [\n    { crate = \"openssl\", reason = \"why\" },\n]\n\
     [sources]\nallow-registry = [\"https://example.org/index\"]\n";

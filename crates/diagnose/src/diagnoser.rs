@@ -343,9 +343,9 @@ fn troubles<'a>(
 ) -> Vec<Trouble<'a>> {
     let hurt = record.hurt(&known.topology);
     let onset = record.incident.onset;
-    record.turns.look_for_crashes(known, &hurt, onset, (now, late));
-    let is_late = now.since(record.last_raised) > late;
     let harmed_since = record.harmed_since().unwrap_or(onset);
+    record.turns.look_for_crashes(known, &hurt, (onset, harmed_since), (now, late));
+    let is_late = now.since(record.last_raised) > late;
     let after = record.well_before;
     let calm_until = record.relapsed.filter(|_| after.is_none()).map(|_| onset);
     let first = (!is_late).then_some(Window { onset: harmed_since, now, after, calm_until });

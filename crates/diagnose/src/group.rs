@@ -4,7 +4,8 @@
 //! and one of entities at most `join_hops` calls away when at most `join_within` lies between its
 //! onset and the incident's last activity (or the incident's onset, if the symptom began earlier
 //! and was noticed later). An incident whose users were well for less than `reopen_within` is
-//! opened again by its own entities, and takes what began nearby before they were well. Two
+//! opened again by its own entities, and takes what began nearby before they were well; one that
+//! was resolved only where no other takes the symptom, for what hurts now is one trouble. Two
 //! incidents that are open are never merged.
 
 use model::{Incident, IncidentId, IncidentState, Symptom, Timestamp};
@@ -14,7 +15,8 @@ use crate::config::Config;
 use crate::known::Known;
 use crate::record::Record;
 
-/// The nearest incident that takes `symptom`, if one does; the oldest among equally near ones.
+/// The nearest incident that takes `symptom`, if one does, those that are resolved last; the oldest
+/// among equally near ones.
 pub fn place(
     symptom: &Symptom,
     records: &BTreeMap<IncidentId, Record>,
@@ -29,10 +31,11 @@ pub fn place(
         .filter(|(_, record)| record.incident.scope == symptom.entity.scope && record.has_room())
         .filter_map(|(id, record)| {
             let hops = distance(&record.incident, known, config, &near)?;
-            takes(record, symptom, hops, config, now).then_some((hops, *id))
+            let is_over = record.incident.state == IncidentState::Resolved;
+            takes(record, symptom, hops, config, now).then_some((is_over, hops, *id))
         })
         .min()
-        .map(|(_, id)| id)
+        .map(|(_, _, id)| id)
 }
 
 /// Calls between the symptom and the nearest entity that is hurt or blamed.

@@ -78,12 +78,13 @@ impl Turns {
     }
 
     /// Looks for processes that went away unasked since the last turn, where the hurt depend on
-    /// them.
+    /// them. What was back when the present harm began is no turn of it, though calls failed
+    /// meanwhile: others did its work, or an earlier harm was its.
     pub fn look_for_crashes(
         &mut self,
         known: &Known,
         hurt: &Hurt,
-        onset: Timestamp,
+        (onset, harmed_since): (Timestamp, Timestamp),
         (now, late): (Timestamp, Duration),
     ) {
         let latest = self.latest(onset);
@@ -92,8 +93,9 @@ impl Turns {
             let Some(gone) = target.gone.as_ref().filter(|gone| !gone.stop_requested) else {
                 continue;
             };
+            let was_over = gone.back.as_ref().is_some_and(|(back, _)| *back <= harmed_since);
             let at = gone.last_seen;
-            if at.since(latest) <= APART || at > now || now.since(at) > late {
+            if was_over || at.since(latest) <= APART || at > now || now.since(at) > late {
                 continue;
             }
             let node = known.topology.node(&target.entity);

@@ -13,17 +13,27 @@ mod demo;
 
 mod drill;
 
+mod explain;
+
 mod incidents;
 
 mod logs;
 
+mod manual;
+
 mod narrate;
+
+mod overview;
 
 mod pauses;
 
 mod plans;
 
+mod progress;
+
 mod proxy;
+
+mod reference;
 
 mod scenarios;
 
@@ -31,11 +41,20 @@ mod series;
 
 mod serve;
 
+mod status;
+
 mod text;
 
 mod toolkit;
 
+mod top;
+
 mod traces;
+
+mod units;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +68,9 @@ pub use narrate::paragraph;
 #[derive(Parser)]
 #[command(name = "immune", version, max_term_width = 100)]
 struct Cli {
+    /// When to colour what is printed
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: text::Colours,
     #[command(subcommand)]
     command: Command,
 }
@@ -64,12 +86,17 @@ enum Command {
     Keep(serve::Keep),
     /// Run the server, the demo shop with users, and a guided drill
     Demo(demo::Demo),
-    /// Say how things are
-    Status(ServerArgs),
+    /// Say how things are, on one screen
+    Status(status::StatusArgs),
+    /// Show how things are, live
+    ///
+    /// Keys: j and k move, Enter opens, Esc goes back, a approves, d denies, f freezes healing or
+    /// thaws it, ? tells of all keys, q quits. It asks before it does anything.
+    Top(top::Top),
     /// List incidents, newest first
     Incidents(incidents::List),
     /// Tell of one incident: who is hurt, why, what is being done
-    Explain(incidents::Explain),
+    Explain(explain::Explain),
     /// Acknowledge an incident
     Acknowledge(incidents::One),
     /// End an incident whose recovery cannot be proven, such as that of a removed service
@@ -116,6 +143,18 @@ enum Command {
     PrintConfig(configuration::PrintConfig),
     /// Print the JSON schema of the configuration file, of experiment files, or of the API
     Schema(configuration::Schema),
+    /// Print a page of the reference in Markdown
+    Reference(reference::Reference),
+    /// Print completions for a shell
+    ///
+    /// bash: immune completions bash > /etc/bash_completion.d/immune
+    ///
+    /// zsh: immune completions zsh > /usr/share/zsh/site-functions/_immune
+    ///
+    /// fish: immune completions fish > ~/.config/fish/completions/immune.fish
+    Completions(manual::Completions),
+    /// Write manual pages
+    Man(manual::Man),
 }
 
 /// How to reach a running server.
@@ -147,6 +186,7 @@ pub(crate) struct ConfigArgs {
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    text::ask_for_colours(cli.color);
     match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
@@ -162,7 +202,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Agent(agent) => agent.run(),
         Command::Keep(keep) => keep.run(),
         Command::Demo(demo) => demo.run(),
-        Command::Status(server) => incidents::status(server),
+        Command::Status(status) => status.run(),
+        Command::Top(top) => top.run(),
         Command::Incidents(list) => list.run(),
         Command::Explain(explain) => explain.run(),
         Command::Acknowledge(one) => one.acknowledge(),
@@ -187,6 +228,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::CheckConfig(check) => check.check(),
         Command::PrintConfig(print) => print.run(),
         Command::Schema(schema) => schema.run(),
+        Command::Reference(reference) => reference.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     }
 }
 

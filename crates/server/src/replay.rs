@@ -36,8 +36,12 @@ impl Report {
     }
 }
 
-/// Replays from the very beginning. The server that wrote the folder need not be stopped.
-pub fn replay(data: &Path) -> Result<Report> {
+/// How often progress is told, in entries.
+const TELL_EVERY: u64 = 512;
+
+/// Replays from the very beginning. The server that wrote the folder need not be stopped. Now and
+/// then tells how many bytes of all are done, about.
+pub fn replay(data: &Path, progress: impl Fn(u64, u64)) -> Result<Report> {
     let log = data.join("log");
     let journal_path = data.join("journal.db");
     if !journal_path.exists() {
@@ -51,8 +55,13 @@ pub fn replay(data: &Path) -> Result<Report> {
     let mut core = Core::new(Config::default(), &prefix);
     let mut report = Report::default();
     let mut recorded = Recorded { journal: &journal, page: BTreeMap::new(), after: 0, newest };
+    let (mut bytes, bytes_all) = (0, bytes_in(&log));
     for record in reader.by_ref() {
         let record = record?;
+        bytes += record.payload.len() as u64;
+        if report.entries.is_multiple_of(TELL_EVERY) {
+            progress(bytes, bytes_all.max(bytes));
+        }
         if report.entries == 0 && record.seq != 1 {
             bail!(
                 "the log begins at entry {}: its beginning was deleted to save space",
@@ -84,6 +93,12 @@ pub fn replay(data: &Path) -> Result<Report> {
     }
     report.missing = recorded.rest()?;
     Ok(report)
+}
+
+/// Of all files in a folder; what cannot be looked at counts for nothing.
+fn bytes_in(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
 }
 
 /// The journal's lines, read in pages.

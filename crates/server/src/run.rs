@@ -68,22 +68,11 @@ pub async fn run(
     let client = http_client()?;
     let folder =
         DataFolder::open(&config.storage.path)?.with_log_size_max(config.storage.log_size_max.0);
-    let agent_folder = std::path::absolute(folder.agent())?;
-    let agent_socket = hands::socket(&agent_folder)?;
+    let own_hands = own_hands(&config, &folder, huge_pages)?;
     let mut ground = Ground::recover(&config, &folder).await?;
     let (handle, journal) = (ground.handle.clone(), ground.journal.clone());
 
-    let hands = hands::start(
-        hands::Config {
-            exe: std::env::current_exe().context("cannot find this program's own file")?,
-            dir: agent_folder,
-            socket: agent_socket,
-            targets: config.targets.clone(),
-            huge_pages,
-        },
-        handle.clone(),
-        ground.orders,
-    );
+    let hands = hands::start(own_hands, handle.clone(), ground.orders);
     let drills = Drills::open(handle.clone(), hands.clone(), journal.clone(), &config, seed()?)?;
     drills.resume();
     let probes = probes::spawn(&config.detect.probes, &client, &handle);
@@ -129,6 +118,18 @@ pub async fn run(
     hands.stop().await;
     tasks.shutdown().await;
     stop_loop(handle, ground.loop_thread, store).await
+}
+
+/// The agent on this host.
+fn own_hands(config: &Config, folder: &DataFolder, huge_pages: bool) -> Result<hands::Config> {
+    let dir = std::path::absolute(folder.agent())?;
+    Ok(hands::Config {
+        exe: std::env::current_exe().context("cannot find this program's own file")?,
+        socket: hands::socket(&dir)?,
+        dir,
+        targets: config.targets.clone(),
+        huge_pages,
+    })
 }
 
 /// The way in of telemetry.

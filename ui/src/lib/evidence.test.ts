@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Entity, Incident } from '../api/schema';
 import { lanes } from './evidence';
+import { THIN } from './format';
 import type { LaneFacts } from './evidencelanes';
 import { standing, flowTo, type Axis, type Figures } from './flows';
 
@@ -18,6 +19,7 @@ const axis: Axis = {
   times: Array.from({ length: 10 }, (_, index) => index * 10_000),
   step: 10_000,
   onset: 50_000,
+  since: 50_000,
   until: 100_000,
   live: false,
 };
@@ -98,7 +100,7 @@ describe('lanes', () => {
   });
   it('say how it was before and while it lasted', () => {
     const [felt] = lanes(facts);
-    expect([felt!.now, felt!.was].map((text) => text.replace('\u202f', ' '))).toEqual([
+    expect([felt!.now, felt!.was].map((text) => text.replace(THIN, ' '))).toEqual([
       '60 %',
       'was 100 %',
     ]);

@@ -7,6 +7,7 @@ import { namedCause, worstSymptom } from './incident';
 import {
   besideSiblings,
   durationLane,
+  errorLinesLane,
   failingLane,
   memoryLane,
   successLane,
@@ -47,6 +48,7 @@ export function lanes(facts: LaneFacts): Lane[] {
     ...(isSlow ? [slow] : [succeeding]),
     ...causeLanes(facts),
     ...facts.way.slice(0, WAY_LANES).map((call) => callLane(facts, call, isSlow)),
+    errorLinesLane(facts),
     trafficLane(facts, name, felt, own.name),
     isSlow ? succeeding : slow,
     ...ruledOut(facts),

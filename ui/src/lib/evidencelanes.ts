@@ -1,6 +1,6 @@
 // Lanes of one kind each: requests that succeed or fail, durations, traffic, memory.
 
-import { bytes, percent, rate, took } from './format';
+import { bytes, percent, rate, took, THIN } from './format';
 import { beforeAndNow, type Axis, type Figures, type Flow } from './flows';
 import { entityName, ownerOf } from './naming';
 import { aligned, known, roundUp, scaled, total, type Line } from './points';
@@ -20,6 +20,8 @@ export interface LaneFacts {
   /** Calls beside it. */
   beside: { caller: Entity; callee: Entity }[];
   traces: Traces;
+  /** The error lines of a time. */
+  errorLines?: (from: number, to: number) => string;
 }
 
 const words = (format: (value: number) => string, value: number | undefined) =>
@@ -101,7 +103,7 @@ export function trafficLane(
 function changeWords(now: number | undefined, was: number): string {
   if (now === undefined || was === 0) return '';
   const more = Math.round((now / was - 1) * 100);
-  return Math.abs(more) < 5 ? '' : `, ${more > 0 ? '+' : '−'}${Math.abs(more)}\u202f%`;
+  return Math.abs(more) < 5 ? '' : `, ${more > 0 ? '+' : '−'}${Math.abs(more)}${THIN}%`;
 }
 
 export function failingLane(
@@ -188,5 +190,27 @@ export function memoryLane({ figures, axis }: LaneFacts, entity: Entity): Lane {
     format: bytes,
     now: words(bytes, now),
     was: was === undefined ? '' : `was ${bytes(was)}`,
+  };
+}
+
+/** Absent lines are none: what is asked for is counted, not sampled. */
+export function errorLinesLane({ figures, axis, errorLines }: LaneFacts): Lane | undefined {
+  if (!figures.errorLines) return undefined;
+  const line = scaled(figures.errorLines, 1000 / axis.step);
+  if (![...line.values()].some((value) => value > 0)) return undefined;
+  const { now, was } = beforeAndNow(line, axis);
+  return {
+    id: 'error lines',
+    title: 'Errors logged',
+    about: 'by those on the way',
+    lines: [{ name: 'error lines', values: aligned(line, axis.times), tone: 's2' }],
+    bars: true,
+    low: 0,
+    high: roundUp(Math.max(...line.values())),
+    format: rate,
+    now: words(rate, now),
+    was: was === undefined ? '' : was === 0 ? 'none before' : `was ${rate(was)}`,
+    bad: now !== undefined && now > 3 * (was ?? 0),
+    link: errorLines,
   };
 }

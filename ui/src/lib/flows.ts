@@ -12,6 +12,8 @@ export interface Figures {
   durations: SeriesLike[];
   /** Bytes of watched processes. */
   memory: SeriesLike[];
+  /** Log records of severity error and above, of those on the way; undefined where not known. */
+  errorLines?: Line;
 }
 
 export interface Axis {
@@ -19,6 +21,8 @@ export interface Axis {
   /** Milliseconds of a window. */
   step: number;
   onset: number;
+  /** Since when users are hurt this time. */
+  since: number;
   until: number;
   /** It goes on: the newest windows tell how it is. */
   live: boolean;
@@ -91,7 +95,7 @@ export function beforeAndNow(line: Line, axis: Axis): { now?: number; was?: numb
   if (!axis.live) return { now: mean(line, axis.onset, axis.until), was };
   // The newest two windows that lie in the trouble, the one in which it began at the earliest.
   const latest = Math.max(...line.keys());
-  const began = Math.floor(axis.onset / axis.step) * axis.step;
+  const began = Math.floor(axis.since / axis.step) * axis.step;
   return { now: mean(line, Math.max(latest - axis.step, began), Infinity), was };
 }
 

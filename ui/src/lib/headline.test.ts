@@ -236,6 +236,10 @@ describe('doubt', () => {
     ];
     expect(says(facts({ nodes }))).toBe('Learning what is normal; nothing is judged yet');
   });
+  it('where nobody asks anything of any service is not quiet', () => {
+    const nodes = [{ name: 'cart', state: 'no_traffic' as const }];
+    expect(says(facts({ nodes }))).toBe('No requests to any service: how users fare is not known');
+  });
   it('while Immune catches up comes before all but open incidents', () => {
     const status = { catching_up_until: ago(-30), last_telemetry: ago(400) };
     expect(says(facts({}, status))).toBe('Catching up until 12:00:30; paging and healing rest');

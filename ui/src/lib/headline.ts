@@ -98,9 +98,10 @@ export function headline(facts: Facts): Headline {
     return say(`No user is hurt; ${names(risky)} ${is(risky.length)} at risk`, 'risk');
   if (nodes.length === 0)
     return say('Telemetry arrives, but no request has been seen yet', 'unknown');
-  const learning = of('learning').length;
-  if (learning > 0 && learning === nodes.filter((n) => n.state !== 'no_traffic').length)
-    return say('Learning what is normal; nothing is judged yet', 'unknown');
+  if (of('well').length === 0 && of('healing').length === 0)
+    return of('learning').length > 0
+      ? say('Learning what is normal; nothing is judged yet', 'unknown')
+      : say('No requests to any service: how users fare is not known', 'unknown');
   return say(`All quiet for ${whole((now - quietSince(facts)) / 1000)}`, 'well');
 }
 

@@ -1,6 +1,6 @@
 // Healing as a whole: the sentence above the page, what a guardrail said lately, what was audited.
 
-import { plural } from './format';
+import { plural, THIN } from './format';
 import { actionParts, act, isOver, modeName, stateName } from './plan';
 import type {
   ActionKind,
@@ -129,9 +129,9 @@ export function auditLine(line: JournalLine): AuditLine {
     case 'reload':
       return told('Immune', 'configuration taken up');
     case 'catching_up':
-      return told('Immune', `away for ${line.away_seconds}\u202fs; paging and healing rest`);
+      return told('Immune', `away for ${line.away_seconds}${THIN}s; paging and healing rest`);
     case 'clock_set_back':
-      return told('Immune', `the clock was set back by ${line.seconds}\u202fs`);
+      return told('Immune', `the clock was set back by ${line.seconds}${THIN}s`);
     default:
       return told('Immune', line.event.replaceAll('_', ' '));
   }

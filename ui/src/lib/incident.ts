@@ -2,7 +2,7 @@
 //
 // Cause first, then what users feel. Nothing is said here that the incident does not hold.
 
-import { ABSENT, count, duration, percent, took } from './format';
+import { ABSENT, count, duration, percent, took, THIN } from './format';
 import { entityName } from './naming';
 import { millis } from './time';
 import type { IconName } from '../components/Icon.svelte';
@@ -38,6 +38,15 @@ export function isPage(incident: Incident): boolean {
 export function hurtUntil(incident: Incident, now: number): number {
   const end = incident.mitigated ?? incident.resolved;
   return end && incident.state !== 'open' ? millis(end) : now;
+}
+
+/** Since when users are hurt this time: an incident that was opened again began long before. */
+export function hurtSince(incident: Incident): number {
+  const firing = incident.firing.flatMap((index) => incident.symptoms[index] ?? []);
+  const onsets = firing.map((symptom) => millis(symptom.onset));
+  return incident.state === 'open' && onsets.length > 0
+    ? Math.min(...onsets)
+    : millis(incident.onset);
 }
 
 /** `payment-1 crashed; storefront fails 48 % of requests`. */
@@ -133,7 +142,7 @@ export function impactFigures(
     (o) => o.source === symptom.source && entityName(o.entity) === entityName(symptom.entity),
   );
   const { bad_requests, requests, services } = incident.impact;
-  const seconds = (hurtUntil(incident, now) - millis(incident.onset)) / 1000;
+  const seconds = (hurtUntil(incident, now) - hurtSince(incident)) / 1000;
   const figures: Figure[] = [felt(symptom, over, objective)];
   if (requests > 0) {
     const aMinute = seconds >= 60 ? `, ${count((bad_requests / seconds) * 60)} a minute` : '';
@@ -177,7 +186,7 @@ function felt(symptom: Symptom, over: boolean, objective?: ObjectiveState): Figu
       : '';
   const traffic =
     !over && objective && objective.requests_1m > 0
-      ? ` · ${count(objective.requests_1m)} requests in 1\u202fmin`
+      ? ` · ${count(objective.requests_1m)} requests in 1${THIN}min`
       : '';
   if (symptom.unit === 'seconds') {
     return {

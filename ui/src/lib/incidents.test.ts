@@ -24,6 +24,7 @@ function incident(id: number, state: string, more: object = {}): Incident {
         kind: 'availability_burn',
         source: 'web',
         severity: 'page',
+        onset: at,
         unit: 'ratio',
         measured: 0.48,
         threshold: 0.01,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { THIN } from './format';
 import { USERS, type EntityFacts, type MapNode } from './map';
-import { dressed, figures, heat, spoken, type Known } from './map-dress';
+import { dressed, figures, heat, shortened, spoken, type Known } from './map-dress';
 import { drillsBy, entityName, graphOf, ownerKey } from './map-of';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
@@ -70,11 +70,13 @@ describe('dressed', () => {
     const { lines } = dressed({ nodes, edges }, 'health', known());
     expect(lines.map((line) => line.tone)).toEqual(['bad', 'plain']);
   });
-  it('marks a change on the map of health for a quarter of an hour', () => {
+  it('marks a change on the map of health where it may matter: not well, a quarter of an hour', () => {
     const changed = (minutes: number) =>
       known({ changes: new Map([['a', { summary: 'v1 → v2', at: NOW - minutes * 60_000 }]]) });
-    expect(plain(dress(node('a'), 'health', changed(7)).mark)).toBe('v1 → v2 · 7 min ago');
-    expect(dress(node('a'), 'health', changed(20)).mark).toBeUndefined();
+    const hurt = node('a', { state: 'hurt' });
+    expect(plain(dress(hurt, 'health', changed(7)).mark)).toBe('v1 → v2 · 7 min ago');
+    expect(dress(hurt, 'health', changed(20)).mark).toBeUndefined();
+    expect(dress(node('a'), 'health', changed(7)).mark).toBeUndefined();
     expect(dress(node('a'), 'changes', changed(20))).toMatchObject({ tone: 'changed' });
     expect(dress(node('b'), 'changes', changed(20))).toMatchObject({ tone: 'faded' });
   });
@@ -110,6 +112,12 @@ describe('heat', () => {
   });
 });
 
+describe('shortened', () => {
+  it('leaves what fits', () => {
+    expect([shortened('cart', 4), shortened('checkout', 5.9)]).toEqual(['cart', 'chec…']);
+  });
+});
+
 describe('spoken', () => {
   it('says name, kind, state and figures', () => {
     const box = dress(node('orders', { kind: 'database', state: 'hurt' }), 'health');
@@ -142,10 +150,10 @@ describe('graphOf', () => {
     expect(staging.edges).toEqual([]);
   });
   it('joins drills to the service whose target was drilled', () => {
-    const targets = {
-      ...topology,
-      nodes: [{ ...topology.nodes[0]!, targets: ['cart-1', 'cart-2'] }],
-    };
+    const instance = (name: string) => ({
+      name,
+      entity: { ...entity(name, 'default', 'instance'), part_of: 'cart' },
+    });
     const cell = (target: string, stale: boolean, last_passed: boolean) => ({
       target,
       stale,
@@ -156,10 +164,11 @@ describe('graphOf', () => {
       cell('cart-2', true, true),
       cell('x', false, false),
     ];
-    const found = drillsBy(targets, { faults: ['cpu', 'dns'], cells });
-    expect([...found]).toEqual([
+    const targets = [instance('cart-1'), instance('cart-2')];
+    expect([...drillsBy(targets, { faults: ['cpu', 'dns'], cells })]).toEqual([
       ['default/default/service:/cart', { drilled: 1, passed: 1, of: 4 }],
     ]);
+    expect(drillsBy(targets, undefined).size).toBe(0);
   });
   it('takes an instance for its service', () => {
     const instance = { ...entity('cart-1', 'default', 'instance'), part_of: 'cart' };

@@ -95,7 +95,7 @@ function box(node: MapNode, by: Colouring, known: Known, busiest: number): Box {
   if (node.kind === 'users') return base;
   const change = latest(node, known);
   if (by === 'health') {
-    if (change && known.now - change.at < MARKED_FOR_MS)
+    if (change && known.now - change.at < MARKED_FOR_MS && TONES[node.state] !== 'plain')
       base.mark = `${change.summary} · ${ago(change.at, known.now)}`;
     return base;
   }
@@ -149,6 +149,12 @@ function proof(node: MapNode, known: Known): { tone: BoxTone; line: string } {
     tone: passed < drilled ? 'bad' : 'drill',
     line: `${count(drilled)} of ${count(of)} drilled, ${count(passed)} passed`,
   };
+}
+
+/** Cut by hand: a box that clips its text costs a layer's work each time that all boxes move. */
+export function shortened(text: string, most: number): string {
+  const characters = Math.max(4, Math.floor(most));
+  return text.length <= characters ? text : `${text.slice(0, characters - 1)}…`;
 }
 
 /** A box as it is spoken. */

@@ -12,8 +12,6 @@ export interface TopologyFacts {
     requests_per_s?: number | null;
     error_ratio?: number | null;
     p95_seconds?: number | null;
-    /** Names of targets that it, or a part of it, is. */
-    targets?: string[];
   }[];
   edges: {
     caller: EntityFacts;
@@ -102,24 +100,25 @@ export function changesBy(
 
 /** How much of each node was drilled, and how much of that passed: fresh results only. */
 export function drillsBy(
-  topology: TopologyFacts,
-  matrix:
-    | {
-        faults: string[];
-        cells: { target: string; stale: boolean; last_passed: boolean }[];
-      }
-    | undefined,
+  targets: { name: string; entity: EntityFacts }[],
+  matrix: MatrixFacts | undefined,
 ): Map<string, { drilled: number; passed: number; of: number }> {
   const found = new Map<string, { drilled: number; passed: number; of: number }>();
   if (matrix === undefined) return found;
-  for (const { entity, targets } of topology.nodes) {
-    if (targets === undefined || targets.length === 0) continue;
-    const fresh = matrix.cells.filter((cell) => !cell.stale && targets.includes(cell.target));
-    found.set(entityKey(entity), {
-      drilled: fresh.length,
-      passed: fresh.filter((cell) => cell.last_passed).length,
-      of: matrix.faults.length * targets.length,
+  for (const { name, entity } of targets) {
+    const known = found.get(ownerKey(entity)) ?? { drilled: 0, passed: 0, of: 0 };
+    const fresh = matrix.cells.filter((cell) => !cell.stale && cell.target === name);
+    found.set(ownerKey(entity), {
+      drilled: known.drilled + fresh.length,
+      passed: known.passed + fresh.filter((cell) => cell.last_passed).length,
+      of: known.of + matrix.faults.length,
     });
   }
   return found;
+}
+
+/** What is read of `GET /api/v1/drills/matrix`. */
+export interface MatrixFacts {
+  faults: string[];
+  cells: { target: string; stale: boolean; last_passed: boolean }[];
 }

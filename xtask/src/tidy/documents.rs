@@ -1,4 +1,4 @@
-//! What the documents name is there, and the map names every crate.
+//! What the documents name is there, the map names every crate, and the book has every page.
 //!
 //! Looked at are README.md, ARCHITECTURE.md and everything in `docs`: paths in backticks, paths in
 //! fenced blocks that begin with one of our folders, and links to files. A `*` or `<name>` in a
@@ -9,6 +9,8 @@ use crate::tree::Tree;
 
 const REQUIRED: &[&str] = &["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE"];
 const MAP: &str = "ARCHITECTURE.md";
+/// Lists the pages of the book that `docs` is.
+const SUMMARY: &str = "docs/SUMMARY.md";
 /// Endings by which a word with a slash is taken for a path.
 const EXTENSIONS: &[&str] = &[
     "css", "html", "js", "json", "lock", "md", "png", "proto", "py", "rs", "sh", "sql", "svelte",
@@ -29,6 +31,9 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     }
     if let Some(map) = tree.text(MAP) {
         findings.extend(missing_crates(tree, map));
+    }
+    if let Some(summary) = tree.text(SUMMARY) {
+        findings.extend(missing_pages(tree, summary));
     }
     findings
 }
@@ -132,6 +137,18 @@ fn missing_crates(tree: &Tree, map: &str) -> Vec<Finding> {
         let is_named = map.contains(&format!("{folder}/")) || map.contains(&format!("`{folder}`"));
         if !is_named && !map.contains(&format!("`{name}`")) {
             findings.push(Finding::new(MAP, 1, format!("the crate `{folder}` is not on the map")));
+        }
+    }
+    findings
+}
+
+/// A page that the summary does not link is in no book, and nobody finds it.
+fn missing_pages(tree: &Tree, summary: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, _) in tree.with_extension("md") {
+        let Some(page) = path.strip_prefix("docs/") else { continue };
+        if path != SUMMARY && !summary.contains(&format!("]({page})")) {
+            findings.push(Finding::new(path, 1, format!("is not linked from {SUMMARY}")));
         }
     }
     findings

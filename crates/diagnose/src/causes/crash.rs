@@ -39,6 +39,8 @@ const ROLLOUT: Duration = Duration::from_secs(600);
 
 /// A process may have gone this long before the first failed request ended, whatever went well.
 const BEFORE_ONSET: Duration = Duration::from_secs(60);
+/// What was back this long before the harm began did not do it: a bucket of figures, and clocks.
+const BACK_BEFORE_ONSET: Duration = Duration::from_secs(15);
 
 fn propose(trouble: &Trouble) -> Vec<Candidate> {
     let mut candidates = Vec::new();
@@ -61,7 +63,7 @@ fn is_crash(trouble: &Trouble, gone: &Gone, node: &Entity) -> bool {
     let is_back_in_time = gone.back.as_ref().is_none_or(|(back, _)| {
         // Users were well with what runs in its place.
         let was_over = trouble.well_before.is_some_and(|well| well >= *back);
-        *back + BEFORE_ONSET >= trouble.window.onset && !was_over
+        *back + BACK_BEFORE_ONSET >= trouble.window.onset && !was_over
     });
     !gone.stop_requested
         && gone.last_seen <= trouble.window.now

@@ -325,6 +325,30 @@ fn a_crash_soon_after_a_recovery_is_compared_with_the_time_when_all_was_well() {
     assert_eq!(scene.first_cause(1).confidence, 0.95);
 }
 
+#[test]
+fn a_process_that_was_back_before_the_harm_began_is_no_turn_of_it() {
+    let mut scene = shop(300);
+    let (gateway, checkout, payment) =
+        (service("gateway"), service("checkout"), service("payment"));
+    let onset = scene.now;
+    scene.serves(&gateway, failing(20, 5, "http_500")).fires(&gateway, 0.25, onset).seconds(20);
+    scene.serves(&gateway, well(20)).recovers(&gateway).seconds(60).clears(&gateway).seconds(30);
+    // One of two dies; the other does its work, after a refused call each time. Nobody is hurt.
+    scene.goes("payment-1", false);
+    scene.calls(&gateway, &payment, failing(8, 4, "connection_refused")).seconds(60);
+    scene.runs("payment-1", &instance("payment", "payment-1"), 900);
+    scene.calls(&gateway, &payment, well(4)).seconds(30);
+    let onset = scene.now;
+    scene.goes("checkout", false).calls(&gateway, &checkout, failing(4, 4, "connection_refused"));
+    scene.serves(&gateway, failing(20, 4, "http_502")).seconds(5);
+    scene.fires(&gateway, 0.2, onset).second();
+    assert_eq!(scene.count(), 1, "it is opened again");
+    scene.check_first(CauseKind::Crash, &checkout);
+    let causes = &scene.incident(1).causes;
+    let is_payment = |cause: &&model::Cause| cause.entity.name.starts_with("payment");
+    assert!(!causes.iter().any(|cause| is_payment(&cause)), "{causes:#?}");
+}
+
 /// Orders with one instance, of whose version telemetry tells.
 fn versioned() -> Scene {
     let mut scene = polyglot(1);

@@ -133,3 +133,24 @@ fn a_symptom_noticed_late_joins_the_incident_it_began_in() {
     assert_eq!(scene.count(), 1);
     assert_eq!(scene.incident(1).state, IncidentState::Open);
 }
+
+#[test]
+fn one_trouble_near_what_is_resolved_opens_one_incident_and_nothing_again() {
+    let mut scene = chain(&["a", "b"]);
+    let onset = scene.now;
+    scene.fires(&service("a"), 0.5, onset).seconds(10).recovers(&service("a")).seconds(60);
+    scene.clears(&service("a")).seconds(60);
+    let onset = scene.now;
+    scene.fires(&service("b"), 0.5, onset).seconds(2);
+    scene.fires(&service("a"), 0.5, onset).second();
+    assert_eq!(scene.incident(1).state, IncidentState::Resolved);
+    assert_eq!(scene.incident(2).firing, [0, 1], "both are of one trouble");
+
+    let mut scene = chain(&["a", "b"]);
+    let onset = scene.now;
+    scene.fires(&service("a"), 0.5, onset).seconds(10).recovers(&service("a")).seconds(5);
+    let onset = scene.now;
+    scene.fires(&service("b"), 0.5, onset).fires(&service("a"), 0.5, onset).second();
+    let incident = scene.incident(1);
+    assert_eq!(incident.state, IncidentState::Open, "its recovery had not held");
+}

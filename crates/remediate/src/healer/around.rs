@@ -150,11 +150,12 @@ impl Healer {
     /// How many targets are in trouble, and of how many. A whole service and its instances are one
     /// trouble, told twice: the service counts only where none of its instances does.
     fn count_troubled(&self, now: Timestamp) -> (usize, usize) {
+        let whole = |target: &Target| target.entity.owner().filter(|it| *it != target.entity);
         let targets = || self.targets.values();
-        let owners: BTreeSet<Entity> = targets().filter_map(|it| it.entity.owner()).collect();
+        let owners: BTreeSet<Entity> = targets().filter_map(whole).collect();
         let all = targets().filter(|it| !owners.contains(&it.entity)).count();
         let troubled: Vec<&Target> = targets().filter(|it| self.is_troubled(it, now)).collect();
-        let told: BTreeSet<Entity> = troubled.iter().filter_map(|it| it.entity.owner()).collect();
+        let told: BTreeSet<Entity> = troubled.iter().copied().filter_map(whole).collect();
         (troubled.iter().filter(|it| !told.contains(&it.entity)).count(), all)
     }
 

@@ -46,6 +46,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Figures, Error> {
     let mut text = String::new();
     of_the_loop(&figures, &mut text);
     of_the_rest(&app, &mut text);
+    of_the_process(&mut text);
     telemetry(&app, &mut text);
     let store = app.store.clone();
     let status = tokio::task::spawn_blocking(move || store.status()).await;
@@ -109,6 +110,25 @@ fn of_the_loop(figures: &Loop, text: &mut String) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
     for (part, count) in figures.left_out {
         let _ = writeln!(text, "{name}{{part=\"{part}\"}} {count}");
+    }
+}
+
+/// By Prometheus' usual names; what the kernel does not tell is absent.
+fn of_the_process(text: &mut String) {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name in brackets may hold anything.
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let fields: Vec<u64> =
+        after_name.split_whitespace().skip(1).map(|field| field.parse().unwrap_or(0)).collect();
+    // Fields 14, 15 and 24 of proc(5); the first here is the fourth there.
+    if let (Some(user), Some(system), Some(pages)) =
+        (fields.get(10), fields.get(11), fields.get(20))
+    {
+        let ticks = rustix::param::clock_ticks_per_second().max(1) as f64;
+        let (name, help) = ("process_cpu_seconds_total", "Processor time of the server.");
+        figure(text, name, help, (user + system) as f64 / ticks);
+        let (name, help) = ("process_resident_memory_bytes", "Resident memory of the server.");
+        figure(text, name, help, *pages as f64 * rustix::param::page_size() as f64);
     }
 }
 

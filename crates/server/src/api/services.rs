@@ -160,6 +160,8 @@ pub(crate) struct TopologyNode {
     pub since: Option<Timestamp>,
     /// Instances that are heard.
     pub instances: usize,
+    /// What of it may be acted upon.
+    pub targets: Vec<String>,
     #[serde(flatten)]
     pub red: Red,
 }

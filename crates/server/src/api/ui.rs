@@ -21,7 +21,7 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const ASK_AGAIN: &str = "no-cache";
 const PAGE: &str = "/index.html";
 /// Beginnings of paths that are no pages.
-const NO_PAGES: &[&str] = &["/api", "/metrics", "/livez", "/readyz", "/mcp"];
+const NO_PAGES: &[&str] = &["/api", "/metrics", "/livez", "/readyz"];
 const NOT_BUILT: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Immune</title>\
     <h1>The web pages are not in this program</h1><p>Build them with <code>make ui</code>, and \
     then the program again. The API is at <code>/api/v1</code>, and <code>immune status</code> \

@@ -5,11 +5,15 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 
 use super::ServerArgs;
+use super::progress::watched;
 
+#[derive(Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
     server: String,
     token: Option<String>,
+    /// Does a question that takes long give a sign of life?
+    gives_signs: bool,
 }
 
 impl Client {
@@ -19,7 +23,12 @@ impl Client {
             .timeout(std::time::Duration::from_secs(30))
             .build()?;
         let server = args.server.trim_end_matches('/').to_owned();
-        Ok(Client { http, server, token: args.token.clone() })
+        Ok(Client { http, server, token: args.token.clone(), gives_signs: true })
+    }
+
+    /// For who draws or tells while it asks.
+    pub(super) fn without_signs(self) -> Client {
+        Client { gives_signs: false, ..self }
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
@@ -86,9 +95,15 @@ impl Client {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        let response = request.send().await.with_context(|| self.unreachable())?;
-        let status = response.status();
-        let text = response.text().await?;
+        let answer = async {
+            let response = request.send().await.with_context(|| self.unreachable())?;
+            let status = response.status();
+            Ok::<_, anyhow::Error>((status, response.text().await?))
+        };
+        let (status, text) = match self.gives_signs {
+            true => watched(&format!("asking {}", self.server), answer).await?,
+            false => answer.await?,
+        };
         if !status.is_success() {
             bail!("{}", refusal(status, &text));
         }

@@ -15,6 +15,7 @@ use model::experiment::{Healed, Scorecard};
 use serde_json::Value;
 
 use super::client::Client;
+use super::progress::Progress;
 use super::text::{self, Paint, paint};
 use super::{ServerArgs, block_on, toolkit};
 use crate::drills::{Plan, Record};
@@ -109,7 +110,7 @@ impl Run {
             return self.toolkit.run(&self.file, self.server.json);
         }
         let content = read(&self.file)?;
-        let client = Client::new(&self.server)?;
+        let client = Client::new(&self.server)?.without_signs();
         let record = block_on(async {
             let started: Value = client.post_text("drills", &content).await?;
             let id = started["drill"].as_u64().context("the server did not number the drill")?;
@@ -151,13 +152,19 @@ impl One {
 impl Stop {
     fn run(self) -> Result<ExitCode> {
         let client = Client::new(&self.server)?;
+        let json = self.server.json;
         match self.id {
             Some(id) => {
-                let _: Value = block_on(client.post(&format!("drills/{id}/stop"), None))?;
-                text::line(&format!("drill {id} is stopping; the fault is undone"));
+                let answer: Value = block_on(client.post(&format!("drills/{id}/stop"), None))?;
+                let sentence = format!("drill {id} is stopping; the fault is undone");
+                text::done(json, &answer, &sentence)?;
             }
             None => {
                 let answer: Value = block_on(client.post("drills/stop", None))?;
+                if json {
+                    text::json(&answer)?;
+                    return Ok(ExitCode::SUCCESS);
+                }
                 match answer["drill"].as_u64() {
                     Some(id) => text::line(&format!("drill {id} is stopping")),
                     None => text::line("no drill was running"),
@@ -216,13 +223,18 @@ fn list(server: ServerArgs) -> Result<ExitCode> {
 /// Polls until the drill has its scorecard, printing new lines as they come.
 pub(super) async fn watch(client: &Client, id: u64, tell: bool) -> Result<Record> {
     let mut told = 0;
+    let sign = tell.then(|| Progress::waiting(format!("drill {id}")));
     loop {
         let record: Record = client.get(&format!("drills/{id}")).await?;
         for (at, line) in record.drill.progress.iter().skip(told) {
-            if tell {
-                text::line(&format!("{}  {line}", paint(Paint::Dim, &at.clock())));
+            if let Some(sign) = &sign {
+                let line = format!("{}  {line}", paint(Paint::Dim, &at.clock()));
+                sign.aside(|| text::line(&line));
             }
             told += 1;
+        }
+        if let Some(sign) = &sign {
+            sign.says(format!("drill {id}: {}", doing(record.drill.phase)));
         }
         if record.drill.phase == Phase::Done && record.scorecard.is_some() {
             return Ok(record);
@@ -231,9 +243,22 @@ pub(super) async fn watch(client: &Client, id: u64, tell: bool) -> Result<Record
     }
 }
 
+/// What a drill does in a phase.
+pub(super) fn doing(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Steady => "waits until all is well",
+        Phase::Injecting => "the fault is being injected",
+        Phase::Watching => "the fault is in effect, Immune is watched",
+        Phase::Undoing => "the fault is being undone",
+        Phase::Done => "being scored",
+    }
+}
+
 fn finish(record: &Record, json: bool) -> Result<ExitCode> {
     let Some(card) = &record.scorecard else {
-        text::line(&format!("drill {} is still running", record.id));
+        let (id, phase) = (record.id, record.drill.phase);
+        let answer = serde_json::json!({ "drill": id, "phase": phase });
+        text::done(json, &answer, &format!("drill {id} is still running"))?;
         return Ok(ExitCode::FAILURE);
     };
     if json {

@@ -51,9 +51,10 @@ impl Begin {
         let body = json!({
             "name": self.name, "what": what, "for": self.length, "reason": self.reason,
         });
-        let _: Value = block_on(Client::new(&self.server)?.post("pauses", Some(&body)))?;
+        let answer: Value = block_on(Client::new(&self.server)?.post("pauses", Some(&body)))?;
         let (name, length) = (self.name, self.length);
-        text::line(&format!("{what} is paused for {length}; `immune resume {name}` ends it"));
+        let sentence = format!("{what} is paused for {length}; `immune resume {name}` ends it");
+        text::done(self.server.json, &answer, &sentence)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -69,8 +70,8 @@ pub(super) struct End {
 impl End {
     pub(super) fn run(self) -> Result<ExitCode> {
         let path = format!("pauses/{}/resume", escaped(&self.name));
-        let _: Value = block_on(Client::new(&self.server)?.post(&path, None))?;
-        text::line(&format!("pause {} is over", self.name));
+        let answer: Value = block_on(Client::new(&self.server)?.post(&path, None))?;
+        text::done(self.server.json, &answer, &format!("pause {} is over", self.name))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::{Client, escaped};
 use super::{ServerArgs, block_on, narrate, text};
 
 #[derive(Subcommand)]
@@ -54,8 +54,8 @@ fn list(server: ServerArgs) -> Result<ExitCode> {
 
 fn decide(one: One, verb: &str, done: &str) -> Result<ExitCode> {
     let path = format!("plans/{}/{verb}", one.id);
-    let _: Value = block_on(Client::new(&one.server)?.post(&path, None))?;
-    text::line(&format!("plan {} is {done}", one.id));
+    let answer: Value = block_on(Client::new(&one.server)?.post(&path, None))?;
+    text::done(one.server.json, &answer, &format!("plan {} is {done}", one.id))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -72,8 +72,9 @@ pub(super) struct Freeze {
 impl Freeze {
     pub(super) fn run(self) -> Result<ExitCode> {
         let body = json!({ "reason": self.reason });
-        let _: Value = block_on(Client::new(&self.server)?.post("freeze", Some(&body)))?;
-        text::line("healing is frozen; `immune thaw` allows it again");
+        let answer: Value = block_on(Client::new(&self.server)?.post("freeze", Some(&body)))?;
+        let sentence = "healing is frozen; `immune thaw` allows it again";
+        text::done(self.server.json, &answer, sentence)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -107,8 +108,8 @@ pub(super) fn autonomy(server: ServerArgs) -> Result<ExitCode> {
 }
 
 pub(super) fn thaw(server: ServerArgs) -> Result<ExitCode> {
-    let _: Value = block_on(Client::new(&server)?.post("thaw", None))?;
-    text::line("healing is allowed again");
+    let answer: Value = block_on(Client::new(&server)?.post("thaw", None))?;
+    text::done(server.json, &answer, "healing is allowed again")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -123,9 +124,10 @@ pub(super) struct Relearn {
 
 impl Relearn {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let path = format!("objectives/{}/relearn", self.objective);
-        let _: Value = block_on(Client::new(&self.server)?.post(&path, None))?;
-        text::line(&format!("the limit of {} is learned anew", self.objective));
+        let path = format!("objectives/{}/relearn", escaped(&self.objective));
+        let answer: Value = block_on(Client::new(&self.server)?.post(&path, None))?;
+        let sentence = format!("the limit of {} is learned anew", self.objective);
+        text::done(self.server.json, &answer, &sentence)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use engine::scenario;
 use serde::Serialize;
 
+use super::progress::Progress;
 use super::text::{self, Paint, paint};
 
 /// Runs scenarios.
@@ -35,9 +36,12 @@ struct Ran {
 impl Test {
     pub(super) fn run(self) -> Result<ExitCode> {
         let mut ran = Vec::new();
-        for file in &self.files {
+        let progress = Progress::of(0, "scenarios");
+        for (at, file) in self.files.iter().enumerate() {
+            progress.reaches(at as u64, self.files.len() as u64);
             ran.push(one(file, self.bless)?);
         }
+        drop(progress);
         let failed = ran.iter().filter(|ran| !ran.passed).count();
         if self.json {
             text::json(&ran)?;

@@ -9,6 +9,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::progress::Progress;
 use super::{ConfigArgs, text};
 use crate::{config, replay, run};
 
@@ -103,7 +104,10 @@ pub(super) struct Replay {
 
 impl Replay {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let report = replay::replay(&self.data)?;
+        let report = {
+            let progress = Progress::of(0, "replaying");
+            replay::replay(&self.data, |done, all| progress.reaches(done, all))?
+        };
         if self.json {
             text::json(&report)?;
         } else {
@@ -135,7 +139,7 @@ pub(super) fn log_to_stderr() {
         .with_env_filter(filter)
         // To complain of a log that cannot be written it would write to it, and panic.
         .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(text::has_colours(std::io::stderr().is_terminal()))
         .with_writer(std::io::stderr)
         .init();
 }

@@ -1,9 +1,46 @@
 //! Printing: colours only on a terminal, JSON where asked for.
 
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use serde::Serialize;
+
+/// When text is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colours {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    Always,
+    Never,
+}
+
+/// What the command line asks for, told once before any command runs.
+static ASKED: OnceLock<Colours> = OnceLock::new();
+
+pub(super) fn ask_for_colours(colours: Colours) {
+    let _ = ASKED.set(colours);
+}
+
+/// May be coloured what is written to a stream that is, or is not, a terminal?
+pub(super) fn has_colours(is_terminal: bool) -> bool {
+    match ASKED.get().copied().unwrap_or(Colours::Auto) {
+        Colours::Always => true,
+        Colours::Never => false,
+        // As no-color.org has it: set and not empty.
+        Colours::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+    }
+}
+
+/// Prints what a command did: the server's answer as JSON where asked for, else a sentence.
+pub(super) fn done<T: Serialize>(as_json: bool, answer: &T, sentence: &str) -> Result<()> {
+    match as_json {
+        true => json(answer)?,
+        false => line(sentence),
+    }
+    Ok(())
+}
 
 /// Prints a value as indented JSON.
 pub(super) fn json<T: Serialize>(value: &T) -> Result<()> {
@@ -27,10 +64,9 @@ pub(super) enum Paint {
     Yellow,
 }
 
-/// Colours text when stdout is a terminal and `NO_COLOR` is not set.
+/// Colours text for stdout, where it may have colours.
 pub(super) fn paint(paint: Paint, text: &str) -> String {
-    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    if !colours {
+    if !has_colours(std::io::stdout().is_terminal()) {
         return text.to_owned();
     }
     let code = match paint {
@@ -70,6 +106,24 @@ pub(super) fn plain(text: &str) -> String {
     text.chars().map(plain).collect()
 }
 
+/// Breaks between words; a word that is longer than a line keeps its own.
+pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is always a line");
+        let length = line.chars().count();
+        if length == 0 {
+            line.push_str(word);
+        } else if length + 1 + word.chars().count() <= columns {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
 /// A duration to three digits.
 pub(super) fn duration(nanos: u64) -> String {
     let nanos = nanos as f64;
@@ -101,6 +155,13 @@ mod tests {
         ] {
             assert_eq!(duration(nanos), text);
         }
+    }
+
+    #[test]
+    fn text_is_broken_between_words() {
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("a verylongword b", 5), ["a", "verylongword", "b"]);
+        assert_eq!(wrap("", 5), [""]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use ::toolkit::{Dry, Given, Options, Schedule, Tell, Value, Verdict, by_name};
 use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use serde_json::json;
 
 use super::text::{Paint, paint};
 
@@ -91,6 +92,9 @@ pub(super) struct Validate {
     /// Experiment file, Immune's or Chaos Toolkit's
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     shared: SharedArgs,
 }
@@ -100,6 +104,9 @@ pub(super) struct Recover {
     /// Journal of the run that was ended before its rollbacks
     #[arg(value_name = "JOURNAL", default_value = "./journal.json")]
     journal: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     shared: SharedArgs,
 }
@@ -143,12 +150,25 @@ impl RunArgs {
 impl Validate {
     pub(super) fn run(self) -> Result<ExitCode> {
         let name = file_name(&self.file);
-        if is_experiment(&self.file) || !is_own(&self.file)? {
-            let options = self.shared.options(true)?;
-            block_on(::toolkit::validate(&self.file, options)).context(name.clone())?;
+        let checked = self.check(&name);
+        if self.json {
+            let error = checked.as_ref().err().map(|error| format!("{error:#}"));
+            let answer = json!({ "file": name, "valid": error.is_none(), "error": error });
+            say(&serde_json::to_string_pretty(&answer)?);
+            let valid = checked.is_ok();
+            return Ok(if valid { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        checked?;
         say(&format!("{name}: valid"));
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn check(&self, name: &str) -> Result<()> {
+        if is_experiment(&self.file) || !is_own(&self.file)? {
+            let options = self.shared.options(!self.json)?;
+            block_on(::toolkit::validate(&self.file, options)).with_context(|| name.to_owned())?;
+        }
+        Ok(())
     }
 }
 
@@ -169,11 +189,20 @@ fn is_own(file: &Path) -> Result<bool> {
 
 impl Recover {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let mut options = self.shared.options(true)?;
+        let mut options = self.shared.options(!self.json)?;
         let journal = self.journal.display().to_string();
         options.journal = self.journal;
         options.python = self.shared.python;
-        let Some(recovery) = block_on(::toolkit::recover(options))? else {
+        let recovery = block_on(::toolkit::recover(options))?;
+        if self.json {
+            let played = recovery.as_ref().map_or(0, |recovery| recovery.played);
+            let failures = recovery.map_or_else(Vec::new, |recovery| recovery.failures);
+            let answer = json!({ "journal": journal, "played": played, "failures": failures });
+            say(&serde_json::to_string_pretty(&answer)?);
+            let failed = !failures.is_empty();
+            return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        }
+        let Some(recovery) = recovery else {
             say(&format!("{journal}: nothing is left to be rolled back"));
             return Ok(ExitCode::SUCCESS);
         };

@@ -17,13 +17,16 @@ const SPANS_SHOWN: usize = 500;
 /// Lists traces with a span of these kinds, newest first.
 #[derive(Args)]
 pub(super) struct Traces {
+    /// Name of a service
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
     /// Name of a span, or a route
     #[arg(long, value_name = "NAME")]
     operation: Option<String>,
+    /// Status of a span
     #[arg(long, value_parser = ["unset", "ok", "error"])]
     status: Option<String>,
+    /// Kind of a span
     #[arg(long, value_parser = ["internal", "server", "client", "producer", "consumer"])]
     kind: Option<String>,
     /// Shortest duration, such as 250ms

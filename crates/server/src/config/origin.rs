@@ -126,16 +126,16 @@ mod tests {
 
     #[test]
     fn each_value_is_known_by_where_it_was_written() {
-        let text = "healing:\n  mode: approve\n  policies:\n    - name: r\n      \
-                    cause: crash\n      target: t\n      action: restart\napi: {listen: \
+        let text = "healing:\n  mode: approve\nnotify:\n  - name: pager\n    webhook:\n      \
+                    url: \"http://127.0.0.1:9/x\"\napi: {listen: \
                     \"127.0.0.1:${env:PORT}\", hosts: [a.example]}\n";
         let settings = settings(text, Some("storage.path"));
         assert_eq!(origin(&settings, "healing.mode"), Origin::File { line: 2 });
-        assert_eq!(origin(&settings, "healing.policies[0].cause"), Origin::File { line: 5 });
-        assert_eq!(origin(&settings, "healing.policies[0].attempts"), Origin::Default);
+        assert_eq!(origin(&settings, "notify[0].webhook.url"), Origin::File { line: 6 });
+        assert_eq!(origin(&settings, "notify[0].webhook.token"), Origin::Default);
         let names = vec!["PORT".to_owned()];
-        assert_eq!(origin(&settings, "api.listen"), Origin::Environment { line: 8, names });
-        assert_eq!(origin(&settings, "api.hosts"), Origin::File { line: 8 });
+        assert_eq!(origin(&settings, "api.listen"), Origin::Environment { line: 7, names });
+        assert_eq!(origin(&settings, "api.hosts"), Origin::File { line: 7 });
         assert_eq!(origin(&settings, "storage.path"), Origin::Option { name: "--data".into() });
         assert_eq!(origin(&settings, "memory"), Origin::Default);
     }

@@ -113,7 +113,8 @@ fn every_route_answers_and_every_error_has_the_same_shape() {
     assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4"));
     for line in metrics.body.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').unwrap();
-        assert!(name.starts_with("immune_") && value.parse::<f64>().is_ok(), "{line}");
+        let is_named = name.starts_with("immune_") || name.starts_with("process_");
+        assert!(is_named && value.parse::<f64>().is_ok(), "{line}");
     }
 }
 

@@ -99,7 +99,7 @@ fn every_parameter_that_a_route_knows_is_described_and_no_other() {
             continue;
         }
         let asked: Vec<String> =
-            described.iter().map(|name| format!("{name}={}", value(name))).collect();
+            described.iter().map(|name| format!("{name}={}", value(path, name))).collect();
         let response = lab.ask("GET", &format!("{path}?{}&nonesuch=1", asked.join("&")), None);
         assert_eq!(response.status, 400, "{path}: {}", response.body);
         let error = response.error();
@@ -117,9 +117,10 @@ fn query_parameters(operation: &Value) -> BTreeSet<String> {
     of_query.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Something that a parameter of that name takes.
-fn value(name: &str) -> &'static str {
+/// Something that a parameter of that name takes there.
+fn value(path: &str, name: &str) -> &'static str {
     match name {
+        "kind" if path.starts_with("services") => "service",
         "from" => "1h",
         "to" => "now",
         "limit" | "before" | "plan" | "buckets" => "5",
@@ -130,6 +131,7 @@ fn value(name: &str) -> &'static str {
         "order" => "newest",
         "state" => "open",
         "refused" => "true",
+        "attribute" => "http.route",
         "function" => "avg",
         _ => "",
     }

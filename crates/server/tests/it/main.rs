@@ -46,3 +46,7 @@ mod telemetry;
 mod config;
 
 mod reference;
+
+mod pty;
+
+mod terminal;

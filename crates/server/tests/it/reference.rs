@@ -31,6 +31,21 @@ fn the_experiment_schema_is_fresh() {
 }
 
 #[test]
+fn the_page_of_every_field_of_the_configuration_is_fresh() {
+    fresh("configuration.md", &["reference", "configuration"]);
+}
+
+#[test]
+fn the_page_of_every_command_is_fresh() {
+    fresh("commands.md", &["reference", "commands"]);
+}
+
+#[test]
+fn the_page_of_the_api_is_fresh() {
+    fresh("api.md", &["reference", "api"]);
+}
+
+#[test]
 fn the_description_of_the_api_is_fresh() {
     fresh("openapi.json", &["schema", "api"]);
 }

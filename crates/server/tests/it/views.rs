@@ -151,7 +151,6 @@ fn what_is_configured_is_told_with_its_origin_and_without_secrets() {
 #[test]
 fn guardrails_and_policies_are_told_as_they_are_in_force() {
     let mut lab = Lab::new();
-    lab.policy()["promote"] = json!({ "after": 3 });
     lab.start();
     let healing = lab.get("healing");
     let guardrails = healing["guardrails"].as_array().unwrap();

@@ -127,6 +127,7 @@ pub struct Copy {
 
 /// A failed span under which nothing failed.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TraceFailure")]
 pub struct Failure {
     pub span: u32,
     pub service: String,
@@ -186,6 +187,7 @@ pub struct Skew {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TraceClock")]
 pub struct Clock {
     pub service: String,
     pub instance: String,

@@ -5,15 +5,16 @@ import { get } from '../../api/client';
 import type {
   Changes,
   Entity,
+  Histogram,
   Incident,
   SeriesFound,
   ToldChange,
   Topology,
 } from '../../api/schema';
 import type { Axis, Figures } from '../../lib/flows';
-import { hurtUntil, namedCause } from '../../lib/incident';
+import { hurtSince, hurtUntil, namedCause } from '../../lib/incident';
 import { entityKey, ownerOf } from '../../lib/naming';
-import { anyOf, selector, windows } from '../../lib/points';
+import { anyOf, selector, windows, type Line } from '../../lib/points';
 import { spread, type Spread } from '../../lib/spread';
 import { bounds, iso, millis, rangeOf, spanText } from '../../lib/time';
 
@@ -52,6 +53,7 @@ export function axisOf(incident: Incident, [from, to]: [number, number], now: nu
     times: windows(from, to, step),
     step,
     onset: millis(incident.onset),
+    since: hurtSince(incident),
     until: hurtUntil(incident, now),
     live: incident.state === 'open' && now - to < 60_000,
   };
@@ -145,11 +147,52 @@ async function ask(
   const operations = incident.symptoms.some(({ entity }) => entity.kind === 'operation');
   const kinds = { 'of~': operations ? 'service|instance|edge|operation' : 'service|instance|edge' };
   const leaks = incident.causes.some((cause) => cause.kind === 'leak');
-  const [requests, errors, durations, memory] = await Promise.all([
+  // The server answers two such questions at a time, and not to this page alone.
+  const [requests, errors] = await Promise.all([
     of('immune.requests', kinds, 'sum'),
     of('immune.errors', kinds, 'sum'),
+  ]);
+  const [durations, memory] = await Promise.all([
     of('immune.duration', { ...kinds, quantile: '0.95' }, 'max'),
     leaks ? of('immune.process.memory', {}, 'last') : [],
   ]);
-  return { requests, errors, durations, memory };
+  const errorLines = await countErrors(shape, entities, axis, signal);
+  return { requests, errors, durations, memory, errorLines };
+}
+
+/** Counts of error lines in the windows of the axis; undefined where they cannot be had. */
+async function countErrors(
+  shape: Spread,
+  entities: Map<string, Entity>,
+  axis: Axis,
+  signal: AbortSignal,
+): Promise<Line | undefined> {
+  const services = wayServices(shape, entities);
+  const [first, last] = [axis.times[0], axis.times.at(-1)];
+  if (services.length === 0 || first === undefined || last === undefined) return undefined;
+  const range = { from: iso(first), to: iso(last + axis.step), buckets: axis.times.length };
+  const asked = { query: logQuery(services, 'error'), ...range };
+  const found = await get<Histogram>('/api/v1/logs/histogram', asked, signal).catch(
+    () => undefined,
+  );
+  if (!found || found.truncated) return undefined;
+  return new Map(
+    found.buckets.map((bucket, index) => [axis.times[index]!, bucket.error + bucket.fatal]),
+  );
+}
+
+/** Names of the services on the way. */
+export function wayServices(shape: Spread, entities: Map<string, Entity>): string[] {
+  return shape.spots
+    .filter((spot) => spot.role !== 'beside')
+    .map((spot) => entities.get(spot.key)!)
+    .filter((entity) => entity.kind === 'service')
+    .map((entity) => entity.name)
+    .sort();
+}
+
+/** Log lines of these services, at least as severe. */
+export function logQuery(services: string[], severity: 'warn' | 'error'): string {
+  const names = services.map((name) => `service:"${name.replaceAll('"', '')}"`);
+  return `severity:>=${severity} (${names.join(' OR ')})`;
 }

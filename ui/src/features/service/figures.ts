@@ -117,22 +117,28 @@ export async function red(
     callee: entity.name,
     'callee.kind': entity.kind,
   };
-  const none: SeriesFound[] = [];
-  const whole = isService ? await ask({ ...own, of: 'service' }, asked) : none;
-  const inner = isService ? await ask({ ...own, of: ['operation', 'instance'] }, asked) : none;
-  const edges = callers || !isService ? await ask(called, asked) : none;
+  const nothing = Promise.resolve<SeriesFound[]>([]);
+  // Two at a time, as many as the server answers at once.
+  const [whole, inner] = await Promise.all([
+    isService ? ask({ ...own, of: 'service' }, asked) : nothing,
+    isService ? ask({ ...own, of: ['operation', 'instance'] }, asked) : nothing,
+  ]);
+  const edges = callers || !isService ? await ask(called, asked) : [];
+  const byCaller = figures(edges, label('edge', 'service'), step, to);
+  // What several callers tell can be added up, but for durations.
+  const [only] = byCaller.size === 1 ? byCaller.values() : [];
   const total = isService
-    ? figures(whole, () => '', step, to)
-    : figures(edges.slice(0, 2), () => '', step, to);
+    ? figures(whole, () => '', step, to).get('')
+    : (only ?? figures(edges.slice(0, 2), () => '', step, to).get(''));
   return {
     from,
     to,
     step,
-    whole: total.get('') ?? NONE,
+    whole: total ?? NONE,
     parts: {
       operation: figures(inner, label('operation', 'operation'), step, to),
       instance: figures(inner, label('instance', 'instance'), step, to),
-      caller: figures(edges, label('edge', 'service'), step, to),
+      caller: byCaller,
     },
     truncated: [...whole, ...inner, ...edges].some((found) => found.truncated),
   };

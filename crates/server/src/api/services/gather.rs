@@ -25,6 +25,7 @@ pub(super) struct Gathering<'a> {
     /// Newest first.
     changes: BTreeMap<Entity, Vec<&'a Change>>,
     incidents: BTreeMap<Entity, BTreeSet<IncidentId>>,
+    targets: BTreeMap<Entity, Vec<String>>,
 }
 
 impl<'a> Gathering<'a> {
@@ -45,7 +46,12 @@ impl<'a> Gathering<'a> {
                 incidents.entry(diagnoser.node(entity)).or_default().insert(incident.id);
             }
         }
-        Gathering { core, window, nodes: core.nodes(window), objectives, changes, incidents }
+        let mut targets: BTreeMap<Entity, Vec<String>> = BTreeMap::new();
+        for target in &core.engine.config().targets {
+            targets.entry(diagnoser.node(&target.entity)).or_default().push(target.name.clone());
+        }
+        let nodes = core.nodes(window);
+        Gathering { core, window, nodes, objectives, changes, incidents, targets }
     }
 
     pub(super) fn nodes(&self) -> &BTreeMap<Entity, Standing> {
@@ -71,12 +77,7 @@ impl<'a> Gathering<'a> {
         let callers = diagnoser.callers(node);
         let callers = callers.map(|caller| self.call(caller, diagnoser.calls(caller, node)));
         let config = self.core.engine.config();
-        let targets: Vec<String> = config
-            .targets
-            .iter()
-            .filter(|target| diagnoser.node(&target.entity) == *node)
-            .map(|target| target.name.clone())
-            .collect();
+        let targets = self.targets(node);
         let policies = config.remediate.policies.iter();
         let policies = policies.filter(|policy| targets.contains(&policy.target));
         let changes = self.changes.get(node).into_iter().flatten().take(PARTS_MAX);
@@ -103,6 +104,7 @@ impl<'a> Gathering<'a> {
             state: standing.state,
             since: standing.since,
             instances: self.seen(node).filter(|instance| instance.silent.is_none()).count(),
+            targets: self.targets(node),
             red: self.red(node),
         });
         let diagnoser = self.diagnoser();
@@ -232,6 +234,10 @@ impl<'a> Gathering<'a> {
             red: self.sum(&keys),
         });
         figures.collect()
+    }
+
+    fn targets(&self, node: &Entity) -> Vec<String> {
+        self.targets.get(node).cloned().unwrap_or_default()
     }
 
     fn call(&self, other: &Entity, keys: &[SeriesKey]) -> CallFigures {

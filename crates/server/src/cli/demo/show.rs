@@ -60,7 +60,7 @@ impl Show {
         let server = ServerArgs { server: layout.api_url(), token: None, json: false };
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
         Ok(Show {
-            client: Client::new(&server)?,
+            client: Client::new(&server)?.without_signs(),
             http,
             users: UsersLog::new(&layout.users_log()),
             story: Story::default(),

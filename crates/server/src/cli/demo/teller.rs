@@ -9,6 +9,7 @@ use std::io::{IsTerminal, Write};
 use anyhow::{Context, Result};
 use model::Timestamp;
 
+use super::super::text;
 use crate::clock;
 
 /// Longest line, where words allow it.
@@ -41,7 +42,7 @@ impl Teller {
             true => std::io::stderr().is_terminal(),
             false => std::io::stdout().is_terminal(),
         };
-        let colours = terminal && std::env::var_os("NO_COLOR").is_none();
+        let colours = text::has_colours(terminal);
         Teller { stderr, colours }
     }
 
@@ -57,7 +58,7 @@ impl Teller {
             Voice::Users => ("users", "36"),
             Voice::Immune => ("immune", "32"),
         };
-        let lines = wrap(text, COLUMNS - INDENT);
+        let lines = text::wrap(text, COLUMNS - INDENT);
         let time = self.paint("2", &at.clock());
         let word = self.paint(code, &format!("{word:<7}"));
         self.print(&format!("{time}  {word}  {}", lines.join(&format!("\n{:INDENT$}", ""))))
@@ -69,7 +70,7 @@ impl Teller {
 
     /// A point under what was said last.
     pub(super) fn point(&self, sign: &str, text: &str) -> Result<()> {
-        let lines = wrap(text, COLUMNS - INDENT - 2);
+        let lines = text::wrap(text, COLUMNS - INDENT - 2);
         let below = format!("\n{:width$}", "", width = INDENT + 2);
         self.print(&format!("{:INDENT$}{sign} {}", "", lines.join(&below)))
     }
@@ -100,35 +101,5 @@ impl Teller {
             false => writeln!(std::io::stdout(), "{text}"),
         };
         written.context("nobody reads the demo's output any more")
-    }
-}
-
-/// Breaks between words; a word that is longer than a line keeps its own.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is always a line");
-        let length = line.chars().count();
-        if length == 0 {
-            line.push_str(word);
-        } else if length + 1 + word.chars().count() <= columns {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::wrap;
-
-    #[test]
-    fn text_is_broken_between_words() {
-        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
-        assert_eq!(wrap("a verylongword b", 5), ["a", "verylongword", "b"]);
-        assert_eq!(wrap("", 5), [""]);
     }
 }

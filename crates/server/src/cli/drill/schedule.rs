@@ -48,9 +48,10 @@ fn tell(planned: &Planned) {
 
 pub(super) fn resume(server: &ServerArgs) -> Result<ExitCode> {
     let answer: Value = block_on(Client::new(server)?.post("drills/resume", None))?;
-    text::line(match answer["was_stopped"].as_bool() {
+    let sentence = match answer["was_stopped"].as_bool() {
         Some(true) => "scheduled drills go on",
         _ => "they were not stopped",
-    });
+    };
+    text::done(server.json, &answer, sentence)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -21,6 +21,7 @@ pub const LISTED_MAX: usize = 10_000;
 const SEEN_BYTES: u64 = 48;
 
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Listed_{T}")]
 pub struct Listed<T> {
     pub items: Vec<T>,
     /// There are more than these.
