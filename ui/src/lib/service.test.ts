@@ -6,7 +6,7 @@ vi.stubGlobal('window', { location: { pathname: '/', search: '' }, addEventListe
 let service: typeof import('./service');
 beforeAll(async () => {
   service = await import('./service');
-});
+}, 120_000);
 
 const entity = (name: string, kind: Entity['kind'] = 'service', environment = 'default') =>
   ({ scope: { tenant: 'default', environment }, kind, part_of: '', name }) as Entity;
