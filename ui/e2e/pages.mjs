@@ -42,19 +42,15 @@ export class Drills {
 }
 
 /** The number of the incident that is open, once there is one. */
-export function openIncident(server, after, withinMs) {
+export function openIncident(server, withinMs) {
   return until(
     'an incident',
     async () => {
       const list = await server.get('incidents');
-      return list.find(({ id, state }) => id > after && state !== 'resolved')?.id;
+      return list.find(({ state }) => state !== 'resolved')?.id;
     },
     withinMs,
   );
-}
-
-export async function lastIncident(server) {
-  return Math.max(0, ...(await server.get('incidents')).map(({ id }) => id));
 }
 
 /** Nothing is open, and users are well: a drill may begin. */

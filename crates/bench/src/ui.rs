@@ -1,7 +1,7 @@
 //! `bench ui`: what the web pages weigh, how soon they answer, and whether they move smoothly, in
 //! Debian's Chromium on a real server that was sent much.
 //!
-//! The browser is driven by `ui/e2e/measure.mjs`, which prints the figures; here stand the promises.
+//! The browser is driven by `ui/e2e/measure.mjs`, which prints figures; the promises stand here.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -1,7 +1,7 @@
 // A drill from the page: planned, run, followed live through its incident to its scorecard; and a
 // plan that a person approves.
 
-import { calm, Drills, heading, lastIncident, openIncident } from '../pages.mjs';
+import { calm, Drills, heading, openIncident } from '../pages.mjs';
 import { until } from '../until.mjs';
 
 const DETECTED_MS = 60_000;
@@ -15,7 +15,6 @@ export const cases = [
     needs: ['shop'],
     async run({ browser, shop, expect }) {
       await calm(shop);
-      const last = await lastIncident(shop.server);
       await browser.page(shop.server.page, async (page) => {
         const drills = new Drills(page);
         const experiment = shop.experiment('cart', {
@@ -27,7 +26,7 @@ export const cases = [
         await drills.stage('Fault in effect', DETECTED_MS);
         await drills.stage('Detected', DETECTED_MS);
         await browser.picture(page, 'drill-running');
-        const incident = await openIncident(shop.server, last, DETECTED_MS);
+        const incident = await openIncident(shop.server, DETECTED_MS);
         await browser.page(shop.server.page, async (second) => {
           await second.goto(`/incidents/${incident}`);
           await second.getByText(/cart/).first().waitFor();
@@ -59,12 +58,11 @@ export const cases = [
     needs: ['shop'],
     async run({ browser, shop }) {
       await calm(shop);
-      const last = await lastIncident(shop.server);
       await browser.page(shop.server.page, async (page) => {
         const drills = new Drills(page);
         const hurt = ['gateway', 'checkout'];
         await drills.run(shop.experiment('payment-1', { decision: 'heal', hurt }));
-        const incident = await openIncident(shop.server, last, DETECTED_MS);
+        const incident = await openIncident(shop.server, DETECTED_MS);
         await page.goto(`/incidents/${incident}`);
         const approve = page.getByRole('button', { name: /^Approve/ }).first();
         await approve.waitFor({ timeout: DETECTED_MS });
@@ -78,14 +76,16 @@ export const cases = [
           .waitFor();
         await browser.picture(page, 'approve-asked');
         await dialog.getByRole('button', { name: /^Approve/ }).click();
-        await page
-          .getByText(/resolved/i)
-          .first()
-          .waitFor({ timeout: RESOLVED_MS });
-        await until('a verified plan', async () => {
+        const verified = async () => {
           const plans = await shop.server.get('plans');
           return plans.find((one) => one.incident === incident)?.state === 'verified';
-        });
+        };
+        await until('a verified plan', verified, RESOLVED_MS);
+        await page
+          .getByText(/^Resolved/)
+          .first()
+          .waitFor();
+        await browser.picture(page, 'approved', { full: true });
       });
     },
   },

@@ -26,7 +26,7 @@ pub(super) fn share(ratio: Option<f64>) -> String {
 pub(super) fn good_share(ratio: Option<f64>) -> String {
     match ratio {
         Some(ratio) if ratio < 1.0 && ratio > 0.9999 => "> 99.99 %".to_owned(),
-        Some(ratio) if ratio < 1.0 && ratio >= 0.99 => format!("{:.2} %", ratio * 100.0),
+        Some(ratio) if (0.99..1.0).contains(&ratio) => format!("{:.2} %", ratio * 100.0),
         ratio => share(ratio),
     }
 }

@@ -149,12 +149,15 @@ fn plain(error: &serde_saphyr::Error) -> String {
     PLAIN.iter().fold(first.to_owned(), said)
 }
 
+/// Line and column, from 1.
+type Place = (u32, u32);
+
 /// Replaces `${env:NAME}` and `${env:NAME:-default}`. Lines that are comments are left alone. The
-/// error has line, column and what is wrong.
+/// error has its place and what is wrong.
 fn fill_in(
     text: &str,
     environment: impl Fn(&str) -> Option<String>,
-) -> Result<(String, Vec<Filled>), ((u32, u32), String)> {
+) -> Result<(String, Vec<Filled>), (Place, String)> {
     let mut filled = String::with_capacity(text.len());
     let mut names = Vec::new();
     for (index, line) in text.split_inclusive('\n').enumerate() {
