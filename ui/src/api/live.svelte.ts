@@ -16,7 +16,9 @@ const SILENT_MS = 10_000;
 /** After a stream that could not be opened. */
 const STREAM_AGAIN_MS = 30_000;
 /** Telemetry comes in batches: what comes in a second is told over so long. */
-const FLOW_MS = 15_000;
+const FLOW_MS = 65_000;
+/** Over less than this a rate says more about when exports come than about what comes. */
+const FLOW_MS_MIN = 5_000;
 
 class Live {
   status = $state.raw<ServerStatus>();
@@ -164,7 +166,7 @@ class Live {
       { at, status },
     ];
     const first = this.#statuses[0]!;
-    if (first.at < at) {
+    if (at - first.at >= FLOW_MS_MIN) {
       this.flows = flowsBetween(first.status.telemetry, status.telemetry, (at - first.at) / 1_000);
     }
   }

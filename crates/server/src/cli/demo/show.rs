@@ -121,6 +121,7 @@ impl Show {
         );
         self.teller.now(Voice::Immune, &text)?;
         let api = self.layout.api_url();
+        self.teller.point("·", &format!("look at it, in a browser: {api}"))?;
         self.teller.point("·", &format!("ask it: immune status --server {api}"))
     }
 
@@ -327,6 +328,7 @@ impl Show {
         for (what, hint) in [
             ("How things are", format!("immune status --server {api}")),
             ("All of that incident", format!("immune explain {incident} --server {api}")),
+            ("The same, in a browser", format!("{api}/incidents/{incident}")),
             ("Kill one yourself", format!("kill -9 $(cat {})", victim.display())),
             ("A surge of users", format!("echo 30 > {}", self.layout.rate_file().display())),
             ("The shop, in a browser", self.layout.storefront_url()),

@@ -17,6 +17,7 @@ fn ago(seconds: u64) -> Timestamp {
 fn service(name: &str, state: State) -> Service {
     serde_json::from_value(json!({
         "entity": Entity::service(&Scope::default(), name), "state": state, "last_seen": ago(1),
+        "instances": 1,
     }))
     .unwrap()
 }
