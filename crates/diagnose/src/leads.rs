@@ -4,10 +4,10 @@
 //! edge that always fails one call in ten leads nowhere. Four ways of being worse:
 //!
 //! - **fails**: the share of failed calls rose (`comparison`).
-//! - **missing**: the caller still serves, and makes at most a fifth of the calls that it used to
-//!   make per request (at least 10 were to be expected). So looks a client that cannot even
-//!   connect, where only calls on a connection leave spans. Also when the caller's requests never
-//!   end.
+//! - **missing**: the caller still serves, worse than before, and makes at most a fifth of the
+//!   calls that it used to make per request (at least 10 were to be expected). So looks a client
+//!   that cannot even connect, where only calls on a connection leave spans. Also when the caller's
+//!   requests never end. A caller that serves as well as ever is asked for something else.
 //! - **slow**: calls take clearly longer (`comparison`).
 //! - **stopped**: the calls ended altogether, seen from the callee that is no longer asked.
 
@@ -127,8 +127,8 @@ pub fn failing(known: &Known, window: Window, caller: &Entity, callee: &Entity) 
         .then(|| lead(known, window, (caller, callee), Harm::Fails, (during, before)))
 }
 
-/// Calls that `caller` no longer makes although it still serves, or (`hangs`) no longer ends
-/// anything.
+/// Calls that `caller` no longer makes although it still serves, worse than before, or (`hangs`)
+/// no longer ends anything.
 pub fn missing(
     known: &Known,
     window: Window,
@@ -139,12 +139,17 @@ pub fn missing(
     let during = window.during(known, keys);
     let before = window.before(known, keys);
     let served = [SeriesKey::Service(caller.clone())];
-    let served_before = window.before(known, &served).total;
-    let served_during = window.during(known, &served).total;
+    let served_before = window.before(known, &served);
+    let served_during = window.during(known, &served);
+    let is_worse = comparison::fails_more(&served_before, &served_during)
+        || comparison::is_slower(&served_before, &served_during);
+    if !hangs && !is_worse {
+        return None;
+    }
     let growth = if hangs {
         window.growth()
-    } else if served_before > 0.0 {
-        served_during / served_before
+    } else if served_before.total > 0.0 {
+        served_during.total / served_before.total
     } else {
         0.0
     };
