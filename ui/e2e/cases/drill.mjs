@@ -82,7 +82,7 @@ export const cases = [
         };
         await until('a verified plan', verified, RESOLVED_MS);
         await page
-          .getByText(/^Resolved/)
+          .getByText(/Resolved \d/)
           .first()
           .waitFor();
         await browser.picture(page, 'approved', { full: true });
