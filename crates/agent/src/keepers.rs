@@ -32,6 +32,7 @@ use crate::{clock, launch};
 const READY_WITHIN: Duration = Duration::from_secs(5);
 /// How long a keeper may take to vanish after SIGKILL.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
+const GONE_LOOK: Duration = Duration::from_millis(2);
 /// Lines before the answer that are not the keeper's.
 const LINES_MAX: usize = 64;
 const ANSWER_MAX: u64 = 64 << 10;
@@ -135,6 +136,22 @@ impl Keepers {
         }
     }
 
+    /// Waits for the end of this fault's keeper, where this agent started it. One that is ending
+    /// has no arguments any more to be found by, while the kernel still takes back what it held.
+    fn wait_gone(&self, id: &FaultId) -> Result<(), String> {
+        let until = clock::monotonic() + GONE_WITHIN;
+        loop {
+            let pid = match self.running().get_mut(id) {
+                Some(running) if matches!(running.child.try_wait(), Ok(None)) => running.child.id(),
+                _ => return Ok(()),
+            };
+            if clock::monotonic() >= until {
+                return Err(format!("its holder, pid {pid}, does not end"));
+            }
+            clock::pause(GONE_LOOK);
+        }
+    }
+
     /// Takes notice of those that ended.
     pub fn reap(&self) {
         self.running().retain(|_, running| matches!(running.child.try_wait(), Ok(None)));
@@ -217,6 +234,7 @@ pub fn release(bench: &Bench, record: &FaultRecord) -> Result<String, String> {
         }
     }
     if let Some(keepers) = &bench.keepers {
+        keepers.wait_gone(&record.id)?;
         keepers.reap();
     }
     match found()?.first() {
