@@ -141,10 +141,13 @@ impl Keepers {
     fn wait_gone(&self, id: &FaultId) -> Result<(), String> {
         let until = clock::monotonic() + GONE_WITHIN;
         loop {
-            let pid = match self.running().get_mut(id) {
-                Some(running) if matches!(running.child.try_wait(), Ok(None)) => running.child.id(),
-                _ => return Ok(()),
-            };
+            let mut running = self.running();
+            let Some(Running { child, .. }) = running.get_mut(id) else { return Ok(()) };
+            if !matches!(child.try_wait(), Ok(None)) {
+                return Ok(());
+            }
+            let pid = child.id();
+            drop(running);
             if clock::monotonic() >= until {
                 return Err(format!("its holder, pid {pid}, does not end"));
             }
