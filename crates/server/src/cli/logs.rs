@@ -84,8 +84,8 @@ impl Logs {
         if let Some(next) = page["next"].as_str() {
             eprintln!("there are more: add --after {next}");
         }
-        if let Some(why) = page["truncated"].as_str() {
-            eprintln!("not all was looked at ({why}); ask for a shorter time");
+        if let Some(why) = text::why_stopped(&page["truncated"]) {
+            eprintln!("not all was looked at: {why}; ask for a shorter time");
         }
         text::warn_of_missing_files(&page);
         Ok(ExitCode::SUCCESS)
@@ -162,8 +162,8 @@ fn print_counts(counts: &Value) {
         text::line(&format!("{} {all:>9} {bad:>7} bad  {bar}", time.replacen('T', " ", 1)));
     }
     text::line(&format!("{} in all", counts["total"].as_u64().unwrap_or(0)));
-    if let Some(why) = counts["truncated"].as_str() {
-        eprintln!("not all was counted ({why}); ask for a shorter time");
+    if let Some(why) = text::why_stopped(&counts["truncated"]) {
+        eprintln!("not all was counted: {why}; ask for a shorter time");
     }
     text::warn_of_missing_files(counts);
 }

@@ -89,6 +89,23 @@ pub(super) fn warn_of_missing_files(answer: &serde_json::Value) {
     }
 }
 
+/// Why not all was looked at for an answer, by its field that tells so; `None` where all was.
+pub(super) fn why_stopped(stopped: &serde_json::Value) -> Option<String> {
+    if let Some(bytes) = stopped["memory"]["bytes"].as_u64() {
+        let held = model::ByteSize(bytes);
+        return Some(format!(
+            "a question may hold {held} in memory, which `memory` in the configuration decides"
+        ));
+    }
+    if let Some(rows) = stopped["rows"]["rows"].as_u64() {
+        return Some(format!("a question may look at {rows} rows"));
+    }
+    stopped.as_str().map(|why| match why {
+        "deadline" => "it took too long".to_owned(),
+        why => why.to_owned(),
+    })
+}
+
 /// Date and time to the second, UTC: what a list needs.
 pub(super) fn moment(at: model::Timestamp) -> String {
     let mut text = at.to_string();
@@ -167,5 +184,18 @@ mod tests {
     #[test]
     fn text_of_others_cannot_steer_the_terminal() {
         assert_eq!(plain("a\u{1b}[31mb\nc"), "a\u{fffd}[31mb⏎c");
+    }
+
+    #[test]
+    fn why_a_search_was_stopped_is_told_for_each_of_its_limits() {
+        use storage::query::Stopped;
+        let told = |stopped: Stopped| why_stopped(&serde_json::to_value(stopped).unwrap());
+        let words =
+            "a question may hold 24MiB in memory, which `memory` in the configuration decides";
+        assert_eq!(told(Stopped::Memory { bytes: 24 << 20 }).as_deref(), Some(words));
+        let rows = told(Stopped::Rows { rows: 7 });
+        assert_eq!(rows.as_deref(), Some("a question may look at 7 rows"));
+        assert_eq!(told(Stopped::Deadline).as_deref(), Some("it took too long"));
+        assert_eq!(why_stopped(&serde_json::Value::Null), None);
     }
 }

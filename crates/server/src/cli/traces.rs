@@ -99,8 +99,8 @@ impl Traces {
         if found["more"] == true {
             eprintln!("there are more: raise --limit, or ask for a shorter time");
         }
-        if let Some(why) = found["stopped"].as_str() {
-            eprintln!("not all was looked at ({why}); ask for a shorter time");
+        if let Some(why) = text::why_stopped(&found["stopped"]) {
+            eprintln!("not all was looked at: {why}; ask for a shorter time");
         }
         text::warn_of_missing_files(&found);
         Ok(ExitCode::SUCCESS)
@@ -178,7 +178,9 @@ fn print_trace(trace: &Value, shown: usize) {
         stack.extend(indexes(&node["children"]).into_iter().rev());
     }
     if trace["truncated"] == true {
-        eprintln!("this is a part of the trace: it has more spans than are shown at once");
+        let why = text::why_stopped(&trace["stopped"]);
+        let why = why.unwrap_or_else(|| "it has more spans than are shown at once".to_owned());
+        eprintln!("this is a part of the trace: {why}");
     }
     text::warn_of_missing_files(trace);
 }
