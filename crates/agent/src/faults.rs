@@ -80,6 +80,8 @@ pub struct Spec {
     /// How it is undone, for the documentation.
     pub undone_by: &'static str,
     pub example: &'static str,
+    /// Whether the target declares what it needs. What the host can do is asked by `aim`.
+    pub applies: fn(&Target) -> bool,
     /// What exactly it would hit, or why this host cannot do it, or why it may not be done to this
     /// target. Changes nothing that is not changed back at once.
     pub aim: fn(&Bench, &Target, &Fault) -> Result<Aim, String>,

@@ -49,12 +49,22 @@ pub struct Matrix {
     pub cells: Vec<Cell>,
     /// Combinations with a result that is not stale, of all.
     pub covered: usize,
+    /// Without those that make no sense.
     pub combinations: usize,
+    /// The target does not declare what such a fault needs, and none was ever drilled there.
+    pub not_applicable: Vec<Combination>,
     /// Of the covered combinations those whose newest result is good.
     pub passing: usize,
     pub pass_rate: Option<Interval>,
     /// Of the placebos, which are no row of the matrix, those that stayed quiet.
     pub placebos: Option<Interval>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "MatrixCombination")]
+pub struct Combination {
+    pub fault: String,
+    pub target: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -94,8 +104,15 @@ impl Interval {
 }
 
 impl Matrix {
-    /// Of all combinations of these faults and targets; what was drilled beyond them is added.
-    pub fn of(past: &[Past], faults: &[&str], targets: &[&str], now: Timestamp) -> Matrix {
+    /// Of the combinations of these faults and targets that `applies` is true of; what was drilled
+    /// beyond them is added.
+    pub fn of(
+        past: &[Past],
+        faults: &[&str],
+        targets: &[&str],
+        applies: impl Fn(&str, &str) -> bool,
+        now: Timestamp,
+    ) -> Matrix {
         let mut results: BTreeMap<(&str, &str), Vec<(Timestamp, bool)>> = BTreeMap::new();
         for drill in past.iter().filter(|drill| drill.fault != PLACEBO) {
             if let Some(passed) = drill.passed {
@@ -115,10 +132,16 @@ impl Matrix {
             .iter()
             .filter_map(|((fault, target), results)| cell(fault, target, results, now))
             .collect();
+        let pairs = all_faults.iter().flat_map(|f| all_targets.iter().map(move |t| (*f, *t)));
+        let not_applicable: Vec<Combination> = pairs
+            .filter(|pair| !results.contains_key(pair) && !applies(pair.0, pair.1))
+            .map(|(fault, target)| Combination { fault: fault.into(), target: target.into() })
+            .collect();
         let fresh = || cells.iter().filter(|cell| !cell.stale);
         let (covered, passing) = (fresh().count(), fresh().filter(|cell| cell.last_passed).count());
         Matrix {
-            combinations: all_faults.len() * all_targets.len(),
+            combinations: all_faults.len() * all_targets.len() - not_applicable.len(),
+            not_applicable,
             faults: all_faults.into_iter().map(str::to_owned).collect(),
             targets: all_targets.into_iter().map(str::to_owned).collect(),
             covered,
@@ -127,6 +150,10 @@ impl Matrix {
             placebos: placebos(past),
             cells,
         }
+    }
+
+    pub fn makes_sense(&self, fault: &str, target: &str) -> bool {
+        !self.not_applicable.iter().any(|pair| pair.fault == fault && pair.target == target)
     }
 
     pub fn cell(&self, fault: &str, target: &str) -> Option<&Cell> {
@@ -195,6 +222,7 @@ mod tests {
             &drills,
             &["kill_process", "cpu"],
             &["orders", "payment"],
+            |_, _| true,
             Timestamp::from_secs(100 * DAY),
         );
         assert_eq!((matrix.covered, matrix.combinations, matrix.passing), (1, 4, 1));
@@ -210,7 +238,7 @@ mod tests {
     fn an_old_result_covers_nothing_any_more_and_is_shown() {
         let drills = [past("kill_process", "orders", 10, Some(true))];
         let now = Timestamp::from_secs(100 * DAY);
-        let matrix = Matrix::of(&drills, &["kill_process"], &["orders"], now);
+        let matrix = Matrix::of(&drills, &["kill_process"], &["orders"], |_, _| true, now);
         assert_eq!((matrix.covered, matrix.pass_rate), (0, None));
         assert!(matrix.cells[0].stale);
     }
@@ -219,9 +247,23 @@ mod tests {
     fn drills_of_targets_that_are_no_longer_configured_are_kept() {
         let drills = [past("kill_process", "cart", 99, Some(false))];
         let now = Timestamp::from_secs(100 * DAY);
-        let matrix = Matrix::of(&drills, &["kill_process"], &["orders"], now);
+        let matrix = Matrix::of(&drills, &["kill_process"], &["orders"], |_, _| true, now);
         assert_eq!(matrix.targets, ["orders", "cart"]);
         assert_eq!((matrix.covered, matrix.passing, matrix.combinations), (1, 0, 2));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_no_gap_unless_it_was_done() {
+        let now = Timestamp::from_secs(100 * DAY);
+        let applies = |fault: &str, target: &str| fault != "container" || target == "cart";
+        let matrix = |past: &[Past]| {
+            Matrix::of(past, &["cpu", "container"], &["orders", "cart"], applies, now)
+        };
+        let none = matrix(&[]);
+        let pair = Combination { fault: "container".into(), target: "orders".into() };
+        assert_eq!((none.combinations, none.not_applicable), (3, vec![pair]));
+        let drilled = matrix(&[past("container", "orders", 99, Some(true))]);
+        assert_eq!((drilled.combinations, drilled.not_applicable), (4, vec![]));
     }
 
     #[test]

@@ -255,7 +255,7 @@ mod tests {
     }
 
     fn matrix(past: &[Past]) -> Matrix {
-        Matrix::of(past, &[], &[], Timestamp::from_secs(1_000))
+        Matrix::of(past, &[], &[], |_, _| true, Timestamp::from_secs(1_000))
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub const SPEC: Spec = Spec {
                     library in its memory, which does not show that it asks it.",
     undone_by: "starting the target as configured, unless it runs without the library",
     example: "fault: {clock: {offset: 1h, behind: true}}\n",
+    applies: |target| target.process.is_some() && target.restart.is_some(),
     aim,
     means: Means::Kept { inject, undo },
     effect,

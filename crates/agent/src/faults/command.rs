@@ -23,6 +23,7 @@ pub const SPEC: Spec = Spec {
                     a shell. Its effect is seen when its `check` command ends with 0.",
     undone_by: "its `undo` command, until that ends with 0 and `check` does not",
     example: "fault: {command: {name: stop-replication}}\n",
+    applies: |target| !target.faults.is_empty(),
     aim,
     means: Means::Kept { inject, undo },
     effect,

@@ -31,6 +31,7 @@ pub const SPEC: Spec = Spec {
     undone_by: "unpausing, starting, or connecting the same container (by its id) to the same \
                 networks, with its addresses and aliases; one that is gone needs nothing",
     example: "fault: {container: pause}\n",
+    applies: |target| target.container.is_some(),
     aim,
     means: Means::Kept { inject, undo },
     effect,

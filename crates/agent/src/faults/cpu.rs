@@ -27,6 +27,7 @@ pub const SPEC: Spec = Spec {
                     least half of that processor time, or has next to none left to give.",
     undone_by: "ending that process; it also ends with the agent and at the deadline",
     example: "fault: {cpu: {cores: 2}}\n",
+    applies: |_| true,
     aim,
     means: Means::Held(hold),
     effect,

@@ -35,6 +35,7 @@ pub const SPEC: Spec = Spec {
     undone_by: "ending the process that holds the file; it also ends with the agent and at the \
                 deadline",
     example: "fault: {disk_fill: {path: /var/lib/orders, leave_free: 10MiB}}\n",
+    applies: |_| true,
     aim,
     means: Means::Held(hold),
     effect,

@@ -38,6 +38,7 @@ pub const SPEC: Spec = Spec {
     undone_by: "ending the process that is the resolver and owns the rules that lead to it: the \
                 kernel removes them with their owner",
     example: "fault: {dns: {names: [orders.internal, '*.payments.example'], answer: nxdomain}}\n",
+    applies: |_| true,
     aim,
     means: Means::Held(hold),
     effect,

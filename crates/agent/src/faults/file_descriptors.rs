@@ -25,6 +25,7 @@ pub const SPEC: Spec = Spec {
                     and how many numbers below it are free.",
     undone_by: "the limit that the process had, also for processes that it started meanwhile",
     example: "fault: {file_descriptors: {spare: 0}}\n",
+    applies: |target| target.process.is_some(),
     aim,
     means: Means::Kept { inject, undo },
     effect,

@@ -30,6 +30,7 @@ pub const SPEC: Spec = Spec {
     undone_by: "ending the process that is the proxy and owns the rules that lead to it: the \
                 kernel removes them with their owner, and connections through it break",
     example: "fault: {http: {port: 8000, route: /cart, share: 0.2, abort: 503}}\n",
+    applies: |_| true,
     aim,
     means: Means::Held(hold),
     effect,

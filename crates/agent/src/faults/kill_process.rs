@@ -28,6 +28,7 @@ pub const SPEC: Spec = Spec {
                     gone from /proc and, for a target that listens, connections are refused.",
     undone_by: "starting the target as configured, when no process of it runs",
     example: "fault: kill_process\n",
+    applies: |target| target.process.is_some() && target.restart.is_some(),
     aim,
     means: Means::Kept { inject, undo },
     effect,

@@ -34,6 +34,7 @@ pub const SPEC: Spec = Spec {
                     kernel counts 95 % of `bytes` as that process's.",
     undone_by: "ending that process; it also ends with the agent and at the deadline",
     example: "fault: {memory: {bytes: 512MiB}}\n",
+    applies: |_| true,
     aim,
     means: Means::Held(hold),
     effect,

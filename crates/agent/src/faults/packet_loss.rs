@@ -32,6 +32,7 @@ pub const SPEC: Spec = Spec {
     undone_by: "ending the process that owns the table of rules: the kernel removes it with its \
                 owner, which also ends with the agent and at the deadline",
     example: "fault: {packet_loss: {port: 5432, share: 0.2}}\n",
+    applies: |_| true,
     aim,
     means: Means::Held(hold),
     effect,

@@ -30,6 +30,7 @@ pub const SPEC: Spec = Spec {
     undone_by: "ending the process that owns the table of rules: the kernel removes it with its \
                 owner, which also ends with the agent and at the deadline",
     example: "fault: {partition: {port: 5432, peer: 10.0.0.7}}\n",
+    applies: |_| true,
     aim,
     means: Means::Held(hold),
     effect,

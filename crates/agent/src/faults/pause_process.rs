@@ -25,6 +25,7 @@ pub const SPEC: Spec = Spec {
                     nobody. Its effect is seen when /proc shows the process as stopped.",
     undone_by: "SIGCONT to the same process, if it still runs",
     example: "fault: pause_process\n",
+    applies: |target| target.process.is_some(),
     aim,
     means: Means::Kept { inject, undo },
     effect,

@@ -29,6 +29,7 @@ pub const SPEC: Spec = Spec {
     undone_by: "ending the process that is the proxy and owns the rules that lead to it: the \
                 kernel removes them with their owner, and connections through it break",
     example: "fault: {tcp: {port: 8000, latency: 2s, jitter: 100ms}}\n",
+    applies: |_| true,
     aim,
     means: Means::Held(hold),
     effect,

@@ -32,6 +32,7 @@ pub const SPEC: Spec = Spec {
                     refused.",
     undone_by: "removing these toxics, or enabling the proxy; a proxy that is gone has none",
     example: "fault: {toxiproxy: {api: \"127.0.0.1:8474\", proxy: orders, latency: 2s}}\n",
+    applies: |_| true,
     aim,
     means: Means::Kept { inject, undo },
     effect,

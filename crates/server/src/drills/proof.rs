@@ -33,7 +33,11 @@ impl Drills {
             .filter_map(|(_, body)| serde_json::from_str::<Record>(body).ok())
             .filter_map(|record| Some(Past::of(&record.scorecard?, record.drill.since)))
             .collect();
-        Ok(Matrix::of(&past, &faults, &targets, clock::now()))
+        let applies = |fault: &str, target: &str| {
+            let spec = agent::faults::ALL.iter().find(|spec| spec.id == fault);
+            spec.zip(self.targets.get(target)).is_some_and(|(spec, target)| (spec.applies)(target))
+        };
+        Ok(Matrix::of(&past, &faults, &targets, applies, clock::now()))
     }
 
     pub async fn suggestions(&self) -> Result<Vec<Suggestion>, ProofError> {

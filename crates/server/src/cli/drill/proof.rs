@@ -28,7 +28,10 @@ pub(super) fn matrix(server: &ServerArgs) -> Result<ExitCode> {
     for fault in &matrix.faults {
         let mut line = format!("{fault:width$}");
         for (target, column) in matrix.targets.iter().zip(&columns) {
-            line.push_str(&cell(matrix.cell(fault, target), *column));
+            line.push_str(&match matrix.makes_sense(fault, target) {
+                true => cell(matrix.cell(fault, target), *column),
+                false => format!("{:column$}", ""),
+            });
         }
         text::line(line.trim_end());
     }
