@@ -1,6 +1,6 @@
 // Two versions side by side: what is worse, better or the same.
 
-import type { VersionFigures } from '../api/schema';
+import type { ServiceDetail, VersionFigures } from '../api/schema';
 import { failing, JUDGED_FROM } from './differs';
 
 export type Verdict = 'worse' | 'better' | 'same' | 'too few';
@@ -11,6 +11,16 @@ const SLOWER_BY_SECONDS = 0.02;
 export interface Pair {
   before: VersionFigures;
   after: VersionFigures;
+}
+
+/** When the first of its instances began to run a version; 0 where that is not known. */
+export function begunIn({ instances }: ServiceDetail): (version: string) => number {
+  return (version) => {
+    const begun = instances
+      .filter((one) => one.version === version && one.version_since)
+      .map((one) => Date.parse(one.version_since!));
+    return begun.length > 0 ? Math.min(...begun) : 0;
+  };
 }
 
 /** The two that most instances run, the one that began later as the second. */
