@@ -1,6 +1,7 @@
 // All pages. They are one script: loaded lazily within it, each module would weigh a tenth more.
 
 import type { Component } from 'svelte';
+import Compare from './features/compare/Compare.svelte';
 import Drill from './features/drill/Drill.svelte';
 import Drills from './features/drills/Drills.svelte';
 import HealingPage from './features/healing/HealingPage.svelte';
@@ -50,6 +51,7 @@ export const ROUTES: Route[] = [
   { pattern: '/plans/:id', page: PlanPage, belongs: 'Incidents' },
   { pattern: '/services', page: Services, belongs: 'Services' },
   { pattern: '/services/:name', page: Service, belongs: 'Services' },
+  { pattern: '/compare', page: Compare, belongs: 'Services' },
   { pattern: '/traces', page: Traces, belongs: 'Traces' },
   { pattern: '/traces/:id', page: Trace, belongs: 'Traces' },
   { pattern: '/logs', page: Logs, belongs: 'Logs' },

@@ -4,7 +4,7 @@ import { post } from '../api/client';
 import { live } from '../api/live.svelte';
 import type { IconName } from '../components/Icon.svelte';
 import { closest, isTraceId } from '../lib/match';
-import { here, linkTo } from '../lib/router.svelte';
+import { here, linkTo, matchPath } from '../lib/router.svelte';
 import { rangeOf, rangeQuery } from '../lib/time';
 import { THEMES, theme } from '../lib/theme.svelte';
 import { ENTRIES } from '../routes';
@@ -119,13 +119,23 @@ function drilling(): Command[] {
 }
 
 function pages(): Command[] {
-  return ENTRIES.map((entry) => ({
-    id: entry.path,
-    icon: 'page',
-    text: `Go to ${entry.name}`,
-    about: `G ${entry.key.toUpperCase()}`,
-    to: entry.path,
-  }));
+  const service = matchPath('/services/:name', here.path)?.name;
+  return [
+    ...ENTRIES.map((entry) => ({
+      id: entry.path,
+      icon: 'page' as const,
+      text: `Go to ${entry.name}`,
+      about: `G ${entry.key.toUpperCase()}`,
+      to: entry.path,
+    })),
+    {
+      id: '/compare',
+      icon: 'page',
+      text: 'Compare two times or versions',
+      about: service ?? 'all services',
+      to: linkTo('/compare', { ...rangeQuery(rangeOf(here.query)), service }),
+    },
+  ];
 }
 
 function named(services: string[]): Command[] {
