@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Browser } from './browser.mjs';
+import { cases as compare } from './cases/compare.mjs';
 import { cases as drill } from './cases/drill.mjs';
 import { cases as firstStart } from './cases/first-start.mjs';
 import { cases as gone } from './cases/gone.mjs';
@@ -15,7 +16,7 @@ import { expect } from './expect.mjs';
 import { Server } from './server.mjs';
 import { Shop } from './shop.mjs';
 
-const ALL = [...firstStart, ...telemetry, ...drill, ...looks, ...gone];
+const ALL = [...firstStart, ...telemetry, ...drill, ...compare, ...looks, ...gone];
 const TOKENS = {
   ingest: 'ingest-0123456789abcdef',
   read: 'read-0123456789abcdef',

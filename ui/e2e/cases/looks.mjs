@@ -15,6 +15,8 @@ async function pages(shop) {
     ...(incident && { incident: `/incidents/${incident.id}` }),
     services: '/services',
     service: '/services/gateway',
+    compare: '/compare?last=5m',
+    'compare-service': '/compare?service=gateway&last=5m',
     traces: '/traces',
     ...(traces[0] && { trace: `/traces/${traces[0].trace_id}` }),
     logs: '/logs',
