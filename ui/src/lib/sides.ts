@@ -27,6 +27,8 @@ export interface Sides {
 const BUCKET_MS = 10_000;
 /** and told when they are this old. */
 const TOLD_AFTER_MS = 20_000;
+/** As many buckets as durations can be judged by. */
+const INCIDENT_MS = 7 * BUCKET_MS;
 /** A change with less time after it tells nothing yet. */
 const AFTER_CHANGE_MS = 120_000;
 
@@ -70,7 +72,8 @@ export function swapped({ versions, a, b }: Sides): Change {
   return { ...rangeQuery({ from: a[0], to: a[1] }), a: timeText(b) };
 }
 
-/** While an incident lasted against as long before: of what is blamed, else of who is hurt. */
+/** While an incident lasted against as long before: of what is blamed, else of who is hurt. One
+ *  that was over at once with a little of what followed. */
 export function incidentComparison(incident: Incident, now: number): string {
   const blamed = namedCause(incident)?.entity;
   const hurt = worstSymptom(incident)?.entity;
@@ -78,7 +81,7 @@ export function incidentComparison(incident: Incident, now: number): string {
     .map((entity) => entity && ownerOf(entity))
     .find((owner) => owner?.kind === 'service');
   const from = millis(incident.onset);
-  const to = Math.max(hurtUntil(incident, now), from + BUCKET_MS);
+  const to = Math.max(hurtUntil(incident, now), from + INCIDENT_MS);
   return comparison(service?.name, incident.scope.environment, { from, to });
 }
 

@@ -37,6 +37,7 @@ export interface Compared {
 export async function compare(sides: Sides, signal: AbortSignal): Promise<Compared> {
   const { service, environment, a, b } = sides;
   const told = await gather(sides, signal);
+  hideOnlyEnvironment(told);
   const range = { from: iso(Math.min(a[0], b[0])), to: iso(Math.max(a[1], b[1])) };
   const query = { ...range, limit: CHANGES_MAX };
   const recorded = await get<Changes>('/api/v1/changes', query, signal).catch(() => undefined);
@@ -47,6 +48,14 @@ export async function compare(sides: Sides, signal: AbortSignal): Promise<Compar
   );
   const whole = service === '' ? undefined : wholeKey(service);
   return { sides, told, findings: differences(...told, whole), changes };
+}
+
+/** Where there are not several it goes without saying. */
+function hideOnlyEnvironment(told: Gathered[]): void {
+  const subjects = told.flatMap(({ parts }) => [...parts.values()].map(({ subject }) => subject));
+  const named = subjects.filter(({ environment }) => environment !== undefined);
+  if (new Set(named.map(({ environment }) => environment)).size === 1)
+    for (const subject of named) subject.environment = undefined;
 }
 
 /** Two questions at a time: as many as the server answers at once. */

@@ -92,7 +92,7 @@ function partOf(
   // Names of one service are added up over its environments.
   const environment = service === '' ? labels[ENVIRONMENT] : '';
   if (subject.kind === 'service') subject.name = '';
-  if (service === '' && environment !== 'default') subject.environment = environment;
+  if (service === '') subject.environment = environment;
   const base = keyOf({ kind: 'service', service: service || owner, name: '' }, environment);
   return newPart(
     told,
