@@ -48,7 +48,7 @@ describe('sidesOf', () => {
 describe('the ways into a comparison', () => {
   const scope = { tenant: 'default', environment: 'test' };
   const entity = (kind: string, name: string, part_of = '') => ({ scope, kind, part_of, name });
-  const incident = (cause: object) =>
+  const incident = (hurt: object, cause: object) =>
     ({
       scope,
       state: 'resolved',
@@ -56,22 +56,28 @@ describe('the ways into a comparison', () => {
       mitigated: '2026-11-28T11:04:00Z',
       resolved: '2026-11-28T11:05:00Z',
       firing: [],
-      symptoms: [{ entity: entity('service', 'web'), severity: 'page', bad: 1 }],
+      symptoms: [{ entity: hurt, severity: 'page', bad: 1 }],
       causes: [cause],
     }) as unknown as Incident;
-  it('lead from an incident to what is blamed, else to who is hurt', () => {
+  it('lead from an incident to who is hurt, else to what is blamed', () => {
     const crash = {
       kind: 'crash',
       confidence: 0.9,
       entity: entity('instance', 'payment-1', 'payment'),
     };
-    expect(sides.incidentComparison(incident(crash), NOW)).toBe(
-      '/compare?service=payment&environment=test&from=2026-11-28T11%3A00%3A00.000Z&to=2026-11-28T11%3A04%3A00.000Z',
+    const web = entity('service', 'web');
+    expect(sides.incidentComparison(incident(web, crash), NOW)).toBe(
+      '/compare?service=web&environment=test&from=2026-11-28T11%3A00%3A00.000Z&to=2026-11-28T11%3A04%3A00.000Z',
     );
-    const unknown = { kind: 'unknown', confidence: 0, entity: entity('service', 'x') };
-    expect(sides.incidentComparison(incident(unknown), NOW)).toMatch(/service=web&/);
-    const database = { ...crash, entity: entity('database', 'orders') };
-    expect(sides.incidentComparison(incident(database), NOW)).toMatch(/service=web&/);
+    const peer = entity('peer', 'bank');
+    expect(sides.incidentComparison(incident(peer, crash), NOW)).toMatch(/service=payment&/);
+    const unknown = { kind: 'unknown', confidence: 0, entity: web };
+    expect(sides.incidentComparison(incident(peer, unknown), NOW)).toMatch(/compare\?environment=/);
+  });
+  it('take in a little of what followed where an incident was over at once', () => {
+    const short = incident(entity('service', 'web'), { kind: 'unknown', confidence: 0 });
+    short.mitigated = '2026-11-28T11:00:03Z';
+    expect(sides.incidentComparison(short, NOW)).toMatch(/to=2026-11-28T11%3A01%3A10.000Z/);
   });
 
   const detail = (...versions: string[]) =>

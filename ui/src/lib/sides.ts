@@ -72,12 +72,12 @@ export function swapped({ versions, a, b }: Sides): Change {
   return { ...rangeQuery({ from: a[0], to: a[1] }), a: timeText(b) };
 }
 
-/** While an incident lasted against as long before: of what is blamed, else of who is hurt. One
- *  that was over at once with a little of what followed. */
+/** While an incident lasted against as long before: of who is hurt, where the figures tell it, else
+ *  of what is blamed. One that was over at once with a little of what followed. */
 export function incidentComparison(incident: Incident, now: number): string {
   const blamed = namedCause(incident)?.entity;
   const hurt = worstSymptom(incident)?.entity;
-  const service = [blamed, hurt]
+  const service = [hurt, blamed]
     .map((entity) => entity && ownerOf(entity))
     .find((owner) => owner?.kind === 'service');
   const from = millis(incident.onset);
