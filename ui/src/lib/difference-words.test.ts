@@ -53,6 +53,9 @@ describe('answer', () => {
     expect(said([finding({ aspect: 'traffic', a: 0.01, b: 0.2 }, lines)])).toMatch(
       'checkout, error lines: 12 a minute in B, 0.6 a minute in A',
     );
+    expect(said([finding({ aspect: 'traffic', a: 0, b: 0.5, verdict: 'new' }, lines)])).toMatch(
+      'checkout, error lines are new in B: 30 a minute',
+    );
   });
   it('says that nothing differs only where something was judged', () => {
     expect(said([finding({ verdict: 'same' }), finding({ verdict: 'few' })])).toBe(

@@ -71,8 +71,9 @@ function clause(finding: Finding, [nameA, nameB]: Names): string {
   const [before, after] = [valueText(finding, a), valueText(finding, b)];
   const name = subjectName(subject);
   const both = (words: string) => `${words} ${after} in ${nameB}, ${before} in ${nameA}`;
-  if (verdict === 'new') return `${name} is new in ${nameB}: ${after}`;
-  if (verdict === 'gone') return `${name} is gone in ${nameB}; ${before} in ${nameA}`;
+  const is = subject.kind === 'lines' ? 'are' : 'is';
+  if (verdict === 'new') return `${name} ${is} new in ${nameB}: ${after}`;
+  if (verdict === 'gone') return `${name} ${is} gone in ${nameB}; ${before} in ${nameA}`;
   if (aspect === 'fails') return both(`${name} fails`);
   if (aspect !== 'traffic')
     return `${name} takes ${after} at ${aspect} in ${nameB}, ${before} in ${nameA}`;

@@ -74,10 +74,10 @@ describe('the ways into a comparison', () => {
     const unknown = { kind: 'unknown', confidence: 0, entity: web };
     expect(sides.incidentComparison(incident(peer, unknown), NOW)).toMatch(/compare\?environment=/);
   });
-  it('take in a little of what followed where an incident was over at once', () => {
+  it('take the whole bucket in which an incident ended, and no more', () => {
     const short = incident(entity('service', 'web'), { kind: 'unknown', confidence: 0 });
     short.mitigated = '2026-11-28T11:00:03Z';
-    expect(sides.incidentComparison(short, NOW)).toMatch(/to=2026-11-28T11%3A01%3A10.000Z/);
+    expect(sides.incidentComparison(short, NOW)).toMatch(/to=2026-11-28T11%3A00%3A10.000Z/);
   });
 
   const detail = (...versions: string[]) =>

@@ -27,8 +27,6 @@ export interface Sides {
 const BUCKET_MS = 10_000;
 /** and told when they are this old. */
 const TOLD_AFTER_MS = 20_000;
-/** As many buckets as durations can be judged by. */
-const INCIDENT_MS = 7 * BUCKET_MS;
 /** A change with less time after it tells nothing yet. */
 const AFTER_CHANGE_MS = 120_000;
 
@@ -73,7 +71,7 @@ export function swapped({ versions, a, b }: Sides): Change {
 }
 
 /** While an incident lasted against as long before: of who is hurt, where the figures tell it, else
- *  of what is blamed. One that was over at once with a little of what followed. */
+ *  of what is blamed. Not longer than it lasted: what is well again would hide it. */
 export function incidentComparison(incident: Incident, now: number): string {
   const blamed = namedCause(incident)?.entity;
   const hurt = worstSymptom(incident)?.entity;
@@ -81,7 +79,8 @@ export function incidentComparison(incident: Incident, now: number): string {
     .map((entity) => entity && ownerOf(entity))
     .find((owner) => owner?.kind === 'service');
   const from = millis(incident.onset);
-  const to = Math.max(hurtUntil(incident, now), from + INCIDENT_MS);
+  const until = Math.max(hurtUntil(incident, now), from + 1);
+  const to = Math.ceil(until / BUCKET_MS) * BUCKET_MS;
   return comparison(service?.name, incident.scope.environment, { from, to });
 }
 
