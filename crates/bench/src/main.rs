@@ -26,6 +26,8 @@ mod query;
 
 mod restart;
 
+mod series;
+
 mod ui;
 
 mod undo;
@@ -97,6 +99,12 @@ enum Bench {
     Undo(undo::Undo),
     /// The web pages in a real browser: bytes, time to the first figure, frames a second
     Ui(ui::Ui),
+    /// The Numenta Anomaly Benchmark: unusual values of single series
+    Nab(series::Nab),
+    /// Microsoft's cloud monitoring data set: the same, as experts labelled it
+    CloudMonitoring(series::CloudMonitoring),
+    /// What following many series costs
+    DetectCost(series::DetectCost),
     /// A process of `undo`
     #[command(hide = true)]
     UndoPart(undo::UndoPart),
@@ -117,6 +125,9 @@ impl Bench {
             Bench::PlainCopy(plain_copy) => plain_copy.run().await,
             Bench::Undo(undo) => undo.run().await,
             Bench::Ui(ui) => ui.run().await,
+            Bench::Nab(nab) => nab.run().await,
+            Bench::CloudMonitoring(cloud_monitoring) => cloud_monitoring.run().await,
+            Bench::DetectCost(detect_cost) => detect_cost.run().await,
             Bench::UndoPart(part) => part.run().await.map(|()| Outcome::new(Value::Null)),
         }
     }

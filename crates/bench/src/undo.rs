@@ -40,6 +40,9 @@ const DEADLINE: Duration = Duration::from_secs(4);
 /// within it, and a keeper waits for 2 s for an agent that may be alive.
 const GONE_WITHIN: Duration = Duration::from_secs(6);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Orders of a kind that may be refused, each tried anew: on a host with no processor to spare a
+/// nameserver may not answer in time, and a fault that would show nothing is not begun.
+const REFUSALS_MAX: usize = 5;
 
 #[derive(Args)]
 pub struct Undo {
@@ -154,10 +157,12 @@ async fn all_of(
     let immune = Programs::find()?.immune()?;
     let mut generator = StdRng::seed_from_u64(seed);
     let mut runs = Vec::new();
-    for number in 0..count {
-        let victim = Victim::value_variants()[number as usize % 3];
+    let mut refusals = 0;
+    while runs.len() < count as usize {
+        let number = runs.len();
+        let victim = Victim::value_variants()[number % 3];
         let delay = DEADLINE.mul_f64(generator.random_range(0.0..0.95));
-        let folder = folder.join(number.to_string());
+        let folder = folder.join(format!("{number}-{refusals}"));
         let stage = Stage::set(kind, &immune, &folder, &folder, docker.clone()).await?;
         match one(kind, stage, victim, delay).await? {
             Ended::Run(run) => {
@@ -171,6 +176,10 @@ async fn all_of(
             }
             Ended::Refused(why) if kinds::is_lack_of_the_host(&why) => {
                 return Ok(Kept::Skipped(why));
+            }
+            Ended::Refused(why) if refusals < REFUSALS_MAX => {
+                eprintln!("undo: {} {number}: the agent refused it: {why}", kind.name);
+                refusals += 1;
             }
             Ended::Refused(why) => anyhow::bail!("the agent refused it: {why}"),
         }

@@ -34,6 +34,8 @@ mod rate;
 
 mod wording;
 
+pub mod series;
+
 pub use config::{Config, Probe, Problem};
 pub use detectors::Detectors;
 pub use inspections::Spec;
