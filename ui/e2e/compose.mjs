@@ -6,22 +6,29 @@ import { crc32, deflateSync } from 'node:zlib';
 
 const WIDTH_MAX = 1_800;
 const GAP = 24;
-const COLOURS = 128;
+/** Of the palette: greys, and others, which are seen though they are few. */
+const COLOURS = { grey: 72, other: 152 };
 
 /** Draws the PNG files from left to right at one height of a pixel's size, and writes them as one. */
-export async function compose(page, sources, target, { widthMax = WIDTH_MAX } = {}) {
+export async function compose(
+  page,
+  sources,
+  target,
+  { widthMax = WIDTH_MAX, heightMax = Infinity } = {},
+) {
   const images = sources.map((file) => readFileSync(file).toString('base64'));
   const { width, height, palette, pixels } = await page.evaluate(drawn, {
     images,
     widthMax,
+    heightMax: Math.min(heightMax, 1e6),
     gap: GAP,
     colours: COLOURS,
   });
   writeFileSync(target, png(width, height, palette, Buffer.from(pixels, 'base64')));
 }
 
-/** Runs in the page. Colours are those used most, of 64 shades a channel; others the nearest. */
-async function drawn({ images, widthMax, gap, colours }) {
+/** Runs in the page. Colours are those used most, of 64 shades a channel; others get the nearest. */
+async function drawn({ images, widthMax, heightMax, gap, colours }) {
   const loaded = await Promise.all(
     images.map(async (data) => {
       const image = new Image();
@@ -37,7 +44,7 @@ async function drawn({ images, widthMax, gap, colours }) {
     [image.width, image.height].map((n) => Math.round(n * scale)),
   );
   const width = sizes.reduce((sum, [wide]) => sum + wide, gaps);
-  const height = Math.max(...sizes.map(([, tall]) => tall));
+  const height = Math.min(heightMax, Math.max(...sizes.map(([, tall]) => tall)));
   const canvas = new OffscreenCanvas(width, height);
   const paint = canvas.getContext('2d');
   paint.fillStyle = '#8a8a86';
@@ -59,13 +66,16 @@ async function drawn({ images, widthMax, gap, colours }) {
     if (counts[bin] === 1) exact[bin] = (data[at] << 16) | (data[at + 1] << 8) | data[at + 2];
   }
   const used = [...counts.keys()].filter((bin) => counts[bin] > 0);
-  const palette = used
-    .toSorted((a, b) => counts[b] - counts[a])
-    .slice(0, colours)
-    .map((bin) => [exact[bin] >> 16, (exact[bin] >> 8) & 255, exact[bin] & 255]);
+  const channels = (bin) => [exact[bin] >> 16, (exact[bin] >> 8) & 255, exact[bin] & 255];
+  const isGrey = (bin) => Math.max(...channels(bin)) - Math.min(...channels(bin)) < 16;
+  const most = used.toSorted((a, b) => counts[b] - counts[a]);
+  const palette = [
+    ...most.filter(isGrey).slice(0, colours.grey),
+    ...most.filter((bin) => !isGrey(bin)).slice(0, colours.other),
+  ].map(channels);
   const nearest = new Uint8Array(1 << 18);
   for (const bin of used) {
-    const [r, g, b] = [exact[bin] >> 16, (exact[bin] >> 8) & 255, exact[bin] & 255];
+    const [r, g, b] = channels(bin);
     let best = Infinity;
     palette.forEach(([red, green, blue], index) => {
       const far = (red - r) ** 2 * 2 + (green - g) ** 2 * 4 + (blue - b) ** 2 * 3;

@@ -18,7 +18,7 @@ const STEP_MS = 60_000;
 const OVER_MS = 300_000;
 /** What one would look at while it lasts: users were hurt for so long. */
 const HURT_MS = 25_000;
-const ALONE_WIDTH = 1_200;
+const ALONE = { widthMax: 1_200, heightMax: 1_100 };
 const DOCS = resolve(import.meta.dirname, '../../docs');
 const RAW = resolve(import.meta.dirname, '../../target/pictures');
 
@@ -86,12 +86,8 @@ async function pictured(shop, album) {
   say('traffic');
   const begun = Date.now();
   await until('a while of traffic', () => Date.now() - begun > HISTORY_MS, HISTORY_MS + STEP_MS);
-  say('a part dies and is restarted');
-  await begin(shop, 'cart');
-  await over(shop);
-  await calm(shop);
   await album.take('well', '/', { full: false });
-  say('another dies, and its restart asks');
+  say('a part dies, and its restart asks');
   await begin(shop, 'payment-1');
   const incident = await openIncident(shop.server, STEP_MS);
   const plan = await until('a plan that asks', async () =>
@@ -100,17 +96,16 @@ async function pictured(shop, album) {
   const hurtSince = Date.now();
   await until('harm to be seen', () => Date.now() - hurtSince > HURT_MS, STEP_MS);
   const page = `/incidents/${incident}`;
-  await album.take('overview', '/', { tall: true });
+  await album.take('overview', '/?last=15m', { tall: true });
   await album.take('incident', page, { tall: true });
   await album.take('incident-dark', page, { tall: true, theme: 'dark' });
   await album.take('incident-narrow', page, { viewport: NARROW });
-  await album.take('drills', '/drills', { tall: true });
-  await album.take('service', '/services/payment', { tall: true });
-  await album.take('services', '/services', { tall: true });
+  await album.take('service', '/services/payment?last=15m', { tall: true });
+  await album.take('services', '/services?last=15m', { tall: true });
   await album.take('healing', '/healing', { tall: true });
   await album.take('topology', '/topology', { full: false });
-  await album.take('logs', '/logs?query=severity%3Aerror', { full: false });
-  await album.take('traces', '/traces?status=error', { full: false });
+  await album.take('logs', '/logs?query=severity%3Aerror&last=15m', { full: false });
+  await album.take('traces', '/traces?status=error&last=15m', { full: false });
   const { traces } = await shop.server.get('traces?status=error&limit=20');
   const deepest = traces.toSorted((a, b) => b.spans - a.spans)[0];
   await album.take('trace', `/traces/${deepest.trace_id}`, { full: false });
@@ -123,11 +118,17 @@ async function pictured(shop, album) {
   await album.take('healed-dark', page, { ...healed, theme: 'dark' });
   await album.take('incidents', '/incidents', { full: false });
   await album.take('drill', `/drills/${(await drillOf(shop)).id}`, { tall: true });
+  say('another dies, and is restarted');
+  await begin(shop, 'cart');
+  await until('the restart', async () =>
+    (await shop.server.get('plans')).some((one) => one.state === 'verifying'),
+  );
+  await album.take('drills', '/drills', { tall: true });
   await album.take('settings', '/settings', { tall: true });
 }
 
 const MOCKED = ['overview', 'incident', 'incident-dark', 'incident-narrow', 'drills', 'service'];
-const ALONE = [
+const WITHOUT_MOCK = [
   'drill',
   'healing',
   'incidents',
@@ -156,9 +157,9 @@ async function composed(browser) {
   await browser.page('about:blank', async (page) => {
     for (const [file, name] of Object.entries(SHOWN))
       await compose(page, [raw(name)], join(DOCS, 'images', file));
-    for (const name of ALONE) {
+    for (const name of WITHOUT_MOCK) {
       const target = join(DOCS, `ui-review/images/${name}.png`);
-      await compose(page, [raw(name)], target, { widthMax: ALONE_WIDTH });
+      await compose(page, [raw(name)], target, ALONE);
     }
     for (const name of beside ? MOCKED : [])
       await compose(page, [mock(name), raw(name)], join(DOCS, `ui-review/images/${name}.png`));
