@@ -14,8 +14,7 @@ export const LOOKED_AT = 5_000;
 const LIVE_MAX = 10_000;
 const FIRST_PAGE = 300;
 const PAGE_GROWTH = 4;
-/** Reading a page must not take longer than a frame of a list that is scrolled. */
-const PAGE_MAX = 1_000;
+const PAGE_MAX = 5_000;
 /** What comes live is shown at most so often. */
 const SHOW_EVERY_MS = 250;
 const AGAIN_AFTER_MS = [1_000, 2_000, 5_000, 10_000];
