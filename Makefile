@@ -11,10 +11,12 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 CARGO_PROFILE := --profile ci
 # What the web pages are made of; the types of the API are made from its description.
 UI_SOURCES := $(shell find ui/src ui/public ui/index.html ui/*.config.* ui/tsconfig.json -type f ! -name schema.ts)
+# The mocks that `make pictures` puts beside the pages.
+MOCKS ?= ../shared/ui
 # How long `make prove` and `make fuzz` search at each fuzz target.
 FUZZ_SECONDS ?= 3600
 
-.PHONY: help build demo ui ui-check ui-e2e test e2e readers toxiproxy chaostoolkit prove fuzz lint cargo-is-there node-is-there
+.PHONY: help build demo ui ui-check ui-e2e pictures test e2e readers toxiproxy chaostoolkit prove fuzz lint cargo-is-there node-is-there
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +43,9 @@ ui-check: ui ## types, format and unit tests of the web pages
 
 ui-e2e: build ## the web pages in Chromium on a running system, some minutes; needs Chromium
 	tests/ui/run "$(TARGET)/ci"
+
+pictures: build ## the pictures of README.md and docs/ui-review from a running system, ten minutes; needs Chromium
+	node ui/e2e/pictures.mjs "$(TARGET)/ci" $(MOCKS)
 
 test: cargo-is-there ## all tests of the workspace; the log goes to $(TARGET)/test.log
 	mkdir -p "$(TARGET)"

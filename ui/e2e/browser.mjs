@@ -7,6 +7,8 @@ import { chromium } from 'playwright-core';
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const WITHIN_MS = 20_000;
+/** Debian's Chromium without a screen; without a graphics card it draws by software. */
+export const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'];
 export const WIDE = { width: 1440, height: 900 };
 export const NARROW = { width: 420, height: 860 };
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -14,9 +16,8 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 export class Browser {
   static async open(pictures) {
     mkdirSync(pictures, { recursive: true });
-    const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'];
     const browser = new Browser();
-    browser.chromium = await chromium.launch({ executablePath: CHROMIUM, args });
+    browser.chromium = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
     browser.pictures = pictures;
     return browser;
   }

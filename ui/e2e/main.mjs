@@ -10,13 +10,22 @@ import { cases as compare } from './cases/compare.mjs';
 import { cases as drill } from './cases/drill.mjs';
 import { cases as firstStart } from './cases/first-start.mjs';
 import { cases as gone } from './cases/gone.mjs';
+import { cases as hands } from './cases/hands.mjs';
 import { cases as looks } from './cases/looks.mjs';
 import { cases as telemetry } from './cases/telemetry.mjs';
 import { expect } from './expect.mjs';
 import { Server } from './server.mjs';
 import { Shop } from './shop.mjs';
 
-const ALL = [...firstStart, ...telemetry, ...drill, ...compare, ...looks, ...gone];
+const ALL = [
+  ...firstStart,
+  ...telemetry,
+  ...drill,
+  ...hands,
+  ...compare,
+  ...looks,
+  ...gone,
+];
 const TOKENS = {
   ingest: 'ingest-0123456789abcdef',
   read: 'read-0123456789abcdef',

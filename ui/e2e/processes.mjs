@@ -10,6 +10,8 @@ import { until } from './until.mjs';
 
 const OURS = ['immune', 'shop'];
 const PATIENCE_MS = 20_000;
+/** Of Linux's counters of time, whatever the kernel's own. */
+const TICKS_A_SECOND = 100;
 
 /** Ports on which nobody listens, all different. */
 export async function freePorts(count) {
@@ -60,6 +62,12 @@ function running(folder, word) {
         (word === undefined || rest[0] === word)
       );
     });
+}
+
+/** Seconds of a processor that a process has used. */
+export function processorSeconds(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
 }
 
 async function stopThese(pids) {

@@ -3,10 +3,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { front } from './front.mjs';
-import { freePorts, start, stopAll } from './processes.mjs';
+import { freePorts, processorSeconds, start, stopAll } from './processes.mjs';
 import { until } from './until.mjs';
 
 const READY_WITHIN_MS = 30_000;
+const RESTS_FOR_MS = 1_000;
 
 export class Server {
   /** `more` tells what is added to the configuration, of the server; `tokens` as in `api.tokens`. */
@@ -24,14 +25,16 @@ api:
 ${tokens ? `  tokens: ${JSON.stringify(tokens)}\n` : ''}receivers: {otlp: {grpc: "127.0.0.1:${grpc}", http: "127.0.0.1:${http}"}}
 ${more(server)}`,
     );
-    start([join(programs, 'immune'), 'run', '-c', file], join(folder, 'logs/immune.log'));
+    const command = [join(programs, 'immune'), 'run', '-c', file];
+    server.pid = start(command, join(folder, 'logs/immune.log')).pid;
     await until(
       'the server',
       async () => (await fetch(`${server.url}/readyz`)).ok,
       READY_WITHIN_MS,
     );
     server.page = server.url;
-    if (!(await server.servesPages())) {
+    // PAGES=dist: those that were built last, though the program has its own.
+    if (process.env.PAGES === 'dist' || !(await server.servesPages())) {
       server.page = `http://127.0.0.1:${page}`;
       server.close = await front(page, server.url);
     }
@@ -48,6 +51,13 @@ ${more(server)}`,
   async servesPages() {
     const answer = await fetch(`${this.url}/`);
     return answer.ok && (await answer.text()).includes('id="app"');
+  }
+
+  /** Nothing is left to be done of what was sent: it takes less than a tenth of a processor. */
+  async rests() {
+    const before = processorSeconds(this.pid);
+    await new Promise((resolve) => setTimeout(resolve, RESTS_FOR_MS));
+    return processorSeconds(this.pid) - before < RESTS_FOR_MS / 10_000;
   }
 
   async get(path, token) {

@@ -1,11 +1,13 @@
 // The demo shop under load beside a server that watches it: Immune may restart some of its parts by
 // itself, and asks for others.
 
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts, start } from './processes.mjs';
 import { Server } from './server.mjs';
 import { until } from './until.mjs';
 
+export const PLANNED = 'cart-dies-each-week';
 const ENVIRONMENT = 'test';
 const SESSIONS_PER_SECOND = 8;
 const UP_WITHIN_MS = 60_000;
@@ -154,7 +156,18 @@ export class Shop {
       mode: name.startsWith('payment') ? 'approve' : 'auto',
     }));
     const healing = { guardrails: { storm_window: '1m' }, policies };
-    return `targets: ${JSON.stringify(targets)}\nhealing: ${JSON.stringify(healing)}\n`;
+    const drills = { schedule: [this.planned()] };
+    const parts = Object.entries({ targets, healing, drills });
+    return parts.map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`).join('');
+  }
+
+  /** A drill that would begin by itself, at an hour that is not soon. */
+  planned() {
+    const experiment = join(this.folder, 'cart-dies.json');
+    const hurt = ['gateway', 'checkout'];
+    writeFileSync(experiment, JSON.stringify(this.experiment('cart', { decision: 'heal', hurt })));
+    const between = new Date().getUTCHours() < 12 ? '20:00-21:00' : '03:00-04:00';
+    return { name: PLANNED, experiment, every: '7d', on: ['tue', 'wed', 'thu'], between };
   }
 
   /** An experiment that kills a part. */

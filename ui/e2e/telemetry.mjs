@@ -3,6 +3,8 @@
 import { randomBytes } from 'node:crypto';
 
 const SPANS_A_REQUEST = 2_000;
+/** OTLP's status of a span that failed. */
+const FAILED = 2;
 
 const text = (value) => ({ stringValue: value });
 export const resource = (service) => ({
@@ -44,6 +46,28 @@ export async function sendSpan(server, service, name, token) {
     token,
   );
   return traceId;
+}
+
+/** So many requests of one version of a service, the first `failed` of which fail. */
+export async function sendVersion(server, service, version, { requests, failed }) {
+  const { attributes } = resource(`${service}-${version}`);
+  const named = {
+    'service.name': service,
+    'service.version': version,
+    'service.instance.id': attributes[1].value.stringValue,
+  };
+  const pairs = Object.entries(named).map(([key, value]) => ({ key, value: text(value) }));
+  const now = Date.now();
+  const spans = Array.from({ length: requests }, (_, index) => {
+    const [traceId, id] = [16, 8].map((bytes) => randomBytes(bytes).toString('hex'));
+    const begun = now - 2_000 + index;
+    const status = { code: index < failed ? FAILED : 0 };
+    return span(traceId, id, '', 'POST /entry', begun, begun + 12, { status });
+  });
+  const scopeSpans = [{ scope: { name: 'tests/ui' }, spans }];
+  await server.send('traces', {
+    resourceSpans: [{ resource: { attributes: pairs }, scopeSpans }],
+  });
 }
 
 /** One trace of so many spans: a request that asks in a tree, ten below each. */

@@ -161,8 +161,16 @@ fn failures(drill: &Drill, card: &Scorecard) -> Vec<String> {
         ),
     );
     let heal = expect.decision == Decision::Heal;
-    let by_action = matches!(card.healed, Some(Healed::ByAction) | None);
-    fail(heal && !by_action, format!("users did not recover by the action: {:?}", card.healed));
+    let instead = match card.healed {
+        Some(Healed::ByAction) | None => None,
+        Some(Healed::OnlyBecauseItEnded) => Some("only because the fault ended"),
+        Some(Healed::NotHealed) => Some("not while it was watched"),
+        Some(Healed::NoHarm) => Some("nobody was hurt"),
+    };
+    fail(
+        heal && instead.is_some(),
+        format!("users did not recover by the action: {}", instead.unwrap_or_default()),
+    );
     fail(heal && card.verified_at.is_none(), "the recovery was not verified".to_owned());
     fail(card.false_pages > 0, format!("{} false pages", card.false_pages));
     failures

@@ -5,7 +5,7 @@
 
 mod asking;
 
-mod audit;
+pub(crate) mod audit;
 
 mod auth;
 

@@ -182,7 +182,9 @@ function rest(detail: ServiceDetail, kinds: Kinds, now: number): string[] {
   const well = kinds.versions.filter((part) => !versions.includes(part));
   if (versions.length > 0 && well.length > 0) {
     const failed = sum(well.map(failedOf)) / Math.max(1, sum(well.map((part) => part.requests)));
-    said.push(`${listed(well.map((part) => part.name))} fails ${percent(failed)}.`);
+    said.push(
+      `${listed(well.map((part) => part.name))} ${well.length > 1 ? 'fail' : 'fails'} ${percent(failed)}.`,
+    );
   }
   const operations = failing(kinds.operations);
   if (operations.length > 0 && kinds.operations.length > operations.length)

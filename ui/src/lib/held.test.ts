@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { heldRows } from './held';
+import { heldRows } from './held.svelte';
 
 const rows = (text: string) => text.split(' ').map((one) => ({ id: one[0]!, value: one.slice(1) }));
 const shown = (of: { rows: { id: string; value: string }[] }) =>

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { THIN } from './format';
-import { USERS, type EntityFacts, type MapNode } from './map';
+import { USERS, type MapNode } from './map';
 import { dressed, figures, heat, shortened, spoken, type Known } from './map-dress';
-import { drillsBy, entityName, graphOf, ownerKey } from './map-of';
+import { drillsBy, graphOf } from './map-of';
+import { entityName, ownerKey, type EntityFacts } from './naming';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
 const plain = (text: string | undefined) => text?.replaceAll(THIN, ' ');

@@ -1,6 +1,6 @@
 // Where a box of the service map leads.
 
-import type { EntityFacts } from './map';
+import type { EntityFacts } from './naming';
 import { linkTo } from './router.svelte';
 import { rangeOf, rangeQuery } from './time';
 

@@ -1,7 +1,8 @@
 // The service map from the API's answers.
 
 import type { NodeState } from './headline';
-import type { EntityFacts, Graph, MapNode, NodeKind } from './map';
+import type { Graph, MapNode, NodeKind } from './map';
+import { entityKey, ownerKey, type EntityFacts } from './naming';
 
 /** What is read of `GET /api/v1/topology`. */
 export interface TopologyFacts {
@@ -19,33 +20,6 @@ export interface TopologyFacts {
     requests_per_s?: number | null;
     error_ratio?: number | null;
   }[];
-}
-
-/** Exact text identity, as the engine writes it. */
-export function entityKey({ scope, kind, part_of, name }: EntityFacts): string {
-  return `${scope.tenant}/${scope.environment}/${kind}:${part_of}/${name}`;
-}
-
-/** The service that an entity is or is a part of; of others the entity itself. */
-export function ownerKey(entity: EntityFacts): string {
-  const isPart = entity.kind === 'instance' || entity.kind === 'operation';
-  return isPart
-    ? entityKey({ scope: entity.scope, kind: 'service', part_of: '', name: entity.part_of })
-    : entityKey(entity);
-}
-
-/** As people read it, and as the terminal writes it: `cart`, `cart-1`, `database orders`. */
-export function entityName({ kind, part_of, name }: EntityFacts): string {
-  switch (kind) {
-    case 'service':
-      return name;
-    case 'instance':
-      return name.startsWith(part_of) ? name : `${part_of}/${name}`;
-    case 'operation':
-      return `${part_of} ${name}`;
-    default:
-      return `${kind} ${name}`;
-  }
 }
 
 const KINDS: NodeKind[] = ['service', 'database', 'queue', 'peer', 'page', 'host'];

@@ -2,17 +2,10 @@
 // arrow keys lead. Layout is in map-layout.ts, pan and zoom in map-view.ts.
 
 import type { NodeState } from './headline';
+import type { EntityFacts } from './naming';
 
 export type NodeKind =
   'users' | 'service' | 'database' | 'queue' | 'peer' | 'page' | 'host' | 'other' | 'group';
-
-/** An entity as the API writes it. */
-export interface EntityFacts {
-  scope: { tenant: string; environment: string };
-  kind: string;
-  part_of: string;
-  name: string;
-}
 
 /** How a box is drawn: states, and shades of the other colourings. */
 export type BoxTone =

@@ -155,7 +155,9 @@ export function planSentence(plan: Plan): string {
         ? `Immune ${it.done}, without help: ${reason}.`
         : `Immune gave up to ${it.do}: ${reason}.`;
     case 'denied':
-      return `${capital(it.doing)} was denied: ${reason}.`;
+      return /^denied /.test(reason)
+        ? `${capital(it.doing)} was ${reason}.`
+        : `${capital(it.doing)} was denied: ${reason}.`;
     case 'withdrawn':
       return `${capital(it.doing)} was withdrawn: ${reason}.`;
   }

@@ -3,6 +3,7 @@
 import type { IconName } from '../components/Icon.svelte';
 import type { Entity, NodeState, ObjectiveState, ServiceState } from '../api/schema';
 import { duration, listed, plural } from './format';
+import { entityKey } from './naming';
 import { linkTo } from './router.svelte';
 
 export type Tone = 'plain' | 'ok' | 'risk' | 'bad' | 'healing' | 'nodata';
@@ -37,16 +38,6 @@ export function stateWords(state: NodeState, since: string | null | undefined, n
 export function ago(at: string | number, now: number): string {
   const seconds = Math.max(0, now - new Date(at).getTime()) / 1_000;
   return `${duration(seconds).split(' ')[0]} ago`;
-}
-
-export function kindIcon(kind: Entity['kind']): IconName {
-  if (kind === 'database' || kind === 'queue' || kind === 'peer' || kind === 'page') return kind;
-  return 'service';
-}
-
-/** One key for one node: the same name may exist in another environment. */
-export function entityKey({ scope, kind, part_of, name }: Entity): string {
-  return [scope.tenant, scope.environment, kind, part_of, name].join('\n');
 }
 
 /** The page of a node. The usual environment and kind go without saying. */

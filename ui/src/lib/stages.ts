@@ -114,9 +114,11 @@ function fault(seen: Seen): Stage {
 
 function detected(seen: Seen): Stage {
   const { incident } = seen;
-  const at = seen.record.scorecard?.detected_at ?? incident?.opened;
+  // An incident that was open before, or is opened again, tells of more than this drill.
+  const raised = told(seen.record, 'symptom raised');
+  const at = seen.record.scorecard?.detected_at ?? raised?.at ?? incident?.opened;
   if (!at) return awaited(seen, 'Detected', 'no incident was opened');
-  const symptom = told(seen.record, 'symptom raised')?.text.split(';')[0];
+  const symptom = raised?.text.split(';')[0];
   return stage('Detected', 'done', 'ok', since(seen, at), symptom ?? '');
 }
 

@@ -5,6 +5,7 @@
 // since the start of the trace, which a number can hold exactly.
 
 import type { SpanRecord, Trace } from '../api/schema';
+import { fixed, THIN } from './format';
 
 export interface Waterfall {
   /** Spans by row: each before its children, children by start. */
@@ -216,5 +217,5 @@ export function tickText(at: number, step: number): string {
   const [size, unit] = step * 2 >= 1e9 ? [1e9, 's'] : step * 2 >= 1e6 ? [1e6, 'ms'] : [1e3, 'µs'];
   if (at === 0) return '0';
   const digits = Math.max(0, -Math.floor(Math.log10(step / size) + 1e-9));
-  return `${(at / size).toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })}\u202f${unit}`;
+  return `${fixed(at / size, digits)}${THIN}${unit}`;
 }

@@ -8,6 +8,7 @@ use engine::{Event, EventKind};
 
 use super::client::Client;
 use super::{ServerArgs, block_on, text};
+use crate::api::audit::Wanted;
 
 /// Lists decisions, orders, outcomes and commands, oldest first.
 #[derive(Args)]
@@ -33,6 +34,7 @@ impl Audit {
 
     async fn print(self) -> Result<()> {
         let client = Client::new(&self.server)?;
+        let wanted = Wanted { plan: self.plan, refused: self.refused };
         let mut after = self.after;
         loop {
             let page: Vec<serde_json::Value> = client.get(&format!("events?after={after}")).await?;
@@ -40,7 +42,7 @@ impl Audit {
             for line in page {
                 let event: Event = serde_json::from_value(line.clone())?;
                 last = last.max(event.seq);
-                if !self.wants(&event.kind) {
+                if !wanted.wants(&event.kind) {
                     continue;
                 }
                 match self.server.json {
@@ -52,35 +54,6 @@ impl Audit {
                 return Ok(());
             }
             after = last;
-        }
-    }
-
-    fn wants(&self, kind: &EventKind) -> bool {
-        let of_plan = |action: &str| {
-            self.plan.is_none_or(|plan| {
-                let mut parts = action.rsplit('-');
-                parts.nth(1).is_some_and(|id| id == plan.to_string())
-            })
-        };
-        match kind {
-            EventKind::Plan { plan } => {
-                let denied = plan.verdicts.iter().any(|verdict| !verdict.passed);
-                self.plan.is_none_or(|id| id == plan.id.0) && (denied || !self.refused)
-            }
-            EventKind::Order { action } => !self.refused && of_plan(&action.id.0),
-            EventKind::Outcome { outcome } => {
-                let refused = outcome.result == model::plan::OutcomeResult::Refused;
-                of_plan(&outcome.action.0) && (refused || !self.refused)
-            }
-            EventKind::Command { result, .. } => {
-                self.plan.is_none() && (result.starts_with("refused") || !self.refused)
-            }
-            EventKind::Remark { .. } | EventKind::Reload { .. } | EventKind::CatchingUp { .. } => {
-                self.plan.is_none() && !self.refused
-            }
-            EventKind::Incident { .. }
-            | EventKind::Change { .. }
-            | EventKind::ClockSetBack { .. } => false,
         }
     }
 }
@@ -114,6 +87,7 @@ fn words(event: &Event) -> String {
         EventKind::CatchingUp { away_seconds, until } => {
             format!("away for {away_seconds}s; nothing is ordered until {}", until.clock())
         }
+        EventKind::ClockSetBack { seconds } => format!("the clock was set back by {seconds}s"),
         other => other.as_str().to_owned(),
     };
     format!("{seq:>6}  {at}  {what}")

@@ -8,6 +8,8 @@ import type { LogEntry, LogPage } from '../../api/schema';
 import { Resources } from '../../lib/logtext';
 
 export const RECORDS_MAX = 250_000;
+/** Of these it is told what they have in common. */
+export const LOOKED_AT = 5_000;
 /** Records that came live and are kept. */
 const LIVE_MAX = 10_000;
 const FIRST_PAGE = 300;
@@ -33,6 +35,7 @@ export class LogSearch {
   /** Why the last page is not full. */
   truncated = $state.raw<LogPage['truncated']>();
   missingFiles = $state(0);
+  /** When the last page came of those that are looked at. */
   loadedAt = $state<number>();
   /** Live records that wait until nobody reads. */
   waiting = $state.raw<LogEntry[]>([]);
@@ -98,7 +101,7 @@ export class LogSearch {
       this.next = page.next ?? undefined;
       this.truncated = page.truncated ?? undefined;
       this.missingFiles = page.scanned.missing_files;
-      this.loadedAt = Date.now();
+      if (first || this.records.length - records.length < LOOKED_AT) this.loadedAt = Date.now();
     } catch (error) {
       if (signal.aborted) return;
       this.error = error instanceof ApiError ? error : new ApiError(String(error), 0);

@@ -2,7 +2,7 @@
 
 import type { DrillRecord, Incident, PlanOutlook, ToldChange } from '../../api/schema';
 import { deed } from '../../lib/headline';
-import { entityName } from '../../lib/map-of';
+import { entityName } from '../../lib/naming';
 import { verdict } from './trouble';
 
 export interface Happening {

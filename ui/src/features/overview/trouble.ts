@@ -1,7 +1,7 @@
 // Which objectives are nearest to trouble, and what became of a change.
 
 import type { Incident, ObjectiveState, ToldChange } from '../../api/schema';
-import { entityKey, ownerKey } from '../../lib/map-of';
+import { entityKey, ownerKey } from '../../lib/naming';
 
 const ORDER: Record<string, number> = {
   burning: 0,
