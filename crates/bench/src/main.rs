@@ -8,6 +8,8 @@
 
 mod capture;
 
+mod demo;
+
 mod disk;
 
 mod flood;
@@ -33,6 +35,8 @@ mod ui;
 mod undo;
 
 mod api;
+
+mod arrival;
 
 mod figures;
 
@@ -76,6 +80,8 @@ struct Cli {
 enum Bench {
     /// Drills and innocent events on the polyglot system
     Polyglot(polyglot::Polyglot),
+    /// The demo's drills on the shop, for many seeds
+    Demo(demo::Demo),
     /// Kill the server at random moments under load, and count what was lost
     Lost(lost::Lost),
     /// Keep what the polyglot system and the shop send, to be sent again
@@ -114,6 +120,7 @@ impl Bench {
     async fn run(self) -> Result<Outcome> {
         match self {
             Bench::Polyglot(polyglot) => polyglot.run().await,
+            Bench::Demo(demo) => demo.run().await,
             Bench::Lost(lost) => lost.run().await,
             Bench::Capture(capture) => capture.run().await,
             Bench::Ingest(ingest) => ingest.run().await,

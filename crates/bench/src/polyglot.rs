@@ -6,8 +6,6 @@
 //! anew. Where a system sees more than one kill, the healer's waits between two of them are
 //! shortened, and the figures say so. In the end each server's folder is replayed.
 
-mod arrival;
-
 mod drills;
 
 mod innocents;

@@ -17,8 +17,10 @@ use server::drills::Record;
 
 use super::kind::Kind;
 use super::score::{Run, Times};
+use super::settings::LATENCY_LIMIT;
 use super::stage::Stage;
-use super::{arrival, system};
+use super::system;
+use crate::arrival;
 use crate::figures::{rounded, seconds};
 
 /// Sessions per second, drawn for each run.
@@ -118,7 +120,7 @@ fn times(stage: &Stage, card: &Scorecard, own: Option<&Incident>) -> Result<Time
     };
     let injected = card.injected_at.unwrap_or(effective);
     let arrived = match card.detected_at {
-        Some(_) => arrival::first_sign(&stage.data(), injected)?,
+        Some(_) => arrival::first_sign(&stage.data(), injected, LATENCY_LIMIT)?,
         None => None,
     };
     let opened = card.detected_at;

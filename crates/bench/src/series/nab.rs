@@ -1,10 +1,10 @@
 //! The Numenta Anomaly Benchmark: series with labelled windows, and its score.
 //!
-//! The first 15 % of a file, at most 750 rows, are not scored. In a window the earliest alert counts,
-//! the more the earlier; an alert outside costs, the more the farther it is behind a window; a missed
-//! window costs. 0 is a detector that never alarms, 100 a perfect one (Lavin and Ahmad 2015;
-//! `nab/sweeper.py`). The original chooses each detector's threshold by these labels; here it is the
-//! one that ships.
+//! The first 15 % of a file, at most 750 rows, are not scored. In a window the earliest alert
+//! counts, the more the earlier; an alert outside costs, the more the farther it is behind a
+//! window; a missed window costs. 0 is a detector that never alarms, 100 a perfect one (Lavin and
+//! Ahmad 2015; `nab/sweeper.py`). The original chooses each detector's threshold by these labels;
+//! here it is the one that ships.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

@@ -104,7 +104,9 @@ proptest! {
     fn a_series_in_another_unit_tells_the_same(spike in 3 * A_DAY..5 * A_DAY, power in -3_i32..10) {
         let factor = 2_f64.powi(power);
         let value = |step| daily(step) * if step == spike { 3.0 } else { 1.0 };
-        let steps = |found: Vec<(u64, Anomaly)>| found.iter().map(|(step, _)| *step).collect::<Vec<_>>();
+        let steps = |found: Vec<(u64, Anomaly)>| -> Vec<u64> {
+            found.iter().map(|(step, _)| *step).collect()
+        };
         let one = steps(anomalies(0..5 * A_DAY, value));
         let other = steps(anomalies(0..5 * A_DAY, |step| value(step) * factor));
         prop_assert_eq!(one, other);
