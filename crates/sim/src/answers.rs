@@ -44,7 +44,8 @@ impl World {
             attempts.clear();
             let mut called = Called::default();
             for (at, call) in fleet.nodes[node].calls.iter().enumerate() {
-                let attempt = attempt(call, &self.nodes[node].calls[at], &self.nodes[call.to].outcome);
+                let attempt =
+                    attempt(call, &self.nodes[node].calls[at], &self.nodes[call.to].outcome);
                 let state = &mut self.nodes[node].calls[at];
                 state.failing = attempt.fails();
                 called.take(call, state.times, &attempt);
@@ -140,6 +141,9 @@ impl World {
             counts.bad(passed_on, Failure::BadGateway, mean, first);
             counts.bad(replica.flow.shed, Failure::Busy, REFUSED_SECONDS, first);
             counts.draw(answered, shape, random);
+            if state.limits.is_empty() {
+                counts.has_no_limits();
+            }
             let mut within = answered - failed;
             for (at, limit) in state.limits.iter().enumerate().rev() {
                 // From the wider limit to the narrower: what is within the one is within the other.
@@ -267,10 +271,9 @@ mod tests {
             mu: (0.01_f64).ln(),
             sigma: 0.4,
         };
-        let state = CallState { times: 1.0, delay: 0.0, loss: None, failing: 0.0 };
+        let state = CallState { times: 1.0, delay: 0.0, loss: None, failing: 0.0, known: false };
         let of = |retries| {
-            let call =
-                Call { to: 1, per_request: 1.0, must: true, timeout_seconds: 1.0, retries };
+            let call = Call { to: 1, per_request: 1.0, must: true, timeout_seconds: 1.0, retries };
             let mut called = Called::default();
             called.take(&call, 1.0, &attempt(&call, &state, &callee));
             called

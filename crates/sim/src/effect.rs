@@ -3,7 +3,10 @@
 //! Effects are values with an end; what is in force is worked out anew each second, so an effect
 //! that ends leaves nothing behind but what it did to queues.
 
+use std::sync::Arc;
+
 use crate::telemetry::Failure;
+use crate::world::World;
 
 /// Whom an effect is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +128,67 @@ impl Conduct {
             Effect::Hang { .. } => self.hangs = true,
             Effect::Slots { times, .. } => self.slots_times *= times,
             Effect::Leak { bytes_per_second, .. } => self.leak += bytes_per_second,
+            _ => {}
+        }
+    }
+}
+
+impl World {
+    /// What is in force in this second.
+    pub(crate) fn conduct(&mut self) {
+        let second = self.second;
+        self.effects.retain(|active| active.until > second);
+        for replica in &mut self.copies {
+            replica.conduct = Conduct::default();
+        }
+        for state in &mut self.nodes {
+            state.refuse = None;
+            state.surge = 1.0;
+            for call in &mut state.calls {
+                (call.times, call.delay, call.loss) = (1.0, 0.0, None);
+            }
+        }
+        let effects = std::mem::take(&mut self.effects);
+        for active in &effects {
+            self.take_effect(&active.effect);
+        }
+        self.effects = effects;
+    }
+
+    fn take_effect(&mut self, effect: &Effect) {
+        if let Some(who) = effect.who() {
+            for copy in &self.nodes[who.node].copies {
+                let replica = &mut self.copies[*copy];
+                let is_meant = who.copy.is_none_or(|only| only == *copy)
+                    && who.version.is_none_or(|version| version == replica.version);
+                if is_meant {
+                    replica.conduct.take(effect);
+                }
+            }
+        }
+        let fleet = Arc::clone(&self.fleet);
+        let call_of =
+            |from: usize, to: usize| fleet.nodes[from].calls.iter().position(|call| call.to == to);
+        match *effect {
+            Effect::Refuse { node, share, failure } => {
+                self.nodes[node].refuse = Some((share, failure));
+            }
+            Effect::Surge { node, times } => self.nodes[node].surge *= times,
+            Effect::Delay { from, to, seconds } => {
+                if let Some(at) = call_of(from, to) {
+                    self.nodes[from].calls[at].delay += seconds;
+                }
+            }
+            Effect::Loss { from, to, share, failure } => {
+                if let Some(at) = call_of(from, to) {
+                    self.nodes[from].calls[at].loss = Some((share, failure));
+                }
+            }
+            Effect::Repeat { from, to, times } => {
+                if let Some(at) = call_of(from, to) {
+                    self.nodes[from].calls[at].times *= times;
+                }
+            }
             _ => {}
         }
     }

@@ -123,14 +123,15 @@ impl Episode {
         self.among_three = seen.causes.iter().take(3).any(|cause| right(&cause));
         self.named = is_named;
         self.confident_wrong = is_named && first.confidence >= CONFIDENT && !self.first_right;
-        self.said = format!("{} of {} ({:.2})", first.kind.as_str(), first.entity, first.confidence);
+        self.said =
+            format!("{} of {} ({:.2})", first.kind.as_str(), first.entity, first.confidence);
     }
 
     fn judge_orders(&mut self, fault: &Fault, orders: &[Order], called_human: bool) {
         self.right_decision = match fault.remedy {
-            Remedy::Act(actions) => orders.first().is_some_and(|order| {
-                order.node == fault.node && actions.contains(&order.action)
-            }),
+            Remedy::Act(actions) => orders
+                .first()
+                .is_some_and(|order| order.node == fault.node && actions.contains(&order.action)),
             Remedy::Escalate => orders.is_empty() && called_human,
             Remedy::LeaveAlone => orders.is_empty(),
         };

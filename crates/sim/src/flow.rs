@@ -113,8 +113,8 @@ fn work(
     replica.backlog = backlog - given_up;
     (replica.flow.answered, replica.flow.shed, replica.flow.given_up) = (answered, shed, given_up);
     replica.load = 0.9 * replica.load + 0.1 * (waiting as f64 / per_second).min(1.0);
-    replica.wait_seconds = replica.backlog as f64 / per_second
-        + waits(replica.load, slots) * replica.service_seconds;
+    replica.wait_seconds =
+        replica.backlog as f64 / per_second + waits(replica.load, slots) * replica.service_seconds;
 }
 
 /// Mean wait of a queue with several servers, in service times (H. Sakasegawa, "An approximation

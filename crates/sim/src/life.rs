@@ -1,8 +1,8 @@
 //! What happens to every system without being trouble: deploys, scaling, batch jobs, campaigns,
 //! pauses of garbage collectors, single bursts of errors.
 //!
-//! Drawn beforehand for the whole length of a simulation, so that a twin with a fault lives the same
-//! ordinary life.
+//! Drawn beforehand for the whole length of a simulation, so that a twin with a fault lives the
+//! same ordinary life.
 
 use crate::effect::{Effect, Who};
 use crate::fleet::{Fleet, Kind};
@@ -31,17 +31,37 @@ pub struct Life {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
     /// A good one.
-    Deploy { node: usize },
-    ScaleOut { node: usize },
-    ScaleIn { node: usize },
+    Deploy {
+        node: usize,
+    },
+    ScaleOut {
+        node: usize,
+    },
+    ScaleIn {
+        node: usize,
+    },
     /// A database, or a service, is busy with something else for a while.
-    Batch { node: usize, times: f64, seconds: u64 },
+    Batch {
+        node: usize,
+        times: f64,
+        seconds: u64,
+    },
     /// More users than usual, which the fleet can bear.
-    Campaign { node: usize, times: f64, seconds: u64 },
+    Campaign {
+        node: usize,
+        times: f64,
+        seconds: u64,
+    },
     /// One copy stands still for a moment.
-    Pause { node: usize, seconds: f64 },
+    Pause {
+        node: usize,
+        seconds: f64,
+    },
     /// One copy fails all of one second.
-    Burst { node: usize, share: f64 },
+    Burst {
+        node: usize,
+        share: f64,
+    },
 }
 
 impl Life {
@@ -62,35 +82,35 @@ impl Life {
             .filter(|(_, node)| node.kind == Kind::Database)
             .map(|(at, _)| at)
             .collect();
-        let mut add = |draw: &mut Random, per_hour: f64, make: &mut dyn FnMut(&mut Random) -> Event| {
+        let mut add = |draw: &mut Random, per_hour: f64, make: &dyn Fn(&mut Random) -> Event| {
             for _ in 0..draw.poisson(per_hour * hours) {
                 let at = draw.between(QUIET_FIRST, seconds as f64) as u64;
                 events.push((at, make(draw)));
             }
         };
         let each = services as f64;
-        add(&mut draw, DEPLOYS_PER_HOUR * each, &mut |draw| Event::Deploy {
+        add(&mut draw, DEPLOYS_PER_HOUR * each, &|draw| Event::Deploy {
             node: draw.below(services),
         });
-        add(&mut draw, SCALES_PER_HOUR * each, &mut |draw| {
+        add(&mut draw, SCALES_PER_HOUR * each, &|draw| {
             let node = draw.below(services);
             if draw.chance(0.5) { Event::ScaleOut { node } } else { Event::ScaleIn { node } }
         });
-        add(&mut draw, BATCHES_PER_HOUR, &mut |draw| Event::Batch {
+        add(&mut draw, BATCHES_PER_HOUR, &|draw| Event::Batch {
             node: stores[draw.below(stores.len())],
             times: draw.between(1.1, 1.6),
             seconds: draw.between(300.0, 2_400.0) as u64,
         });
-        add(&mut draw, CAMPAIGNS_PER_HOUR, &mut |draw| Event::Campaign {
+        add(&mut draw, CAMPAIGNS_PER_HOUR, &|draw| Event::Campaign {
             node: fleet.entries[draw.below(fleet.entries.len())].node,
             times: draw.between(1.1, 1.5),
             seconds: draw.between(600.0, 3_600.0) as u64,
         });
-        add(&mut draw, PAUSES_PER_HOUR * each, &mut |draw| Event::Pause {
+        add(&mut draw, PAUSES_PER_HOUR * each, &|draw| Event::Pause {
             node: draw.below(services),
             seconds: draw.magnitude(0.05, 0.8),
         });
-        add(&mut draw, BURSTS_PER_HOUR * each, &mut |draw| Event::Burst {
+        add(&mut draw, BURSTS_PER_HOUR * each, &|draw| Event::Burst {
             node: draw.below(services),
             share: draw.between(0.2, 1.0),
         });

@@ -96,9 +96,8 @@ impl Session {
     /// Are users well, and is nobody awake?
     pub fn is_calm(&self) -> bool {
         let world = &self.world;
-        let was_off = |entry: &crate::fleet::Entry| {
-            world.nodes[entry.node].truth.was_off_within(BEFORE_PAGE)
-        };
+        let was_off =
+            |entry: &crate::fleet::Entry| world.nodes[entry.node].truth.was_off_within(BEFORE_PAGE);
         let pages = |incident: &Incident| {
             incident.symptoms.iter().any(|symptom| symptom.severity == Severity::Page)
         };

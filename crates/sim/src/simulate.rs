@@ -39,17 +39,29 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub enum Note {
     /// A page in a healthy hour.
-    Page { fleet: usize, second: u64, title: String, is_true: bool },
-    Twin { fleet: usize, episode: Episode },
-    Fault { fleet: usize, episode: Episode },
+    Page {
+        fleet: usize,
+        second: u64,
+        title: String,
+        is_true: bool,
+    },
+    Twin {
+        fleet: usize,
+        episode: Episode,
+    },
+    Fault {
+        fleet: usize,
+        episode: Episode,
+    },
     /// So many seconds of fleets were simulated.
-    Simulated { seconds: u64 },
+    Simulated {
+        seconds: u64,
+    },
 }
 
 /// Runs it; `note` is told on the way. The same plan gives the same report.
 pub fn simulate(plan: &Plan, mut note: impl FnMut(Note)) -> Report {
-    let mut report =
-        Report { seed: plan.seed, sealed: plan.sealed, ..Report::default() };
+    let mut report = Report { seed: plan.seed, sealed: plan.sealed, ..Report::default() };
     let root = Random::new(plan.seed);
     let mut left = plan.hours;
     let mut fleet = 0;
@@ -105,7 +117,7 @@ fn healthy(
     report.service_hours += (hours as usize * session.world.fleet.services()) as f64;
     report.harmful_actions += session.orders.len();
     for page in &session.pages {
-        // Of a page in the last minute it is not known whether it was false: that counts against us.
+        // What is not known yet of a page in the last minute counts as false.
         let is_true = page.is_true == Some(true);
         report.pages += usize::from(!is_true);
         report.true_pages += usize::from(is_true);

@@ -3,7 +3,8 @@
 //!
 //! This is the fidelity of ticks: no span is ever made. Whole histograms are made of services
 //! alone, of which latency limits are learned; of instances and calls only mean durations, which is
-//! all that the loop reads of them. Sampling thins what is seen, and scales it up as `observe` does.
+//! all that the loop reads of them. Sampling thins what is seen, and what is left is
+//! scaled up as `observe` does.
 
 use model::signal::{Attributes, Resource};
 use model::tick::{BUCKET, RequestPoint, SeriesKey};
@@ -58,6 +59,8 @@ pub(crate) struct Counts {
     seconds: f64,
     first_error: Option<Timestamp>,
     within: [u64; LIMITS],
+    /// Some of it was counted before latency limits were known: `within` means nothing.
+    without_limits: bool,
     durations: Histogram,
 }
 
@@ -85,6 +88,10 @@ impl Counts {
         self.within[limit] += count;
     }
 
+    pub fn has_no_limits(&mut self) {
+        self.without_limits = true;
+    }
+
     /// Durations of `count` requests, log-normal: one draw from each of `DRAWS` equal parts.
     pub fn draw(&mut self, count: u64, (mu, sigma): (f64, f64), random: &mut Random) {
         let draws = count.min(DRAWS);
@@ -109,6 +116,7 @@ impl Counts {
             (Some(one), Some(two)) => Some(one.min(two)),
             (one, two) => one.or(two),
         };
+        self.without_limits |= other.without_limits;
         self.durations.merge(&other.durations);
     }
 
@@ -201,7 +209,8 @@ impl Counts {
     /// The point of a service, with its latency limits.
     pub fn service_point(self, series: SeriesKey, limits: &[f64], sampling: f64) -> RequestPoint {
         let good = |(at, limit): (usize, &f64)| (*limit, self.within[at] as f64 / sampling);
-        let within = limits.iter().take(LIMITS).enumerate().map(good).collect();
+        let known = if self.without_limits { &[] } else { limits };
+        let within = known.iter().take(LIMITS).enumerate().map(good).collect();
         let mut durations = Histogram::default();
         durations.merge(&self.durations);
         RequestPoint { within, durations, ..self.point(series, sampling) }

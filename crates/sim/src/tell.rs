@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use engine::Core;
 use model::signal::{Batch, Group, InstrumentationScope};
-use model::tick::{ProcessIdentity, ProcessReport, ProcessState, RequestPoint, SeriesKey, Tick};
+use model::tick::{
+    ProcessIdentity, ProcessReport, ProcessState, RequestPoint, SeriesKey, Tick, TopologyChange,
+};
 use model::time::SECOND;
 use model::{Entity, Timestamp};
 
@@ -36,6 +38,7 @@ impl World {
         }
         let mut tick = core.observer.tick(self.second, now);
         requests.sort_by(|a, b| (&a.series, a.bucket).cmp(&(&b.series, b.bucket)));
+        tick.topology.append(&mut self.sums.news);
         tick.requests = requests;
         tick.in_flight = in_flight;
         tick
@@ -126,13 +129,16 @@ impl World {
             let series = SeriesKey::Service(of.entity.clone());
             points.push(counts.service_point(series, &self.nodes[node].limits, sampling));
         }
-        for (call, sum) in of.calls.iter().zip(&mut sums.called) {
+        let states = &mut self.nodes[node].calls;
+        for ((call, state), sum) in of.calls.iter().zip(states).zip(&mut sums.called) {
             for counts in sum.drain() {
-                let series = SeriesKey::Edge {
-                    caller: of.entity.clone(),
-                    callee: self.fleet.nodes[call.to].entity.clone(),
-                };
-                points.push(counts.point(series, sampling));
+                let caller = of.entity.clone();
+                let callee = self.fleet.nodes[call.to].entity.clone();
+                if !std::mem::replace(&mut state.known, true) {
+                    let (caller, callee) = (caller.clone(), callee.clone());
+                    sums.news.push(TopologyChange::Calls { caller, callee });
+                }
+                points.push(counts.point(SeriesKey::Edge { caller, callee }, sampling));
             }
         }
     }

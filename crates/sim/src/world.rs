@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use model::signal::Resource;
+use model::tick::TopologyChange;
 use model::{Entity, Scope, Timestamp};
 
 use crate::effect::{Active, Conduct, Effect, Who};
@@ -147,6 +148,8 @@ pub(crate) struct CallState {
     pub loss: Option<(f64, Failure)>,
     /// Share of attempts that failed in the last second.
     pub failing: f64,
+    /// Telemetry has told that it exists.
+    pub known: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -164,6 +167,7 @@ pub(crate) struct Scratch {
     pub served: Sums,
     pub called: Vec<Sums>,
     pub rotation: Vec<usize>,
+    pub news: Vec<TopologyChange>,
 }
 
 impl World {
@@ -231,9 +235,8 @@ impl World {
         // What every process of a node has, the others keep: bind it to them.
         let others: Vec<usize> =
             self.nodes[node].copies.iter().copied().filter(|other| *other != copy).collect();
-        let whole = |active: &Active| {
-            active.in_process && active.effect.who() == Some(Who::all(node))
-        };
+        let whole =
+            |active: &Active| active.in_process && active.effect.who() == Some(Who::all(node));
         let (shared, rest): (Vec<Active>, Vec<Active>) =
             self.effects.iter().copied().partition(whole);
         self.effects = rest;
@@ -404,66 +407,6 @@ impl World {
         rollouts.retain(|rollout| rollout.replacing.is_some() || !rollout.waiting.is_empty());
         self.rollouts = rollouts;
     }
-
-    /// What is in force in this second.
-    fn conduct(&mut self) {
-        let second = self.second;
-        self.effects.retain(|active| active.until > second);
-        for replica in &mut self.copies {
-            replica.conduct = Conduct::default();
-        }
-        for state in &mut self.nodes {
-            state.refuse = None;
-            state.surge = 1.0;
-            for call in &mut state.calls {
-                (call.times, call.delay, call.loss) = (1.0, 0.0, None);
-            }
-        }
-        let effects = std::mem::take(&mut self.effects);
-        for active in &effects {
-            self.take_effect(&active.effect);
-        }
-        self.effects = effects;
-    }
-
-    fn take_effect(&mut self, effect: &Effect) {
-        if let Some(who) = effect.who() {
-            for copy in &self.nodes[who.node].copies {
-                let replica = &mut self.copies[*copy];
-                let is_meant = who.copy.is_none_or(|only| only == *copy)
-                    && who.version.is_none_or(|version| version == replica.version);
-                if is_meant {
-                    replica.conduct.take(effect);
-                }
-            }
-        }
-        let fleet = Arc::clone(&self.fleet);
-        let call_of = |from: usize, to: usize| {
-            fleet.nodes[from].calls.iter().position(|call| call.to == to)
-        };
-        match *effect {
-            Effect::Refuse { node, share, failure } => {
-                self.nodes[node].refuse = Some((share, failure));
-            }
-            Effect::Surge { node, times } => self.nodes[node].surge *= times,
-            Effect::Delay { from, to, seconds } => {
-                if let Some(at) = call_of(from, to) {
-                    self.nodes[from].calls[at].delay += seconds;
-                }
-            }
-            Effect::Loss { from, to, share, failure } => {
-                if let Some(at) = call_of(from, to) {
-                    self.nodes[from].calls[at].loss = Some((share, failure));
-                }
-            }
-            Effect::Repeat { from, to, times } => {
-                if let Some(at) = call_of(from, to) {
-                    self.nodes[from].calls[at].times *= times;
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 impl State {
@@ -475,7 +418,7 @@ impl State {
         };
         let is_entry = fleet.entries.iter().any(|entry| entry.node == at);
         let patience = fleet.nodes.iter().map(to_it).fold(0.0, f64::max);
-        let call = CallState { times: 1.0, delay: 0.0, loss: None, failing: 0.0 };
+        let call = CallState { times: 1.0, delay: 0.0, loss: None, failing: 0.0, known: false };
         State {
             copies: Vec::new(),
             truth: Truth::default(),

@@ -81,18 +81,20 @@ fn every_fault_hurts_and_its_innocent_twin_is_well() {
             let mut world = world(seed, false, 3_600);
             let mut random = Random::new(seed);
             run(&mut world, 300);
-            let Some(fault) = Fault::draw(&world, *family, Size::Any, &mut random) else { continue };
+            let Some(fault) = Fault::draw(&world, *family, Size::Any, &mut random) else {
+                continue;
+            };
             let mut twin = world.clone();
             let later = fault.begin(&mut world);
             struck += 1;
             hurt += u32::from(hurts(&mut world, 900, later.map(|at| (at, &fault))));
             check_ledgers(&world);
             assert!(!hurts(&mut twin, 900, None), "{family:?} {seed}: the twin is hurt");
-            if struck == 6 {
+            if struck == 4 {
                 break;
             }
         }
-        assert!(struck >= 4, "{family:?} found {struck} victims only");
+        assert!(struck == 4, "{family:?} found {struck} victims only");
         assert!(hurt >= 2, "{family:?} hurt {hurt} of {struck}");
     }
 }

@@ -10,6 +10,8 @@ pub const LASTS: u64 = 3_600;
 const MEBIBYTE: f64 = 1_048_576.0;
 /// A delayed deploy is well for so long at first.
 const DELAYED_SECONDS: u64 = 240;
+/// A cache is warm again after so long.
+const WARM_AFTER: u64 = 600;
 /// A third of all copies is in one zone.
 const ZONES: usize = 3;
 
@@ -45,7 +47,7 @@ impl Fault {
             }
             Family::Leak => {
                 for copy in &self.copies {
-                    let bytes_per_second = (2.0 + 6.0 * m) * MEBIBYTE;
+                    let bytes_per_second = (1.0 + 2.0 * m) * MEBIBYTE;
                     let who = Who::copy(node, *copy);
                     world.begin(Effect::Leak { who, bytes_per_second }, LASTS, false);
                 }
@@ -117,7 +119,10 @@ impl Fault {
     fn flush(&self, world: &mut World) {
         let Some(from) = self.caller else { return };
         let to = self.node;
-        let times = 5.0 + 25.0 * self.magnitude;
-        world.begin(Effect::Repeat { from, to, times }, 600, false);
+        // Four of five were answered by the cache; whoever asks now, asks what nobody asked lately.
+        world.begin(Effect::Repeat { from, to, times: 5.0 }, WARM_AFTER, false);
+        let times = 10.0 + 60.0 * self.magnitude;
+        let who = Who::all(to);
+        world.begin(Effect::Slow { who, times, plus_seconds: 0.0 }, WARM_AFTER, false);
     }
 }
