@@ -102,7 +102,7 @@ fn work(
         replica.wait_seconds = 0.0;
         return;
     }
-    let slots = (of.slots * replica.conduct.slots_times).max(0.5);
+    let slots = (of.slots * replica.conduct.slots_times).max(0.001);
     let per_second = slots / replica.service_seconds.max(1e-6);
     let answered = waiting.min(random.whole(per_second));
     let mut backlog = waiting - answered;

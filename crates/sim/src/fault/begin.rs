@@ -80,7 +80,10 @@ impl Fault {
                 world.begin(Effect::Errors { who: all, share: m }, LASTS, false);
             }
             Family::Saturation => {
-                let times = 0.25 * (1.0 - m).max(0.05);
+                // Less than it needs for what is usually asked.
+                let of = &world.fleet.nodes[node];
+                let busy = of.usual_rate * of.usual_seconds / of.copies as f64;
+                let times = busy / of.slots * (0.7 - 0.5 * m);
                 world.begin(Effect::Slots { who: all, times }, LASTS, false);
             }
         }
