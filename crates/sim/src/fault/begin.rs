@@ -60,17 +60,9 @@ impl Fault {
                 }
                 self.of_version(world, version);
             }
-            Family::DatabaseDown => {
-                let failure = Failure::Refused;
-                world.begin(Effect::Refuse { node, share: 1.0, failure }, LASTS, false);
-            }
-            Family::CertificateExpiry => {
-                let failure = Failure::Certificate;
-                world.begin(Effect::Refuse { node, share: 1.0, failure }, LASTS, false);
-            }
-            Family::NameResolution => {
-                world.begin(Effect::Refuse { node, share: m, failure: Failure::Dns }, LASTS, false);
-            }
+            Family::DatabaseDown => refuse(world, node, 1.0, Failure::Refused),
+            Family::CertificateExpiry => refuse(world, node, 1.0, Failure::Certificate),
+            Family::NameResolution => refuse(world, node, m, Failure::Dns),
             Family::NetworkDelay | Family::PacketLoss => self.between(world),
             Family::CacheFlush => self.flush(world),
             Family::Surge => {
@@ -128,4 +120,8 @@ impl Fault {
         let who = Who::all(to);
         world.begin(Effect::Slow { who, times, plus_seconds: 0.0 }, WARM_AFTER, false);
     }
+}
+
+fn refuse(world: &mut World, node: usize, share: f64, failure: Failure) {
+    world.begin(Effect::Refuse { node, share, failure }, LASTS, false);
 }
