@@ -1,8 +1,8 @@
 //! `bench demo`: `immune demo` for many seeds, each from nothing, and what came of all of them.
 //!
 //! What a seed's demo printed and stored is kept in a folder; a seed that is there is not played
-//! again, so that a run that was interrupted goes on. Counts are the demo's own. How long it took
-//! from the arrival of the first sign of harm until the page is read from the server's input log.
+//! again, so that a run that was interrupted goes on. Counts are the demo's own. When the first bad
+//! request of the harm arrived that a page tells of is read from the server's input log.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use model::experiment::Scorecard;
 use model::human::HumanDuration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use server::journal::Journal;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
@@ -190,12 +191,21 @@ fn summed(played: &[(PathBuf, Played)]) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Seconds until the page: from the arrival of the first sign, and from the first harmed request.
+/// Seconds until the page: from the arrival of the first bad request of the harm that it tells of,
+/// and from the first one that users met.
 fn times(data: &Path, card: &Scorecard) -> Result<[Option<f64>; 2]> {
     let (Some(injected), Some(detected)) = (card.injected_at, card.detected_at) else {
         return Ok([None, None]);
     };
-    let sign = arrival::first_sign(data, injected, LATENCY_LIMIT.0)?;
+    let incident = match card.incident {
+        Some(id) => Journal::open(&data.join("journal.db"))?.last_incident(id.0)?,
+        None => None,
+    };
+    // An incident may be an earlier one that opened again: its symptoms of this drill count.
+    let noticed = incident.iter().flat_map(|incident| &incident.symptoms);
+    let onset = noticed.filter(|symptom| symptom.detected >= injected).map(|one| one.onset).min();
+    let begin = onset.unwrap_or(injected).max(injected);
+    let sign = arrival::first_sign(data, begin, LATENCY_LIMIT.0)?;
     let client = card.first_harm_at.map(|harm| seconds(harm, detected));
     Ok([sign.map(|sign| seconds(sign, detected)), client.filter(|seconds| *seconds >= 0.0)])
 }

@@ -41,6 +41,8 @@ mod series;
 
 mod serve;
 
+mod simulate;
+
 mod status;
 
 mod text;
@@ -135,6 +137,8 @@ enum Command {
     Proxy(proxy::Proxy),
     /// Run scenarios
     Test(scenarios::Test),
+    /// Run the loop in simulated fleets: false pages, delays, causes and decisions, scored
+    Simulate(simulate::Simulate),
     /// Replay a data folder and compare it with its journal
     Replay(serve::Replay),
     /// Check a configuration file
@@ -224,6 +228,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Drill(drill) => drill.run(),
         Command::Proxy(proxy) => proxy.run(),
         Command::Test(test) => test.run(),
+        Command::Simulate(simulate) => simulate.run(),
         Command::Replay(replay) => replay.run(),
         Command::CheckConfig(check) => check.check(),
         Command::PrintConfig(print) => print.run(),

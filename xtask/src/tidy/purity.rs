@@ -9,7 +9,7 @@ use crate::rust_source::Token;
 use crate::tree::Tree;
 
 const PURE_CRATES: &[&str] =
-    &["model", "observe", "detect", "diagnose", "remediate", "chaos", "engine"];
+    &["model", "observe", "detect", "diagnose", "remediate", "chaos", "engine", "sim"];
 
 /// Modules of `std` that reach the world outside.
 const BANNED_MODULES: &[&str] = &["env", "fs", "net", "os", "process", "thread"];

@@ -1,0 +1,162 @@
+//! `immune simulate`: the real loop in simulated fleets, scored.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use sim::{FamilyScore, Note, Plan, Report};
+
+use super::progress::Progress;
+use super::text;
+use crate::clock;
+
+/// Runs the loop in simulated fleets.
+#[derive(Args)]
+pub(super) struct Simulate {
+    /// The same seed gives the same fleets, lives, faults and result
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Healthy hours to simulate; each has a twin with one small fault
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    hours: u64,
+    /// Faults to simulate, with healing
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    faults: u64,
+    /// Services of every fleet; without it, 5 to 200
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    services: Option<u64>,
+    /// Take shapes of fleets and families of faults that nothing was tuned on
+    #[arg(long)]
+    sealed: bool,
+    /// Tell of each page and fault
+    #[arg(long, conflicts_with = "json")]
+    verbose: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Simulate {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let plan = Plan {
+            seed: self.seed,
+            hours: self.hours,
+            faults: self.faults as usize,
+            sealed: self.sealed,
+            services: self.services.map(|services| services as usize),
+        };
+        let started = clock::now();
+        let progress = Progress::of(0, "simulating");
+        let all = self.hours + self.faults;
+        let (mut done, mut seconds) = (0, 0);
+        let report = sim::simulate(&plan, |note| {
+            match &note {
+                Note::Simulated { seconds: more } => seconds += more,
+                Note::Fault { .. } => done += 1,
+                Note::Twin { .. } => done += 1,
+                Note::Page { .. } => {}
+            }
+            progress.reaches(done.min(all), all);
+            if self.verbose
+                && let Some(line) = words(&note)
+            {
+                progress.aside(|| text::line(&line));
+            }
+        });
+        drop(progress);
+        let took = clock::now().since(started).as_secs_f64().max(1e-3);
+        eprintln!(
+            "{seconds} s of fleets, and their twins and faults, in {took:.1} s: {:.0} times as \
+             fast as life",
+            seconds as f64 / took
+        );
+        match self.json {
+            true => text::json(&report)?,
+            false => lines(&report).iter().for_each(|line| text::line(line)),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn words(note: &Note) -> Option<String> {
+    let of = |kind: &str, fleet: &usize, episode: &sim::Episode| {
+        let hurt = match (episode.hurt_after, episode.paged_after) {
+            (None, _) => "hurt nobody".to_owned(),
+            (Some(hurt), None) => format!("hurt after {hurt} s, NOT noticed"),
+            (Some(hurt), Some(paged)) => format!("hurt after {hurt} s, paged {paged} s later"),
+        };
+        format!("{kind} fleet {fleet}: {}: {hurt}: {}", episode.what, episode.said)
+    };
+    match note {
+        Note::Page { fleet, second, title, is_true } => {
+            let word = if *is_true { "page" } else { "FALSE page" };
+            Some(format!("{word} fleet {fleet} at {second} s: {title}"))
+        }
+        Note::Twin { fleet, episode } => Some(of("twin", fleet, episode)),
+        Note::Fault { fleet, episode } => Some(of("fault", fleet, episode)),
+        Note::Simulated { .. } => None,
+    }
+}
+
+fn lines(report: &Report) -> Vec<String> {
+    let share = |value: Option<f64>| {
+        value.map_or("-".to_owned(), |value| format!("{:.0} %", 100.0 * value))
+    };
+    let seconds =
+        |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.0} s"));
+    let bound = report.pages_per_1000h_upper95;
+    let bound = bound.map_or("-".to_owned(), |bound| format!("{bound:.1}"));
+    let mut lines = vec![
+        format!(
+            "healthy      {:.0} h of {} fleets ({:.0} service-hours)",
+            report.hours, report.fleets, report.service_hours
+        ),
+        format!(
+            "pages        {} false (at most {bound} in 1,000 h, 95 %), {} true",
+            report.pages, report.true_pages
+        ),
+        format!("twins        {} hurt users, {} paged", report.twins, report.twins_paged),
+    ];
+    if report.faults > 0 {
+        lines.extend([
+            format!(
+                "faults       {}, {} hurt users, {} of them paged within {} (median), {} (95 %)",
+                report.faults,
+                report.hurting_faults,
+                report.detected,
+                seconds(report.detect_p50_s),
+                seconds(report.detect_p95_s)
+            ),
+            format!(
+                "causes       right first {}, among three {}, named {}, wrong and confident {}",
+                share(report.top1),
+                share(report.top3),
+                share(report.coverage),
+                share(report.confident_wrong)
+            ),
+            format!(
+                "decisions    right {}, harmful actions {}",
+                share(report.right_decision),
+                report.harmful_actions
+            ),
+        ]);
+        lines.push(format!(
+            "{:<20}{:>8}{:>9}{:>7}{:>17}{:>10}",
+            "family", "hurting", "detected", "cause", "confident wrong", "decision"
+        ));
+        lines.extend(report.families.iter().filter(|family| family.hurting > 0).map(of_family));
+    }
+    lines
+}
+
+fn of_family(family: &FamilyScore) -> String {
+    format!(
+        "{:<20}{:>8}{:>9}{:>7}{:>17}{:>10}",
+        family.family,
+        family.hurting,
+        family.detected,
+        family.first_right,
+        family.confident_wrong,
+        family.right_decision
+    )
+}

@@ -1,0 +1,284 @@
+//! Answers on their way up: what failed and why, how long it took, what telemetry saw of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Timestamp;
+
+use crate::fleet::{Call, Fleet};
+use crate::random::above;
+use crate::telemetry::Failure;
+use crate::world::{CallState, Outcome, Process, World};
+
+/// A refusal takes this long.
+const REFUSED_SECONDS: f64 = 0.001;
+const MEBIBYTE: f64 = 1_048_576.0;
+/// Each MiB that a process leaked makes its part of a request so much slower.
+const SECONDS_PER_MEBIBYTE: f64 = 0.001;
+
+/// How one attempt of a call fares: shares of all attempts, and what a whole call takes.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    lost: f64,
+    loss: Failure,
+    refused: f64,
+    refusal: Failure,
+    errors: f64,
+    late: f64,
+    timeout: f64,
+    seconds: f64,
+}
+
+/// What a node's calls together do to a request.
+#[derive(Clone, Copy, Debug, Default)]
+struct Called {
+    fails: f64,
+    seconds: f64,
+}
+
+impl World {
+    pub(crate) fn answer(&mut self) {
+        let fleet = Arc::clone(&self.fleet);
+        let mut attempts: Vec<Attempt> = Vec::new();
+        for node in (0..fleet.nodes.len()).rev() {
+            attempts.clear();
+            let mut called = Called::default();
+            for (at, call) in fleet.nodes[node].calls.iter().enumerate() {
+                let attempt =
+                    attempt(call, &self.nodes[node].calls[at], &self.nodes[call.to].outcome);
+                let state = &mut self.nodes[node].calls[at];
+                state.failing = attempt.fails();
+                called.take(call, state.times, &attempt);
+                attempts.push(attempt);
+            }
+            self.answer_of(&fleet, node, called, &attempts);
+        }
+    }
+
+    fn answer_of(&mut self, fleet: &Fleet, node: usize, called: Called, attempts: &[Attempt]) {
+        let of = &fleet.nodes[node];
+        let now = self.now();
+        let (mut failed, mut slow, mut answered) = (0, 0, 0);
+        let (mut refused, mut shed, mut given_up) = (0, 0, 0);
+        let (mut seconds, mut expected, mut running, mut dead) = (0.0, 0.0, 0.0, 0.0);
+        let copies = std::mem::take(&mut self.nodes[node].copies);
+        for copy in &copies {
+            let copy = *copy;
+            if self.copies[copy].state != Process::Running {
+                dead += f64::from(u8::from(self.copies[copy].flow.refused > 0));
+                refused += self.copies[copy].flow.refused;
+                continue;
+            }
+            let (bad, late, mean, chance) = self.answer_of_copy(fleet, copy, called, now);
+            let flow = &self.copies[copy].flow;
+            failed += bad;
+            slow += late;
+            answered += flow.answered;
+            refused += flow.refused;
+            shed += flow.shed;
+            given_up += flow.given_up;
+            seconds += mean * (flow.answered as f64).max(0.01);
+            expected += chance;
+            running += 1.0;
+            if of.told {
+                self.tell_calls(fleet, copy, attempts, now);
+            }
+        }
+        self.nodes[node].copies = copies;
+        let arrivals = self.nodes[node].arrivals;
+        if running == 0.0 {
+            refused = arrivals;
+        }
+        let state = &mut self.nodes[node];
+        state.truth.second(failed + slow + refused + shed + given_up, arrivals.max(answered));
+        let outcome = &mut state.outcome;
+        let share = |count: u64, all: u64| if all > 0 { count as f64 / all as f64 } else { 0.0 };
+        if arrivals > 0 {
+            outcome.refused = share(refused, arrivals).min(1.0);
+            outcome.errors = share(failed + shed, answered + shed);
+            outcome.given_up = share(given_up, arrivals.max(given_up));
+        } else {
+            outcome.refused = dead / (running + dead).max(1.0);
+            outcome.errors = expected / f64::max(running, 1.0);
+            outcome.given_up = 0.0;
+        }
+        outcome.refusal = state.refuse.map_or(Failure::Refused, |(_, failure)| failure);
+        if running > 0.0 {
+            let weight = (answered as f64).max(0.01 * running);
+            outcome.settle(seconds / weight, of.sigma);
+        }
+    }
+
+    /// Failed and slow requests of one copy, their mean duration, and how likely one fails.
+    fn answer_of_copy(
+        &mut self,
+        fleet: &Fleet,
+        copy: usize,
+        called: Called,
+        now: Timestamp,
+    ) -> (u64, u64, f64, f64) {
+        let replica = &mut self.copies[copy];
+        let of = &fleet.nodes[replica.node];
+        let conduct = &replica.conduct;
+        let grown = SECONDS_PER_MEBIBYTE * replica.leaked / MEBIBYTE;
+        let own = of.own_seconds * conduct.slow_times + conduct.slow_plus + grown;
+        replica.service_seconds = own + called.seconds;
+        let mean = replica.service_seconds + replica.wait_seconds;
+        let own_share = 1.0 - (1.0 - of.errors) * (1.0 - conduct.errors);
+        let random = &mut self.random;
+        let answered = replica.flow.answered;
+        let own_failed = random.binomial(answered, own_share);
+        let passed_on = random.binomial(answered - own_failed, called.fails);
+        let failed = own_failed + passed_on;
+        let shape = shape(mean, of.sigma);
+        let state = &self.nodes[replica.node];
+        let slow = random.binomial(answered - failed, beyond(state.slow_seconds, shape));
+        if of.told && (answered > 0 || replica.flow.shed > 0) {
+            let first = now - Duration::from_nanos((1e9 * random.uniform()) as u64);
+            let counts = replica.served.at(now);
+            counts.good(answered - failed, mean);
+            counts.bad(own_failed, Failure::Internal, mean, first);
+            counts.bad(passed_on, Failure::BadGateway, mean, first);
+            counts.bad(replica.flow.shed, Failure::Busy, REFUSED_SECONDS, first);
+            counts.draw(answered, shape, random);
+            if state.limits.is_empty() {
+                counts.has_no_limits();
+            }
+            let mut within = answered - failed;
+            for (at, limit) in state.limits.iter().enumerate().rev() {
+                // From the wider limit to the narrower: what is within the one is within the other.
+                let wider = state.limits.get(at + 1).map_or(0.0, |wider| beyond(*wider, shape));
+                let share = (beyond(*limit, shape) - wider) / (1.0 - wider).max(1e-9);
+                within -= random.binomial(within, share);
+                counts.add_within(at, within);
+            }
+        }
+        let chance = 1.0 - (1.0 - own_share) * (1.0 - called.fails);
+        (failed, slow, mean, chance)
+    }
+
+    /// What one copy's calls look like to it.
+    fn tell_calls(&mut self, fleet: &Fleet, copy: usize, attempts: &[Attempt], now: Timestamp) {
+        let random = &mut self.random;
+        let replica = &mut self.copies[copy];
+        for (at, attempt) in attempts.iter().enumerate() {
+            let asked = replica.flow.asked[at];
+            if asked == 0 {
+                continue;
+            }
+            let counts = replica.called[at].at(now);
+            let timeout = fleet.nodes[replica.node].calls[at].timeout_seconds;
+            let first = now - Duration::from_nanos((1e9 * random.uniform()) as u64);
+            let mut left = asked;
+            let kinds = [
+                (attempt.lost, attempt.loss, timeout),
+                (attempt.refused, attempt.refusal, REFUSED_SECONDS),
+                (attempt.errors, Failure::Internal, attempt.seconds),
+                (attempt.late, Failure::Timeout, timeout),
+            ];
+            for (share, failure, seconds) in kinds {
+                if share > 0.0 {
+                    let count = random.binomial(left, share);
+                    counts.bad(count, failure, seconds, first);
+                    left -= count;
+                }
+            }
+            counts.good(left, attempt.seconds);
+        }
+    }
+}
+
+impl Attempt {
+    fn fails(&self) -> f64 {
+        let well =
+            (1.0 - self.lost) * (1.0 - self.refused) * (1.0 - self.errors) * (1.0 - self.late);
+        (1.0 - well).clamp(0.0, 1.0)
+    }
+
+    /// Mean time of one attempt, whatever became of it.
+    fn mean_seconds(&self) -> f64 {
+        let there = 1.0 - self.lost;
+        let answered = there * (1.0 - self.refused);
+        self.lost * self.timeout
+            + there * self.refused * REFUSED_SECONDS
+            + answered * (self.late * self.timeout + (1.0 - self.late) * self.seconds)
+    }
+}
+
+impl Called {
+    fn take(&mut self, call: &Call, times: f64, attempt: &Attempt) {
+        let failing = attempt.fails();
+        let per_request = call.per_request * times;
+        let tries: f64 = (0..=call.retries).map(|retry| failing.powi(retry)).sum();
+        self.seconds += per_request * tries * attempt.mean_seconds();
+        if call.must && failing > 0.0 {
+            let fails = failing.powi(call.retries + 1);
+            let well = match per_request < 1.0 {
+                true => 1.0 - per_request * fails,
+                false => (1.0 - fails).max(0.0).powf(per_request),
+            };
+            self.fails = 1.0 - (1.0 - self.fails) * well;
+        }
+    }
+}
+
+impl Outcome {
+    fn settle(&mut self, seconds: f64, sigma: f64) {
+        self.seconds = seconds;
+        (self.mu, self.sigma) = shape(seconds, sigma);
+    }
+}
+
+fn attempt(call: &Call, state: &CallState, callee: &Outcome) -> Attempt {
+    let (lost, loss) = state.loss.unwrap_or((0.0, Failure::Timeout));
+    let left = call.timeout_seconds - state.delay;
+    let late = if left > 0.0 { beyond(left, (callee.mu, callee.sigma)) } else { 1.0 };
+    Attempt {
+        lost,
+        loss,
+        refused: callee.refused,
+        refusal: callee.refusal,
+        errors: callee.errors,
+        late: 1.0 - (1.0 - late) * (1.0 - callee.given_up),
+        timeout: call.timeout_seconds,
+        seconds: (callee.seconds + state.delay).min(call.timeout_seconds),
+    }
+}
+
+/// Logarithmic mean and spread of durations with this mean.
+fn shape(mean: f64, sigma: f64) -> (f64, f64) {
+    (mean.max(1e-6).ln() - sigma * sigma / 2.0, sigma)
+}
+
+/// Share of durations beyond a limit.
+fn beyond(limit: f64, (mu, sigma): (f64, f64)) -> f64 {
+    let z = (limit.max(1e-9).ln() - mu) / sigma.max(1e-3);
+    if z > 6.0 { 0.0 } else { above(z) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_is_retried_fails_less_often_and_takes_longer() {
+        let callee = Outcome {
+            refused: 0.0,
+            refusal: Failure::Refused,
+            errors: 0.5,
+            given_up: 0.0,
+            seconds: 0.01,
+            mu: (0.01_f64).ln(),
+            sigma: 0.4,
+        };
+        let state = CallState { times: 1.0, delay: 0.0, loss: None, failing: 0.0, known: false };
+        let of = |retries| {
+            let call = Call { to: 1, per_request: 1.0, must: true, timeout_seconds: 1.0, retries };
+            let mut called = Called::default();
+            called.take(&call, 1.0, &attempt(&call, &state, &callee));
+            called
+        };
+        assert!((of(0).fails - 0.5).abs() < 1e-6 && (of(1).fails - 0.25).abs() < 1e-6);
+        assert!(of(1).seconds > 1.4 * of(0).seconds);
+    }
+}

@@ -1,0 +1,51 @@
+//! The proving ground: a seeded fleet in virtual time, with the real loop in it.
+//!
+//! `simulate` plays healthy hours of fleets of 5 to 200 services, a harmful twin of each hour, and
+//! faults, through `engine`, and scores what the loop said against what the simulator knows. What
+//! the model is, and what it leaves out, is told in `docs/simulation.md`.
+//!
+//! Reading order: `random`, `fleet` and `draw` (who there is), `traffic`, `effect`, `life` and
+//! `fault` (what happens), `world`, `flow` and `answers` (one second), `telemetry` and `tell` (what
+//! is seen of it), `truth` (what users met), `session` (with the loop), `episode`, `score`,
+//! `simulate`.
+//!
+//! Invariants: no clock, no I/O; the same seed gives the same bytes; truth is counted where
+//! requests are made and never read from the engine; the engine is never told of a fault.
+
+pub mod random;
+
+pub mod fleet;
+
+pub mod draw;
+
+pub mod traffic;
+
+pub mod effect;
+
+pub mod life;
+
+pub mod fault;
+
+pub mod world;
+
+mod flow;
+
+mod answers;
+
+pub mod telemetry;
+
+mod tell;
+
+pub mod truth;
+
+pub mod session;
+
+pub mod episode;
+
+pub mod score;
+
+mod simulate;
+
+pub use episode::Episode;
+pub use score::{FamilyScore, Report};
+pub use simulate::{Note, Plan, simulate};

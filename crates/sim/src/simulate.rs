@@ -1,0 +1,174 @@
+//! A whole simulation: healthy hours of many fleets, a harmful twin of each hour, and faults.
+
+use std::sync::Arc;
+
+use crate::draw;
+use crate::episode::{self, Episode};
+use crate::fault::{Family, Fault, Size};
+use crate::fleet::Fleet;
+use crate::life::Life;
+use crate::random::Random;
+use crate::score::Report;
+use crate::session::Session;
+use crate::world::World;
+
+const HOUR: u64 = 3_600;
+/// A fleet is watched for so long, then comes another one.
+const HOURS_PER_FLEET: u64 = 4;
+/// Faults of one fleet, after so many seconds in which latency limits are learned.
+const FAULTS_PER_FLEET: usize = 5;
+const WARM_UP: u64 = 2_700;
+const BETWEEN_FAULTS: (f64, f64) = (30.0, 600.0);
+/// Families that are tried where one finds nothing to strike.
+const TRIES: usize = 12;
+
+/// What is to be simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub seed: u64,
+    /// Healthy hours, each with a harmful twin.
+    pub hours: u64,
+    pub faults: usize,
+    /// Shapes and families of the sealed sets, instead of those for development.
+    pub sealed: bool,
+    /// Services of every fleet; `None`: drawn, 5 to 200.
+    pub services: Option<usize>,
+}
+
+/// What happened and is worth a line while a simulation runs.
+#[derive(Clone, Debug)]
+pub enum Note {
+    /// A page in a healthy hour.
+    Page {
+        fleet: usize,
+        second: u64,
+        title: String,
+        is_true: bool,
+    },
+    Twin {
+        fleet: usize,
+        episode: Episode,
+    },
+    Fault {
+        fleet: usize,
+        episode: Episode,
+    },
+    /// So many seconds of fleets were simulated.
+    Simulated {
+        seconds: u64,
+    },
+}
+
+/// Runs it; `note` is told on the way. The same plan gives the same report.
+pub fn simulate(plan: &Plan, mut note: impl FnMut(Note)) -> Report {
+    let mut report = Report { seed: plan.seed, sealed: plan.sealed, ..Report::default() };
+    let root = Random::new(plan.seed);
+    let mut left = plan.hours;
+    let mut fleet = 0;
+    while left > 0 {
+        let hours = left.min(HOURS_PER_FLEET);
+        healthy(plan, &root.stream(1_000 + fleet as u64), (fleet, hours), &mut report, &mut note);
+        left -= hours;
+        fleet += 1;
+    }
+    report.bound_pages();
+    let mut episodes = Vec::new();
+    let mut fleets = 0;
+    while episodes.len() < plan.faults && fleets < 4 * plan.faults {
+        let random = root.stream(1_000_000 + fleets as u64);
+        let wanted = (plan.faults - episodes.len()).min(FAULTS_PER_FLEET);
+        faults(plan, &random, (fleets, wanted), &mut episodes, &mut note);
+        fleets += 1;
+    }
+    report.fleets = fleet + fleets;
+    report.take_faults(&episodes, Family::of(plan.sealed));
+    report
+}
+
+/// Hours without a fault, each with a twin.
+fn healthy(
+    plan: &Plan,
+    random: &Random,
+    (fleet, hours): (usize, u64),
+    report: &mut Report,
+    note: &mut impl FnMut(Note),
+) {
+    let mut session = session(plan, random, hours * HOUR);
+    let mut draw = random.stream(51);
+    for hour in 0..hours {
+        let twin_at = hour * HOUR + draw.between(600.0, HOUR as f64 - 1.0) as u64;
+        while session.second() < (hour + 1) * HOUR {
+            session.step();
+            if session.second() != twin_at || !session.is_calm() {
+                continue;
+            }
+            if let Some(fault) = draw_fault(&session, plan.sealed, Size::Small, &mut draw) {
+                let episode = episode::run(session.clone(), &fault, false);
+                if episode.hurt_after.is_some() {
+                    report.twins += 1;
+                    report.twins_paged += usize::from(episode.paged_after.is_some());
+                }
+                note(Note::Twin { fleet, episode });
+            }
+        }
+        note(Note::Simulated { seconds: HOUR });
+    }
+    report.hours += hours as f64;
+    report.service_hours += (hours as usize * session.world.fleet.services()) as f64;
+    report.harmful_actions += session.orders.len();
+    for page in &session.pages {
+        // What is not known yet of a page in the last minute counts as false.
+        let is_true = page.is_true == Some(true);
+        report.pages += usize::from(!is_true);
+        report.true_pages += usize::from(is_true);
+        let title = page.title.clone();
+        note(Note::Page { fleet, second: page.second, title, is_true });
+    }
+}
+
+/// Faults in copies of one fleet, each after some more of its life.
+fn faults(
+    plan: &Plan,
+    random: &Random,
+    (fleet, wanted): (usize, usize),
+    episodes: &mut Vec<Episode>,
+    note: &mut impl FnMut(Note),
+) {
+    let (_, longest) = BETWEEN_FAULTS;
+    let length = WARM_UP + (wanted as u64 + 4) * longest as u64;
+    let mut session = session(plan, random, length);
+    let mut draw = random.stream(52);
+    (0..WARM_UP).for_each(|_| session.step());
+    for _ in 0..wanted {
+        let (low, high) = BETWEEN_FAULTS;
+        let pause = draw.between(low, high) as u64;
+        (0..pause).for_each(|_| session.step());
+        if !session.is_calm() {
+            continue;
+        }
+        if let Some(fault) = draw_fault(&session, plan.sealed, Size::Any, &mut draw) {
+            let episode = episode::run(session.clone(), &fault, true);
+            note(Note::Fault { fleet, episode: episode.clone() });
+            episodes.push(episode);
+        }
+    }
+    note(Note::Simulated { seconds: session.second() });
+}
+
+fn session(plan: &Plan, random: &Random, seconds: u64) -> Session {
+    let fleet: Fleet = match plan.services {
+        Some(services) => draw::fleet_of(random, plan.sealed, services),
+        None => draw::fleet(random, plan.sealed),
+    };
+    let life = Life::new(&fleet, random, seconds);
+    let world = World::new(Arc::new(fleet), random, life);
+    Session::new(world, random)
+}
+
+fn draw_fault(session: &Session, sealed: bool, size: Size, draw: &mut Random) -> Option<Fault> {
+    let families = Family::of(sealed);
+    (0..TRIES).find_map(|_| {
+        let family = families[draw.below(families.len())];
+        Fault::draw(&session.world, family, size, draw)
+    })
+}
