@@ -10,7 +10,8 @@ use model::signal::{Batch, SpanKind, SpanStatus};
 use storage::Reader;
 
 /// Arrival of the first telemetry that holds a server span which ended after `fault` and failed, or
-/// took longer than `limit`, which is what is promised; or of the first answer to a probe since then that is wrong.
+/// took longer than `limit`, which is what is promised; or of the first answer to a probe since
+/// then that is wrong.
 pub fn first_sign(data: &Path, fault: Timestamp, limit: Duration) -> Result<Option<Timestamp>> {
     for record in Reader::open(&data.join("log"), 1)? {
         let record = record?;

@@ -42,13 +42,13 @@ const LEARNED_MAX: f32 = 4.0;
 
 /// A value whose surprise is rarer than this, at one value each 5 min, is an anomaly. Series with
 /// more values a day have to be rarer, by `RARE_BY_STEP`.
-const RARE: f32 = 1e-3;
-const RARE_BY_STEP: f32 = 0.1;
+const RARE: f32 = 2e-3;
+const RARE_BY_STEP: f32 = 0.2;
 const RARE_STEP_SECONDS: f32 = 300.0;
 const SURPRISE_MIN: f32 = 3.0;
 /// What is this many scales away needs to be less rare.
-const FAR: f32 = 12.0;
-const FAR_RARE: f32 = 0.02;
+const FAR: f32 = 10.0;
+const FAR_RARE: f32 = 0.05;
 /// The same for the mean distance.
 const MOVED_RARE: f32 = 2e-3;
 const MOVED_MIN: f32 = 4.0;

@@ -10,13 +10,13 @@ const OCTAVES_BELOW_ONE: f32 = 4.0;
 const UNIT: u16 = 4;
 const ANOMALY_UNIT: u16 = 2;
 /// Surprises that are remembered, before all count for half.
-const MEMORY: u32 = 10_000 * UNIT as u32;
+const MEMORY: u32 = 3_000 * UNIT as u32;
 const JUDGED_FROM: u32 = 20 * UNIT as u32;
 /// The tail is told from this share of the surprises, or so many.
 const UPPER_SHARE: f32 = 0.05;
 const UPPER_MIN: f32 = 8.0;
-/// A tail of which a tenth of an octave is left is steeper than can be known.
-const DECAY_OCTAVES_MIN: f32 = 0.12;
+/// A tail that falls off faster, by e in so many octaves, is steeper than can be known.
+const DECAY_OCTAVES_MIN: f32 = 0.06;
 
 #[derive(Clone, Debug)]
 pub struct Tail {

@@ -1,3 +1,5 @@
+//! Series that are usual, that jump, that move, and that are not whole.
+
 use std::time::Duration;
 
 use model::Timestamp;
