@@ -17,15 +17,7 @@ import { expect } from './expect.mjs';
 import { Server } from './server.mjs';
 import { Shop } from './shop.mjs';
 
-const ALL = [
-  ...firstStart,
-  ...telemetry,
-  ...drill,
-  ...hands,
-  ...compare,
-  ...looks,
-  ...gone,
-];
+const ALL = [...firstStart, ...telemetry, ...drill, ...hands, ...compare, ...looks, ...gone];
 const TOKENS = {
   ingest: 'ingest-0123456789abcdef',
   read: 'read-0123456789abcdef',

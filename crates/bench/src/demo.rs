@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use engine::{Event, EventKind};
 use model::experiment::Scorecard;
 use model::human::HumanDuration;
 use serde::Deserialize;
@@ -29,6 +30,8 @@ const LATENCY_LIMIT: HumanDuration = HumanDuration::from_millis(500);
 const RIGHT_MIN: f64 = 0.9;
 /// From the arrival of the signal to the page.
 const DETECT_P95_MAX_S: f64 = 15.0;
+/// Of one incident, more than any has.
+const EVENTS_MAX: usize = 100_000;
 /// Counts of a drill that are summed.
 const COUNTS: &[&str] = &[
     "runs",
@@ -197,13 +200,19 @@ fn times(data: &Path, card: &Scorecard) -> Result<[Option<f64>; 2]> {
     let (Some(injected), Some(detected)) = (card.injected_at, card.detected_at) else {
         return Ok([None, None]);
     };
-    let incident = match card.incident {
-        Some(id) => Journal::open(&data.join("journal.db"))?.last_incident(id.0)?,
-        None => None,
+    let events = match card.incident {
+        Some(id) => Journal::open(&data.join("journal.db"))?.events_of(id.0, EVENTS_MAX)?,
+        None => Vec::new(),
     };
-    // An incident may be an earlier one that opened again: its symptoms of this drill count.
-    let noticed = incident.iter().flat_map(|incident| &incident.symptoms);
-    let onset = noticed.filter(|symptom| symptom.detected >= injected).map(|one| one.onset).min();
+    // An incident may be an earlier one that opened again, and be opened again by a later drill.
+    let mut noticed = Vec::new();
+    for event in events {
+        if let EventKind::Incident { incident, .. } = serde_json::from_str::<Event>(&event)?.kind {
+            noticed.extend(incident.symptoms);
+        }
+    }
+    let of_page = noticed.iter().filter(|one| (injected..=detected).contains(&one.detected));
+    let onset = of_page.map(|symptom| symptom.onset).min();
     let begin = onset.unwrap_or(injected).max(injected);
     let sign = arrival::first_sign(data, begin, LATENCY_LIMIT.0)?;
     let client = card.first_harm_at.map(|harm| seconds(harm, detected));
