@@ -145,20 +145,20 @@ export const cases = [
       const now = Date.now();
       const time = [now - 4 * MINUTE, now - 10_000];
       const get = { name: 'GET /entry' };
-      await sendRequests(empty, 'ledger', time, () => get, '1.2');
+      await sendRequests(empty, 'invoicing', time, () => get, '1.2');
       await sendRequests(
         empty,
-        'ledger',
+        'invoicing',
         time,
         (number) => (number % 3 === 0 ? { name: 'PUT /entry', took: 90 } : { ...get, took: 90 }),
         '1.3',
       );
       await until('two versions', async () => {
-        const { versions } = await empty.get('services/ledger');
+        const { versions } = await empty.get('services/invoicing');
         return versions.length === 2;
       });
       await browser.page(empty.page, async (page) => {
-        await page.goto('/services/ledger');
+        await page.goto('/services/invoicing');
         await page.getByText('Versions compared').waitFor();
         await page.keyboard.press('c');
         await page.waitForURL(/versions=/);
