@@ -30,6 +30,8 @@ mod restart;
 
 mod series;
 
+mod simulate;
+
 mod ui;
 
 mod undo;
@@ -105,6 +107,8 @@ enum Bench {
     Undo(undo::Undo),
     /// The web pages in a real browser: bytes, time to the first figure, frames a second
     Ui(ui::Ui),
+    /// The real loop in simulated fleets
+    Simulate(simulate::Simulate),
     /// The Numenta Anomaly Benchmark: unusual values of single series
     Nab(series::Nab),
     /// Microsoft's cloud monitoring data set: the same, as experts labelled it
@@ -132,6 +136,7 @@ impl Bench {
             Bench::PlainCopy(plain_copy) => plain_copy.run().await,
             Bench::Undo(undo) => undo.run().await,
             Bench::Ui(ui) => ui.run().await,
+            Bench::Simulate(simulate) => simulate.run().await,
             Bench::Nab(nab) => nab.run().await,
             Bench::CloudMonitoring(cloud_monitoring) => cloud_monitoring.run().await,
             Bench::DetectCost(detect_cost) => detect_cost.run().await,
