@@ -112,7 +112,7 @@ async fn whenever_the_injector_is_killed_the_next_agent_undoes_without_any_serve
         assert!(!lab.agent_exit().await.success());
         drop(server);
         if step == Step::UndoBegun {
-            lab.service_down().await;
+            lab.service_gone(&first).await;
         }
 
         // Injector and server are both dead.

@@ -254,8 +254,10 @@ impl Lab {
         until("the service runs", || self.service().filter(|_| self.answers())).await
     }
 
-    pub async fn service_down(&self) {
-        until("the service is down", || (!self.answers()).then_some(())).await;
+    /// That process serves no more. Another may already: a keeper is quick to start it.
+    pub async fn service_gone(&self, identity: &ProcessIdentity) {
+        let is_gone = || (self.service().as_ref() != Some(identity)).then_some(());
+        until("the process that served is gone", is_gone).await;
     }
 
     pub fn answers(&self) -> bool {
