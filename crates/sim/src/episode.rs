@@ -1,5 +1,9 @@
 //! A fault in a copy of a session, until it is known how it ended.
 
+use std::collections::BTreeSet;
+
+use model::IncidentId;
+
 use crate::fault::{Family, Fault, Remedy};
 use crate::session::{Order, Seen, Session};
 
@@ -41,6 +45,11 @@ pub fn run(mut session: Session, fault: &Fault, heal: bool) -> Episode {
     let began = session.second();
     let pages_before = session.pages.len();
     let orders_before = session.orders.len();
+    let called = |session: &Session| -> BTreeSet<IncidentId> {
+        let called = session.incidents.iter().filter(|(_, seen)| seen.called_human);
+        called.map(|(id, _)| *id).collect()
+    };
+    let called_before = called(&session);
     let mut later = fault.begin(&mut session.world);
     let mut hurt_at = None;
     let mut read: Option<Seen> = None;
@@ -88,8 +97,8 @@ pub fn run(mut session: Session, fault: &Fault, heal: bool) -> Episode {
     let orders = &session.orders[orders_before..];
     if let Some(seen) = &read {
         episode.judge_causes(&session, fault, seen);
-        let called = session.incidents.values().any(|seen| seen.called_human);
-        episode.judge_orders(fault, orders, called);
+        let is_called = called(&session).difference(&called_before).next().is_some();
+        episode.judge_orders(fault, orders, is_called);
     }
     episode.harmful_actions =
         orders.iter().filter(|order| !fault.concerns(&session, order)).count();
