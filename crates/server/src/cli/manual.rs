@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Args, CommandFactory, ValueEnum};
+use clap::{Args, Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
 use super::{Cli, text};
@@ -32,10 +32,21 @@ impl Completions {
             For::Fish => Shell::Fish,
         };
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "immune", &mut script);
+        clap_complete::generate(shell, &mut shown(&Cli::command()), "immune", &mut script);
         text::line(String::from_utf8(script)?.trim_end());
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The command line without what help hides too: not every generator leaves that out.
+fn shown(command: &Command) -> Command {
+    let about = command.get_about().cloned().unwrap_or_default();
+    let subcommands = command.get_subcommands().filter(|each| !each.is_hide_set());
+    Command::new(command.get_name().to_owned())
+        .about(about)
+        .groups(command.get_groups().cloned())
+        .args(command.get_arguments().cloned())
+        .subcommands(subcommands.map(shown))
 }
 
 /// Writes the manual pages of all commands into a folder.

@@ -211,6 +211,7 @@ fn bash_completes_commands_options_and_values() {
     assert!(offered("immune drill ").contains(&"matrix".to_owned()));
     assert_eq!(offered("immune explain --mark"), ["--markdown"]);
     assert_eq!(offered("immune incidents --state mit"), ["mitigated"]);
+    assert!(!offered("immune ").contains(&"keep".to_owned()), "what is hidden stays hidden");
 }
 
 #[test]
