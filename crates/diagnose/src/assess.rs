@@ -175,9 +175,7 @@ pub fn rank(
             let is_outlier = one.cause.kind == CauseKind::Outlier;
             !(is_outlier && leaking.iter().any(|it| *it == one.cause.entity || *it == one.node))
         })
-        .filter(|one| {
-            !(one.cause.kind == CauseKind::Saturation && explained.contains(&one.node))
-        })
+        .filter(|one| !(one.cause.kind == CauseKind::Saturation && explained.contains(&one.node)))
         .filter(|one| !(one.off_path && something_named))
         .map(|one| one.cause)
         .take(CAUSES_SHOWN)

@@ -106,9 +106,7 @@ fn of_node(trouble: &Trouble, node: &Entity, reached: &Reached) -> Option<Candid
 /// Requests in flight since the trouble began, and what is usual, where that is far less.
 fn piled_up(trouble: &Trouble, node: &Entity) -> Option<(f64, f64)> {
     let read = trouble.known.in_flight_of(node, trouble.window.from() + BUCKET);
-    read.filter(|(waiting, usual)| {
-        *waiting >= PILED_FACTOR * usual && waiting - usual >= PILED_MIN
-    })
+    read.filter(|(waiting, usual)| *waiting >= PILED_FACTOR * usual && waiting - usual >= PILED_MIN)
 }
 
 /// Something that it needs, in which requests pile up too: they wait here for that.
