@@ -20,6 +20,7 @@ use crate::comparison;
 use crate::failure::{self, Answer};
 use crate::figures::Sum;
 use crate::known::Known;
+use crate::pieces::Rule;
 
 /// How long before onset the figures of "before" begin.
 pub const BEFORE: Duration = Duration::from_secs(600);
@@ -123,7 +124,7 @@ pub fn failing(known: &Known, window: Window, caller: &Entity, callee: &Entity) 
     let keys = known.topology.calls(caller, callee);
     let during = window.during(known, keys);
     let before = window.before(known, keys);
-    comparison::fails_more(&before, &during)
+    (known.follows(Rule::FollowFailing) && comparison::fails_more(&before, &during))
         .then(|| lead(known, window, (caller, callee), Harm::Fails, (during, before)))
 }
 
@@ -143,7 +144,7 @@ pub fn missing(
     let served_during = window.during(known, &served);
     let is_worse = comparison::fails_more(&served_before, &served_during)
         || comparison::is_slower(&served_before, &served_during);
-    if !hangs && !is_worse {
+    if (!hangs && !is_worse) || !known.follows(Rule::FollowMissing) {
         return None;
     }
     let growth = if hangs {
@@ -167,7 +168,7 @@ pub fn slow(known: &Known, window: Window, caller: &Entity, callee: &Entity) -> 
     let keys = known.topology.calls(caller, callee);
     let during = window.during(known, keys);
     let before = window.before(known, keys);
-    comparison::is_slower(&before, &during)
+    (known.follows(Rule::FollowSlow) && comparison::is_slower(&before, &during))
         .then(|| lead(known, window, (caller, callee), Harm::Slow, (during, before)))
 }
 
@@ -177,7 +178,8 @@ pub fn stopped(known: &Known, window: Window, caller: &Entity, callee: &Entity) 
     let during = window.during(known, keys);
     let before = window.before(known, keys);
     let expected = before.total * window.growth();
-    if expected < EXPECTED_MIN || during.total > MISSING_SHARE_MAX * expected {
+    let is_stopped = expected >= EXPECTED_MIN && during.total <= MISSING_SHARE_MAX * expected;
+    if !is_stopped || !known.follows(Rule::FollowStopped) {
         return None;
     }
     let mut lead = lead(known, window, (caller, callee), Harm::Stopped, (during, before));

@@ -12,6 +12,7 @@ use model::{Entity, SymptomKind, Timestamp};
 
 use crate::known::Known;
 use crate::leads::{self, Harm, Lead, Window};
+use crate::pieces::Rule;
 
 const DEPTH_MAX: u32 = 8;
 const REACHED_MAX: usize = 200;
@@ -115,7 +116,7 @@ impl<'a> Trouble<'a> {
         // that asks for what cannot be is wrong by itself.
         let leads_on = match lead.caller_hangs {
             true => self.hurt.contains_key(&callee),
-            false => !lead.is_callers_doing(),
+            false => !(lead.is_callers_doing() && self.known.follows(Rule::RefusedStatement)),
         };
         if let Some(reached) = self.reached.get_mut(&callee) {
             reached.leads.push(lead);
