@@ -170,6 +170,12 @@ pub fn rank(
         .filter(|one| one.cause.kind == CauseKind::Leak && is_named(one))
         .map(|one| one.cause.entity.clone())
         .collect();
+    // What piles up somewhere has its reason there, where one is known.
+    let explained: Vec<Entity> = ranked
+        .iter()
+        .filter(|one| one.cause.kind != CauseKind::Saturation && is_named(one))
+        .map(|one| one.node.clone())
+        .collect();
     let something_named = ranked.iter().any(is_named);
     ranked
         .into_iter()
@@ -187,6 +193,11 @@ pub fn rank(
         .filter(|one| {
             let stands_back = one.off_path && something_named;
             !(stands_back && known.follows(Rule::OffPathStandsBack))
+        })
+        .filter(|one| {
+            let is_saturation = one.cause.kind == CauseKind::Saturation;
+            let is_explained = is_saturation && explained.contains(&one.node);
+            !(is_explained && known.follows(Rule::ExplainedIsNoSaturation))
         })
         .map(|one| one.cause)
         .take(CAUSES_SHOWN)

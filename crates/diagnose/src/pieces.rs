@@ -48,6 +48,8 @@ pub enum Rule {
     CrashSparesWords,
     /// Beside a leak its instance is not called an outlier as well.
     LeakSparesOutlier,
+    /// Where a better word explains why requests pile up, their piling up is no cause.
+    ExplainedIsNoSaturation,
     /// What nothing that is hurt is known to need stands back behind what is named.
     OffPathStandsBack,
     /// Symptoms a few calls apart are one incident.
@@ -82,7 +84,8 @@ impl Rule {
             Rule::HoldBriefly => Rule::ReplacedIsNoCrash,
             Rule::ReplacedIsNoCrash => Rule::CrashSparesWords,
             Rule::CrashSparesWords => Rule::LeakSparesOutlier,
-            Rule::LeakSparesOutlier => Rule::OffPathStandsBack,
+            Rule::LeakSparesOutlier => Rule::ExplainedIsNoSaturation,
+            Rule::ExplainedIsNoSaturation => Rule::OffPathStandsBack,
             Rule::OffPathStandsBack => Rule::GroupNeighbours,
             Rule::GroupNeighbours => Rule::Reopen,
             Rule::Reopen => return None,
