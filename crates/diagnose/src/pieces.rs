@@ -28,8 +28,6 @@ pub enum Rule {
     FollowMissing,
     /// Calls that take longer lead on.
     FollowSlow,
-    /// From a service that nobody asks any more to the callers that stopped asking.
-    FollowStopped,
     /// A statement that a database refuses is its caller's doing, and leads nowhere.
     RefusedStatement,
     /// A process that went away while the incident was open is looked into.
@@ -74,8 +72,7 @@ impl Rule {
         Some(match self {
             Rule::FollowFailing => Rule::FollowMissing,
             Rule::FollowMissing => Rule::FollowSlow,
-            Rule::FollowSlow => Rule::FollowStopped,
-            Rule::FollowStopped => Rule::RefusedStatement,
+            Rule::FollowSlow => Rule::RefusedStatement,
             Rule::RefusedStatement => Rule::TurnByCrash,
             Rule::TurnByCrash => Rule::TurnByFailures,
             Rule::TurnByFailures => Rule::TurnByWorse,
