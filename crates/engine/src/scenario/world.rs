@@ -20,7 +20,7 @@ use model::{Entity, Scope, Timestamp};
 
 use super::parse::{Need, Scenario, Step};
 use super::telemetry::span;
-use calls::{Between, TIMEOUT};
+use calls::{Between, REFUSED, TIMEOUT};
 use conditions::Looks;
 use conduct::Conducts;
 
@@ -106,10 +106,12 @@ struct Rollout {
 }
 
 /// How a call went, as its caller sees it.
-#[derive(Clone, Copy)]
 enum Answer {
     Status(u16, Duration),
-    Refused,
+    /// With this `error.type`, at once.
+    Refused(String),
+    /// The database is there, and refuses the statement or fails at it.
+    StatementFailed(String, Duration),
     /// Nothing came back in time.
     TimedOut(Duration),
     /// No answer at all while the scenario lasts.
@@ -334,13 +336,15 @@ impl World {
     ) -> Answer {
         let service = self.service(name);
         if service.balanced.is_empty() || depth == 0 {
-            return Answer::Refused;
+            return Answer::Refused(REFUSED.to_owned());
         }
         service.turn += 1;
         let instance = service.balanced[service.turn % service.balanced.len()].clone();
-        let is_refused = self.refused.contains_key(name) || self.refused.contains_key(&instance);
-        if is_refused || self.instances[&instance].state == State::Crashed {
-            return Answer::Refused;
+        if let Some(error) = self.refused.get(name).or(self.refused.get(&instance)) {
+            return Answer::Refused(error.clone());
+        }
+        if self.instances[&instance].state == State::Crashed {
+            return Answer::Refused(REFUSED.to_owned());
         }
         if self.instances[&instance].halted {
             return Answer::TimedOut(TIMEOUT);

@@ -20,7 +20,7 @@ use engine::scenario::{self, Scenario};
 
 const PAGE: &str = "docs/reference/parts.md";
 /// Scenarios that the page names of a part.
-const NAMED_MAX: usize = 1;
+const NAMED_MAX: usize = 2;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -12,6 +12,8 @@ use super::{Answer, World, is_dependency, span};
 
 /// A refusal, and a short answer, take this long.
 const BRIEF: Duration = Duration::from_millis(1);
+/// What a client says of a connection that nobody takes.
+pub(super) const REFUSED: &str = "ECONNREFUSED";
 /// Clients give up after this where no packet comes back.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -92,71 +94,71 @@ impl World {
     ) -> Option<(bool, Duration)> {
         let span_id = self.id();
         let pair = (self.instances[instance].service.clone(), callee.to_owned());
-        let is_cut = self.between.cuts.contains(&pair);
-        let is_too_much = self.calls_left == 0;
-        self.calls_left = self.calls_left.saturating_sub(1);
-        let mut error = None;
-        let (answer, mut attributes) = match callee.strip_prefix("db:") {
+        let mut attributes = match callee.strip_prefix("db:") {
             Some(database) => {
                 let (system, namespace) = database.split_once('/').unwrap_or((database, ""));
-                let attributes = Attributes::default()
+                Attributes::default()
                     .with_str("db.system.name", system)
-                    .with_str("db.namespace", namespace);
-                let (kind, took) = self.conducts.statement(callee);
-                error = kind;
-                let answer = match self.looks.wait_in(callee) {
-                    true => Answer::Never,
-                    false => Answer::Status(200, took),
-                };
-                (answer, attributes)
+                    .with_str("db.namespace", namespace)
             }
-            None => {
-                let port = self.service(callee).port;
-                let attributes = Attributes::default()
-                    .with_str("http.request.method", "GET")
-                    .with_str("server.address", "127.0.0.1")
-                    .with_i64("server.port", port);
-                let answer = match is_cut || is_too_much {
-                    true => Answer::Refused,
-                    false => self.serve(callee, trace, span_id, end, depth - 1),
-                };
-                (answer, attributes)
-            }
+            None => Attributes::default()
+                .with_str("http.request.method", "GET")
+                .with_str("server.address", "127.0.0.1")
+                .with_i64("server.port", self.service(callee).port),
         };
-        let answer = match answer {
-            _ if is_cut => Answer::TimedOut(TIMEOUT),
-            _ if is_dependency(callee) && self.refused.contains_key(callee) => Answer::Refused,
-            answer => answer,
+        let is_too_much = self.calls_left == 0;
+        self.calls_left = self.calls_left.saturating_sub(1);
+        let answer = if self.between.cuts.contains(&pair) {
+            Answer::TimedOut(TIMEOUT)
+        } else if is_dependency(callee) {
+            self.statement(callee)
+        } else if is_too_much {
+            Answer::Refused(REFUSED.to_owned())
+        } else {
+            self.serve(callee, trace, span_id, end, depth - 1)
         };
+        let answered_4xx = matches!(answer, Answer::Status(status, _) if status >= 400);
         let (failed, duration) = match answer {
             Answer::Never => return None,
-            Answer::Refused => {
-                let error = self.refused.get(callee).map_or("ECONNREFUSED", String::as_str);
-                attributes = attributes.with_str("error.type", error);
+            Answer::Refused(error) => {
+                attributes = attributes.with_str("error.type", &error);
                 (true, BRIEF)
             }
             Answer::TimedOut(duration) => {
                 attributes = attributes.with_str("error.type", "ETIMEDOUT");
                 (true, duration)
             }
+            Answer::StatementFailed(error, duration) => {
+                attributes = attributes.with_str("error.type", &error);
+                (true, duration + self.between.delay(&pair))
+            }
             Answer::Status(status, duration) => {
                 if !is_dependency(callee) {
                     attributes =
                         attributes.with_i64("http.response.status_code", i64::from(status));
                 }
-                if let Some(kind) = &error {
-                    attributes = attributes.with_str("error.type", kind);
-                }
-                let delay = self.between.delay(&pair);
-                (status >= 500 || error.is_some(), duration + delay)
+                (status >= 500, duration + self.between.delay(&pair))
             }
         };
         let mut span = span(trace, span_id, parent, SpanKind::Client, end, duration, attributes);
-        let answered_4xx = matches!(answer, Answer::Status(status, _) if status >= 400);
         if failed || answered_4xx {
             span.status = SpanStatus::Error;
         }
         self.record(instance, span);
         Some((failed, duration))
+    }
+
+    /// What a database answers.
+    fn statement(&mut self, database: &str) -> Answer {
+        if let Some(error) = self.refused.get(database) {
+            return Answer::Refused(error.clone());
+        }
+        if self.looks.wait_in(database) {
+            return Answer::Never;
+        }
+        match self.conducts.statement(database) {
+            (Some(error), took) => Answer::StatementFailed(error, took),
+            (None, took) => Answer::Status(200, took),
+        }
     }
 }
