@@ -40,7 +40,7 @@ fn run_tidy() -> Result<ExitCode> {
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The search is a test of the engine, which alone can be without a part; only pure crates are built.
+/// The search is a test of the engine, which alone can be without a part; pure crates are built.
 fn mutate_detectors(word: &str) -> Result<ExitCode> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)

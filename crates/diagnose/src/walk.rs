@@ -1,7 +1,7 @@
 //! The walk from those who are hurt along calls that got worse to what is worst off furthest down.
 //!
-//! Breadth first from each hurt node to its callees, over edges with a lead. A node without a
-//! lead onwards is *deepest*: what is wrong there is not explained by what it calls. Bounded in depth
+//! Breadth first from each hurt node to its callees, over edges with a lead. A node without a lead
+//! onwards is *deepest*: what is wrong there is not explained by what it calls. Bounded in depth
 //! and nodes; circles are walked once.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,7 +1,7 @@
 //! The parts of which the loop is made, and the loop without one of them.
 //!
-//! A part that nobody would miss is a part that nobody tests. `cargo xtask mutate-detectors` runs the
-//! scenarios without each of these in turn; every one has to be missed by some scenario. Nothing of
+//! A part that nobody would miss is a part that nobody tests. `cargo xtask mutate-detectors` runs
+//! the scenarios without each of these in turn; each has to be missed by some scenario. Nothing of
 //! this can be set from configuration, and a whole loop pays a comparison for it.
 //!
 //! Not among them: what reads telemetry, what remembers, and "unknown", which is what remains.
@@ -45,7 +45,7 @@ impl Part {
     }
 }
 
-/// `inspection fast_burn`, `cause crash`, `evidence no_answer`, `rule follow_slow`, `guardrail G-7`.
+/// `inspection fast_burn`, `cause crash`, `evidence no_answer`, `rule reopen`, `guardrail G-7`.
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

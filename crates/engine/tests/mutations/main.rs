@@ -2,8 +2,8 @@
 //!
 //! `docs/reference/parts.md` names for each part scenarios that miss it. The test that always runs
 //! leaves out each part in the first of them. The other one looks through all scenarios and writes
-//! the page: `cargo xtask mutate-detectors`, which takes some minutes. `PART=guardrail,cause` restricts
-//! it to parts whose name contains one of the words; nothing is written then.
+//! the page: `cargo xtask mutate-detectors`, which takes some minutes. `PART=guardrail,cause`
+//! restricts it to parts whose name contains one of the words; nothing is written then.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod backstop;
@@ -172,8 +172,8 @@ impl Play {
 
 fn written(rows: &[(String, Vec<String>)]) -> String {
     let mut text = "# Parts of the loop\n\n\
-        What detection, diagnosis and healing are made of, and scenarios that come out differently when\n\
-        the part is left out. Written by `cargo xtask mutate-detectors`.\n\n\
+        What detection, diagnosis and healing are made of, and scenarios that come out \
+        differently when\nthe part is left out. Written by `cargo xtask mutate-detectors`.\n\n\
         | part | missed by |\n|---|---|\n"
         .to_owned();
     for (part, names) in rows {

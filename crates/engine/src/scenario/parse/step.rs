@@ -174,9 +174,6 @@ pub(super) fn step(words: &[&str]) -> Result<Step, String> {
     let name = |name: &&str| (*name).to_owned();
     Ok(match words {
         ["traffic", rest @ ..] => traffic(rest)?,
-        ["crash", who] => Step::Crash(name(who)),
-        ["stop", who] => Step::Stop(name(who)),
-        ["start", who] => Step::Start(name(who)),
         ["errors", who, share, kind @ ..] if who.starts_with("db:") && kind.len() <= 1 => {
             let kind = kind.first().copied().unwrap_or(DISK_FULL);
             Step::DatabaseErrors {
@@ -213,6 +210,17 @@ pub(super) fn step(words: &[&str]) -> Result<Step, String> {
             Step::Traffic { service, per_second } => Step::Capacity { service, per_second },
             other => other,
         },
+        _ => return life_or_people(words),
+    })
+}
+
+/// Processes, deploys and probes, and what people and executors do.
+fn life_or_people(words: &[&str]) -> Result<Step, String> {
+    let name = |name: &&str| (*name).to_owned();
+    Ok(match words {
+        ["crash", who] => Step::Crash(name(who)),
+        ["stop", who] => Step::Stop(name(who)),
+        ["start", who] => Step::Start(name(who)),
         ["halt", who] => Step::Halt(name(who)),
         ["unhalt", who] => Step::Unhalt(name(who)),
         ["hang", who] => Step::Hang(name(who)),
