@@ -48,8 +48,7 @@ pub struct Diagnoser {
 
 impl Diagnoser {
     pub fn new(config: Config) -> Self {
-        let mut known = Known::default();
-        known.without = config.without;
+        let known = Known::without(config.without);
         Diagnoser {
             config,
             known,

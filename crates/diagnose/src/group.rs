@@ -34,7 +34,7 @@ pub fn place(
         .filter_map(|(id, record)| {
             let hops = distance(&record.incident, known, config, &near)?;
             let is_over = record.incident.state == IncidentState::Resolved;
-            let is_taken = !(is_over && !known.follows(Rule::Reopen))
+            let is_taken = (!is_over || known.follows(Rule::Reopen))
                 && takes(record, symptom, hops, config, now);
             is_taken.then_some((is_over, hops, *id))
         })

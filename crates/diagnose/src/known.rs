@@ -118,6 +118,11 @@ impl Heard {
 }
 
 impl Known {
+    /// Nothing is known yet; `piece` is what diagnosis is run without.
+    pub fn without(piece: Option<Piece>) -> Known {
+        Known { without: piece, ..Known::default() }
+    }
+
     /// Is this rule followed?
     pub fn follows(&self, rule: Rule) -> bool {
         self.without != Some(Piece::Rule(rule))
