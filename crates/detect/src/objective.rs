@@ -27,7 +27,7 @@ use summary::summary;
 
 use crate::config::Config;
 use crate::inspections::burn_rate::{self, Budget};
-use crate::inspections::fast_burn::{Cusum, Increment, Odds, Run, Spread};
+use crate::inspections::fast_burn::{self, Cusum, Increment, Odds, Run, Spread};
 use crate::inspections::latency::{self, Learner};
 use crate::rate::Rate;
 use crate::rings::Rings;
@@ -177,6 +177,10 @@ impl Tracker {
     }
 
     fn raise(&mut self, config: &Config, now: Timestamp) {
+        let is_latency = self.definition.kind == SymptomKind::LatencyBurn;
+        if is_latency && !config.inspects(&latency::SPEC) {
+            return;
+        }
         let firing_severity = self.firing.as_ref().map(|firing| firing.symptom.severity);
         if firing_severity == Some(Severity::Page) {
             return;
@@ -199,7 +203,7 @@ impl Tracker {
             first_seen: self.first_seen,
             cleared_at: self.cleared_at,
         };
-        if !config.burn.enabled {
+        if !config.burn.enabled || !config.inspects(&burn_rate::SPEC) {
             return;
         }
         let Some((pair, long)) = burn_rate::judge(&self.rings, now, &budget, &config.burn) else {
@@ -218,7 +222,7 @@ impl Tracker {
     /// The fast tier's alarm.
     fn sudden(&self, config: &Config) -> Option<(Severity, Run)> {
         // Most objectives are calm most of the time.
-        if self.cusum.level() <= 0.0 {
+        if self.cusum.level() <= 0.0 || !config.inspects(&fast_burn::SPEC) {
             return None;
         }
         let per_second = self.rate.per_second();
