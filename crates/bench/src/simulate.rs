@@ -42,6 +42,7 @@ impl Simulate {
             faults: self.faults as usize,
             sealed: self.sealed,
             services: self.services.map(|services| services as usize),
+            fidelity: sim::Fidelity::Ticks,
         };
         let before = cpu_s(std::process::id())?;
         let (report, seconds) = tokio::task::spawn_blocking(move || {

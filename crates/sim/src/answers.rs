@@ -6,10 +6,12 @@ use std::time::Duration;
 use model::Timestamp;
 
 use crate::fleet::{Call, Fleet};
-use crate::random::above;
-use crate::telemetry::Failure;
+use crate::random::{Random, above};
+use crate::spans::{Asked, Good, Well, Work};
+use crate::telemetry::{Failure, LIMITS};
 use crate::world::{CallState, Outcome, Process, World};
 
+const NANOSECOND: Duration = Duration::from_nanos(1);
 /// A refusal takes this long.
 const REFUSED_SECONDS: f64 = 0.001;
 const MEBIBYTE: f64 = 1_048_576.0;
@@ -27,6 +29,9 @@ struct Attempt {
     late: f64,
     timeout: f64,
     seconds: f64,
+    /// The part of it that the network takes; spread of the logarithm of the rest.
+    delay: f64,
+    sigma: f64,
 }
 
 /// What a node's calls together do to a request.
@@ -134,23 +139,39 @@ impl World {
         let state = &self.nodes[replica.node];
         let slow = random.binomial(answered - failed, beyond(state.slow_seconds, shape));
         if of.told && (answered > 0 || replica.flow.shed > 0) {
-            let first = now - Duration::from_nanos((1e9 * random.uniform()) as u64);
-            let counts = replica.served.at(now);
+            let first = within_second(now, random);
+            let counts = replica.served.at(now - NANOSECOND);
             counts.good(answered - failed, mean);
             counts.bad(own_failed, Failure::Internal, mean, first);
             counts.bad(passed_on, Failure::BadGateway, mean, first);
             counts.bad(replica.flow.shed, Failure::Busy, REFUSED_SECONDS, first);
             counts.draw(answered, shape, random);
+            counts.took(replica.flow.shed, REFUSED_SECONDS);
             if state.limits.is_empty() {
                 counts.has_no_limits();
             }
             let mut within = answered - failed;
+            let mut kept = [0; LIMITS];
             for (at, limit) in state.limits.iter().enumerate().rev() {
                 // From the wider limit to the narrower: what is within the one is within the other.
                 let wider = state.limits.get(at + 1).map_or(0.0, |wider| beyond(*wider, shape));
                 let share = (beyond(*limit, shape) - wider) / (1.0 - wider).max(1e-9);
                 within -= random.binomial(within, share);
                 counts.add_within(at, within);
+                kept[at] = within;
+            }
+            if let Some(weaver) = &mut self.weaver {
+                weaver.serves(Work {
+                    node: replica.node,
+                    copy,
+                    good: Good::new(answered - failed, &state.limits, kept),
+                    own_failed,
+                    passed_on,
+                    shed: (replica.flow.shed, REFUSED_SECONDS),
+                    shape,
+                    first,
+                    calls: Vec::new(),
+                });
             }
         }
         let chance = 1.0 - (1.0 - own_share) * (1.0 - called.fails);
@@ -166,24 +187,34 @@ impl World {
             if asked == 0 {
                 continue;
             }
-            let counts = replica.called[at].at(now);
-            let timeout = fleet.nodes[replica.node].calls[at].timeout_seconds;
-            let first = now - Duration::from_nanos((1e9 * random.uniform()) as u64);
+            let counts = replica.called[at].at(now - NANOSECOND);
+            let call = &fleet.nodes[replica.node].calls[at];
+            let timeout = call.timeout_seconds;
+            let first = within_second(now, random);
             let mut left = asked;
+            // A store that is asked too much takes no more connections.
+            let is_service = fleet.nodes[call.to].is_service();
+            let error = if is_service { Failure::Internal } else { Failure::Crowded };
             let kinds = [
                 (attempt.lost, attempt.loss, timeout),
                 (attempt.refused, attempt.refusal, REFUSED_SECONDS),
-                (attempt.errors, Failure::Internal, attempt.seconds),
+                (attempt.errors, error, attempt.seconds),
                 (attempt.late, Failure::Timeout, timeout),
             ];
-            for (share, failure, seconds) in kinds {
+            let mut failed = [(0, Failure::Internal, 0.0); 4];
+            for ((share, failure, seconds), told) in kinds.into_iter().zip(&mut failed) {
                 if share > 0.0 {
                     let count = random.binomial(left, share);
                     counts.bad(count, failure, seconds, first);
                     left -= count;
+                    *told = (count, failure, seconds);
                 }
             }
             counts.good(left, attempt.seconds);
+            if let Some(weaver) = &mut self.weaver {
+                let well = Well { count: left, seconds: attempt.seconds, delay: attempt.delay };
+                weaver.calls(copy, Asked { call: at, first, well, sigma: attempt.sigma, failed });
+            }
         }
     }
 }
@@ -242,7 +273,14 @@ fn attempt(call: &Call, state: &CallState, callee: &Outcome) -> Attempt {
         late: 1.0 - (1.0 - late) * (1.0 - callee.given_up),
         timeout: call.timeout_seconds,
         seconds: (callee.seconds + state.delay).min(call.timeout_seconds),
+        delay: state.delay.min(call.timeout_seconds),
+        sigma: callee.sigma,
     }
+}
+
+/// A moment in the second that ends at `now`, which is the first of the next.
+fn within_second(now: Timestamp, random: &mut Random) -> Timestamp {
+    now - Duration::from_nanos(1 + (999_999_998.0 * random.uniform()) as u64)
 }
 
 /// Logarithmic mean and spread of durations with this mean.
@@ -251,7 +289,7 @@ fn shape(mean: f64, sigma: f64) -> (f64, f64) {
 }
 
 /// Share of durations beyond a limit.
-fn beyond(limit: f64, (mu, sigma): (f64, f64)) -> f64 {
+pub(crate) fn beyond(limit: f64, (mu, sigma): (f64, f64)) -> f64 {
     let z = (limit.max(1e-9).ln() - mu) / sigma.max(1e-3);
     if z > 6.0 { 0.0 } else { above(z) }
 }

@@ -90,12 +90,19 @@ impl Kind {
     pub fn entity(self, name: &str, told: bool) -> Entity {
         let kind = match self {
             Kind::Service if told => EntityKind::Service,
-            Kind::Service => EntityKind::Peer,
+            Kind::Service => {
+                return Entity::new(&Scope::default(), EntityKind::Peer, &address(name));
+            }
             Kind::Database | Kind::Cache => EntityKind::Database,
             Kind::Broker => EntityKind::Queue,
         };
         Entity::new(&Scope::default(), kind, name)
     }
+}
+
+/// Where a service is called: `name`, which may say its port, else at that of HTTP.
+pub(crate) fn address(name: &str) -> String {
+    if name.contains(':') { name.to_owned() } else { format!("{name}:80") }
 }
 
 impl Node {

@@ -6,8 +6,8 @@
 //!
 //! Reading order: `random`, `fleet` and `draw` (who there is), `traffic`, `effect`, `life` and
 //! `fault` (what happens), `world`, `flow` and `answers` (one second), `telemetry` and `tell` (what
-//! is seen of it), `truth` (what users met), `session` (with the loop), `episode`, `score`,
-//! `simulate`.
+//! is seen of it, as points), `spans` (the same, as spans), `truth` (what users met), `session`
+//! (with the loop), `episode`, `score`, `simulate`.
 //!
 //! Invariants: no clock, no I/O; the same seed gives the same bytes; truth is counted where
 //! requests are made and never read from the engine; the engine is never told of a fault.
@@ -36,6 +36,8 @@ pub mod telemetry;
 
 mod tell;
 
+mod spans;
+
 pub mod truth;
 
 pub mod session;
@@ -48,4 +50,4 @@ mod simulate;
 
 pub use episode::Episode;
 pub use score::{FamilyScore, Report};
-pub use simulate::{Note, Plan, simulate};
+pub use simulate::{Fidelity, Note, Plan, simulate};

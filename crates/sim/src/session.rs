@@ -80,7 +80,7 @@ impl Session {
     pub fn step(&mut self) {
         self.world.step();
         if self.world.second.is_multiple_of(LIMITS_EVERY) {
-            self.world.limits(&self.core);
+            self.world.limits(&mut self.core);
         }
         self.execute();
         let tick = self.world.tell(&mut self.core);

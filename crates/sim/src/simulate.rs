@@ -33,6 +33,17 @@ pub struct Plan {
     pub sealed: bool,
     /// Services of every fleet; `None`: drawn, 5 to 200.
     pub services: Option<usize>,
+    pub fidelity: Fidelity,
+}
+
+/// How what a fleet tells comes to the loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fidelity {
+    /// As points of ticks: fast.
+    #[default]
+    Ticks,
+    /// As spans, metrics and logs, through the real observer.
+    Spans,
 }
 
 /// What happened and is worth a line while a simulation runs.
@@ -161,7 +172,10 @@ fn session(plan: &Plan, random: &Random, seconds: u64) -> Session {
         None => draw::fleet(random, plan.sealed),
     };
     let life = Life::new(&fleet, random, seconds);
-    let world = World::new(Arc::new(fleet), random, life);
+    let mut world = World::new(Arc::new(fleet), random, life);
+    if plan.fidelity == Fidelity::Spans {
+        world.tell_in_spans();
+    }
     Session::new(world, random)
 }
 

@@ -16,6 +16,7 @@ use crate::effect::{Active, Conduct, Effect, Who};
 use crate::fleet::{Fleet, PATIENCE_SECONDS};
 use crate::life::Life;
 use crate::random::Random;
+use crate::spans::Weaver;
 use crate::telemetry::{Failure, Gathered, Sums, resource};
 use crate::traffic::Traffic;
 use crate::truth::Truth;
@@ -44,6 +45,10 @@ pub struct World {
     pub(crate) effects: Vec<Active>,
     pub(crate) rollouts: Vec<Rollout>,
     pub(crate) sums: Scratch,
+    /// What is told of the world, and not the world, hangs on it; it never moves.
+    pub(crate) telling: Random,
+    /// Makes spans, in their fidelity.
+    pub(crate) weaver: Option<Box<Weaver>>,
     next_pid: u32,
 }
 
@@ -183,6 +188,8 @@ impl World {
             effects: Vec::new(),
             rollouts: Vec::new(),
             sums: Scratch::default(),
+            telling: random.stream(12),
+            weaver: None,
             next_pid: FIRST_PID,
             fleet,
         };
@@ -206,6 +213,7 @@ impl World {
         self.conduct();
         self.flow();
         self.answer();
+        self.weave();
     }
 
     /// Brings an effect into force for so many seconds.
@@ -220,6 +228,9 @@ impl World {
             replica.state = Process::Crashed(second);
             replica.served.clear();
             replica.called.iter_mut().for_each(Gathered::clear);
+            if let Some(weaver) = &mut self.weaver {
+                weaver.lose(copy);
+            }
             self.lose_backlog(copy);
         }
     }

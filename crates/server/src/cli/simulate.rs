@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use sim::{FamilyScore, Note, Plan, Report};
 
 use super::progress::Progress;
@@ -25,6 +25,9 @@ pub(super) struct Simulate {
     /// Services of every fleet; without it, 5 to 200
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
     services: Option<u64>,
+    /// How telemetry comes to the loop: as counted points, or as spans, metrics and logs
+    #[arg(long, value_enum, default_value = "ticks")]
+    fidelity: Fidelity,
     /// Take shapes of fleets and families of faults that nothing was tuned on
     #[arg(long)]
     sealed: bool,
@@ -36,6 +39,24 @@ pub(super) struct Simulate {
     json: bool,
 }
 
+/// How closely telemetry is simulated.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Fidelity {
+    /// Fast: what the observer would count of spans
+    Ticks,
+    /// Real spans, which the observer counts and reads as traces; some 20 times as slow
+    Spans,
+}
+
+impl From<Fidelity> for sim::Fidelity {
+    fn from(fidelity: Fidelity) -> Self {
+        match fidelity {
+            Fidelity::Ticks => sim::Fidelity::Ticks,
+            Fidelity::Spans => sim::Fidelity::Spans,
+        }
+    }
+}
+
 impl Simulate {
     pub(super) fn run(self) -> Result<ExitCode> {
         let plan = Plan {
@@ -44,6 +65,7 @@ impl Simulate {
             faults: self.faults as usize,
             sealed: self.sealed,
             services: self.services.map(|services| services as usize),
+            fidelity: self.fidelity.into(),
         };
         let started = clock::now();
         let progress = Progress::of(0, "simulating");
