@@ -3,6 +3,8 @@
 //! Shapes are split into those that detection and diagnosis may be tuned on and those that stay
 //! sealed: nobody looks at single runs of a sealed shape.
 
+use std::collections::BTreeMap;
+
 use model::{Entity, Scope};
 
 use crate::fleet::{Call, Entry, Fleet, Kind, Node, PATIENCE_SECONDS};
@@ -64,6 +66,7 @@ pub fn fleet_of(random: &Random, sealed: bool, services: usize) -> Fleet {
         daily_swing: random.between(0.1, 0.6),
         weekend: random.between(0.4, 1.1),
         peak_at: random.between(9.0, 21.0) * 3600.0,
+        only: BTreeMap::new(),
     };
     provide(&mut fleet, &mut random);
     fleet

@@ -36,6 +36,11 @@ pub struct Episode {
     pub confident_wrong: bool,
     pub right_decision: bool,
     pub harmful_actions: usize,
+    /// Users were well again at the end, a while after the page.
+    pub healed: bool,
+    /// Orders, in their order; and whether a person was called.
+    pub done: Vec<&'static str>,
+    pub called_human: bool,
     /// First cause and orders, in words.
     pub said: String,
 }
@@ -92,12 +97,15 @@ pub fn run(mut session: Session, fault: &Fault, heal: bool) -> Episode {
         confident_wrong: false,
         right_decision: false,
         harmful_actions: 0,
+        healed: page.is_some() && harmed(&session, began).is_none(),
+        done: session.orders[orders_before..].iter().map(|order| order.action).collect(),
+        called_human: called(&session).difference(&called_before).next().is_some(),
         said: String::new(),
     };
     let orders = &session.orders[orders_before..];
     if let Some(seen) = &read {
         episode.judge_causes(&session, fault, seen);
-        let is_called = called(&session).difference(&called_before).next().is_some();
+        let is_called = episode.called_human;
         episode.judge_orders(fault, orders, is_called);
     }
     episode.harmful_actions =

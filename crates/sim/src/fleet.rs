@@ -3,7 +3,9 @@
 //! Invariant: callers come before those they call, so one pass over `nodes` carries requests down
 //! and one pass back carries answers up.
 
-use model::{Entity, EntityKind, Scope};
+use std::collections::BTreeMap;
+
+use model::{ActionKind, Entity, EntityKind, Scope};
 
 /// Users lose patience after this long.
 pub const PATIENCE_SECONDS: f64 = 10.0;
@@ -84,6 +86,8 @@ pub struct Fleet {
     pub weekend: f64,
     /// Second of the day at which traffic is highest.
     pub peak_at: f64,
+    /// Nodes to whose processes an agent may do this alone; to others that it looks after, all.
+    pub only: BTreeMap<usize, Vec<ActionKind>>,
 }
 
 impl Kind {
@@ -118,6 +122,12 @@ impl Node {
 }
 
 impl Fleet {
+    /// May an agent do this to the processes of a node?
+    pub fn allows(&self, node: usize, action: &ActionKind) -> bool {
+        let only = self.only.get(&node);
+        self.nodes[node].agent && only.is_none_or(|only| only.contains(action))
+    }
+
     pub fn services(&self) -> usize {
         self.nodes.iter().filter(|node| node.is_service()).count()
     }

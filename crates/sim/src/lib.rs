@@ -48,6 +48,12 @@ pub mod score;
 
 mod simulate;
 
+pub mod system;
+
+mod what_if;
+
 pub use episode::Episode;
 pub use score::{FamilyScore, Report};
 pub use simulate::{Fidelity, Note, Plan, simulate};
+pub use system::System;
+pub use what_if::{Case, WhatIf, what_if};

@@ -96,7 +96,8 @@ impl Life {
             let node = draw.below(services);
             if draw.chance(0.5) { Event::ScaleOut { node } } else { Event::ScaleIn { node } }
         });
-        add(&mut draw, BATCHES_PER_HOUR, &|draw| Event::Batch {
+        let batches = if stores.is_empty() { 0.0 } else { BATCHES_PER_HOUR };
+        add(&mut draw, batches, &|draw| Event::Batch {
             node: stores[draw.below(stores.len())],
             times: draw.between(1.1, 1.6),
             seconds: draw.between(300.0, 2_400.0) as u64,

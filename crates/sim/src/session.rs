@@ -216,6 +216,10 @@ fn config(world: &World) -> Config {
         if is_one_of_many {
             actions.extend([ActionKind::Eject, ActionKind::Return]);
         }
+        actions.retain(|action| world.fleet.allows(copy.node, action));
+        let (can_restart, can_roll_back) =
+            (actions.contains(&ActionKind::Restart), actions.contains(&ActionKind::Rollback));
+        let can_eject = actions.contains(&ActionKind::Eject);
         config.targets.push(Target {
             name: copy.name.clone(),
             entity: copy.entity.clone(),
@@ -226,14 +230,13 @@ fn config(world: &World) -> Config {
             stateful: false,
         });
         let gone = [CauseKind::Crash, CauseKind::Silent, CauseKind::Leak];
-        let mut policies = vec![
-            policy("restart", &copy.name, &gone, Remedy::Restart),
-            policy("rollback", &copy.name, &[CauseKind::Change], Remedy::Rollback),
+        let policies = [
+            (can_restart, policy("restart", &copy.name, &gone, Remedy::Restart)),
+            (can_roll_back, policy("rollback", &copy.name, &[CauseKind::Change], Remedy::Rollback)),
+            (can_eject, policy("eject", &copy.name, &[CauseKind::Outlier], Remedy::Eject)),
         ];
-        if is_one_of_many {
-            policies.push(policy("eject", &copy.name, &[CauseKind::Outlier], Remedy::Eject));
-        }
-        config.remediate.policies.extend(policies);
+        let allowed = policies.into_iter().filter(|(is_allowed, _)| *is_allowed);
+        config.remediate.policies.extend(allowed.map(|(_, policy)| policy));
     }
     config
 }

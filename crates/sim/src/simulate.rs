@@ -17,13 +17,13 @@ const HOUR: u64 = 3_600;
 const HOURS_PER_FLEET: u64 = 4;
 /// Faults of one fleet, after so many seconds in which latency limits are learned.
 const FAULTS_PER_FLEET: usize = 5;
-const WARM_UP: u64 = 2_700;
+pub(crate) const WARM_UP: u64 = 2_700;
 const BETWEEN_FAULTS: (f64, f64) = (30.0, 600.0);
 /// Families that are tried where one finds nothing to strike.
 const TRIES: usize = 12;
 
 /// What is to be simulated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     pub seed: u64,
     /// Healthy hours, each with a harmful twin.
@@ -34,6 +34,8 @@ pub struct Plan {
     /// Services of every fleet; `None`: drawn, 5 to 200.
     pub services: Option<usize>,
     pub fidelity: Fidelity,
+    /// This fleet, instead of those that are drawn.
+    pub fleet: Option<Arc<Fleet>>,
 }
 
 /// How what a fleet tells comes to the loop.
@@ -166,13 +168,14 @@ fn faults(
     note(Note::Simulated { seconds: session.second() });
 }
 
-fn session(plan: &Plan, random: &Random, seconds: u64) -> Session {
-    let fleet: Fleet = match plan.services {
-        Some(services) => draw::fleet_of(random, plan.sealed, services),
-        None => draw::fleet(random, plan.sealed),
+pub(crate) fn session(plan: &Plan, random: &Random, seconds: u64) -> Session {
+    let fleet = match (&plan.fleet, plan.services) {
+        (Some(fleet), _) => Arc::clone(fleet),
+        (None, Some(services)) => Arc::new(draw::fleet_of(random, plan.sealed, services)),
+        (None, None) => Arc::new(draw::fleet(random, plan.sealed)),
     };
     let life = Life::new(&fleet, random, seconds);
-    let mut world = World::new(Arc::new(fleet), random, life);
+    let mut world = World::new(fleet, random, life);
     if plan.fidelity == Fidelity::Spans {
         world.tell_in_spans();
     }
