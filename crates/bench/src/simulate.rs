@@ -43,6 +43,7 @@ impl Simulate {
             sealed: self.sealed,
             services: self.services.map(|services| services as usize),
             fidelity: sim::Fidelity::Ticks,
+            fleet: None,
         };
         let before = cpu_s(std::process::id())?;
         let (report, seconds) = tokio::task::spawn_blocking(move || {

@@ -36,7 +36,7 @@ pub struct Episode {
     pub confident_wrong: bool,
     pub right_decision: bool,
     pub harmful_actions: usize,
-    /// Users were well again at the end, a while after the page.
+    /// Users were well at the end, a while after the page.
     pub healed: bool,
     /// Orders, in their order; and whether a person was called.
     pub done: Vec<&'static str>,
@@ -97,7 +97,7 @@ pub fn run(mut session: Session, fault: &Fault, heal: bool) -> Episode {
         confident_wrong: false,
         right_decision: false,
         harmful_actions: 0,
-        healed: page.is_some() && harmed(&session, began).is_none(),
+        healed: harmed(&session, began).is_none(),
         done: session.orders[orders_before..].iter().map(|order| order.action).collect(),
         called_human: called(&session).difference(&called_before).next().is_some(),
         said: String::new(),

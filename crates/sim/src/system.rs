@@ -9,6 +9,8 @@ mod build;
 
 mod check;
 
+pub mod learn;
+
 mod write;
 
 #[cfg(test)]

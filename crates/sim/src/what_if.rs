@@ -36,7 +36,8 @@ pub struct Case {
     pub family: &'static str,
     pub entity: String,
     pub tried: usize,
-    /// Users felt it. What follows counts among these.
+    /// Users felt it: what is noticed, done and healed is counted of these, and what is right of
+    /// those that were noticed.
     pub hurt: usize,
     pub noticed: usize,
     /// Seconds from users' figures leaving the target to the page, the median.
@@ -49,10 +50,11 @@ pub struct Case {
     pub wrong_cause: usize,
     /// Healed as is right, passed on to a person where nothing that is allowed helps, or left alone.
     pub right_decision: usize,
-    /// Users were well five minutes after the page.
+    /// Users were well five minutes after the page, or ten after a harm that nobody noticed.
     pub healed: usize,
     pub harmful_actions: usize,
-    /// What was done first, each with how often: an action, `call` (a person), or `nothing`.
+    /// What was done first, noticed or not, each with how often: an action, `call` (a person), or
+    /// `nothing`.
     pub done: BTreeMap<&'static str, usize>,
     /// The first cause of the last time, in words.
     pub said: String,
@@ -118,7 +120,7 @@ impl Case {
             hurt.iter().filter(|one| one.paged_after.is_some() && is(one)).count()
         };
         let mut done = BTreeMap::new();
-        for one in hurt.iter().filter(|one| one.paged_after.is_some()) {
+        for one in &hurt {
             let first = match one.done.first() {
                 Some(action) => action,
                 None if one.called_human => "call",
@@ -137,7 +139,7 @@ impl Case {
             right_cause: count(&|one| one.first_right),
             wrong_cause: count(&|one| one.confident_wrong),
             right_decision: count(&|one| one.right_decision),
-            healed: count(&|one| one.healed),
+            healed: hurt.iter().filter(|one| one.healed).count(),
             harmful_actions: episodes.iter().map(|one| one.harmful_actions).sum(),
             done,
             said: hurt.last().map(|one| one.said.clone()).unwrap_or_default(),

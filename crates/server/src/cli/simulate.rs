@@ -1,14 +1,21 @@
 //! `immune simulate`: the real loop in simulated fleets, scored.
 
+mod what_if;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use sim::{FamilyScore, Note, Plan, Report};
+use serde::Serialize;
+use sim::fleet::Fleet;
+use sim::{FamilyScore, Note, Plan, Report, System, WhatIf};
 
 use super::progress::Progress;
 use super::text;
 use crate::clock;
+use crate::config::{self, Problem};
 
 /// Runs the loop in simulated fleets.
 #[derive(Args)]
@@ -20,11 +27,18 @@ pub(super) struct Simulate {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
     hours: u64,
     /// Faults to simulate, with healing
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    #[arg(long, default_value_t = 0, conflicts_with = "topology", value_parser = clap::value_parser!(u64).range(0..=100_000))]
     faults: u64,
     /// Services of every fleet; without it, 5 to 200
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
     services: Option<u64>,
+    /// Simulate the system that a file describes, and each fault that could strike it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["services", "sealed"])]
+    topology: Option<PathBuf>,
+    /// Moments at which each fault of a described system is tried
+    #[arg(long, default_value_t = 3, value_name = "N", requires = "topology",
+        value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    moments: u64,
     /// How telemetry comes to the loop: as counted points, or as spans, metrics and logs
     #[arg(long, value_enum, default_value = "ticks")]
     fidelity: Fidelity,
@@ -44,7 +58,7 @@ pub(super) struct Simulate {
 enum Fidelity {
     /// Fast: what the observer would count of spans
     Ticks,
-    /// Real spans, which the observer counts and reads as traces; some 20 times as slow
+    /// Real spans, which the observer counts and reads as traces; two to three times as slow
     Spans,
 }
 
@@ -59,6 +73,7 @@ impl From<Fidelity> for sim::Fidelity {
 
 impl Simulate {
     pub(super) fn run(self) -> Result<ExitCode> {
+        let fleet = self.topology.as_deref().map(fleet).transpose()?;
         let plan = Plan {
             seed: self.seed,
             hours: self.hours,
@@ -66,16 +81,16 @@ impl Simulate {
             sealed: self.sealed,
             services: self.services.map(|services| services as usize),
             fidelity: self.fidelity.into(),
+            fleet,
         };
         let started = clock::now();
         let progress = Progress::of(0, "simulating");
         let all = self.hours + self.faults;
         let (mut done, mut seconds) = (0, 0);
-        let report = sim::simulate(&plan, |note| {
+        let mut tell = |note: Note| {
             match &note {
                 Note::Simulated { seconds: more } => seconds += more,
-                Note::Fault { .. } => done += 1,
-                Note::Twin { .. } => done += 1,
+                Note::Fault { .. } | Note::Twin { .. } => done += 1,
                 Note::Page { .. } => {}
             }
             progress.reaches(done.min(all), all);
@@ -84,7 +99,10 @@ impl Simulate {
             {
                 progress.aside(|| text::line(&line));
             }
-        });
+        };
+        let report = sim::simulate(&plan, &mut tell);
+        let moments = self.moments as usize;
+        let found = plan.fleet.as_ref().map(|_| sim::what_if(&plan, moments, &mut tell));
         drop(progress);
         let took = clock::now().since(started).as_secs_f64().max(1e-3);
         eprintln!(
@@ -92,12 +110,32 @@ impl Simulate {
              fast as life",
             seconds as f64 / took
         );
-        match self.json {
-            true => text::json(&report)?,
-            false => lines(&report).iter().for_each(|line| text::line(line)),
+        match (self.json, &found) {
+            (true, None) => text::json(&report)?,
+            (true, Some(found)) => text::json(&Told { healthy: &report, what_if: found })?,
+            (false, found) => {
+                lines(&report).iter().for_each(|line| text::line(line));
+                let table = found.as_ref().map(what_if::table).unwrap_or_default();
+                table.iter().for_each(|line| text::line(line));
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What is told of a described system, as JSON.
+#[derive(Serialize)]
+struct Told<'a> {
+    healthy: &'a Report,
+    what_if: &'a WhatIf,
+}
+
+fn fleet(file: &Path) -> Result<Arc<Fleet>> {
+    let problems = |system: &System| {
+        let problems = system.problems().into_iter();
+        problems.map(|it| Problem { path: it.path, message: it.message }).collect()
+    };
+    Ok(Arc::new(config::load_checked(file, problems)?.fleet()))
 }
 
 fn words(note: &Note) -> Option<String> {
