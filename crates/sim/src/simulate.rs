@@ -23,7 +23,7 @@ const BETWEEN_FAULTS: (f64, f64) = (30.0, 600.0);
 const TRIES: usize = 12;
 
 /// What is to be simulated.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub seed: u64,
     /// Healthy hours, each with a harmful twin.

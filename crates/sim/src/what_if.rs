@@ -48,7 +48,7 @@ pub struct Case {
     pub right_cause: usize,
     /// A wrong cause was, with confidence.
     pub wrong_cause: usize,
-    /// Healed as is right, passed on to a person where nothing that is allowed helps, or left alone.
+    /// Healed as is right, passed on to a person where nothing allowed helps, or left alone.
     pub right_decision: usize,
     /// Users were well five minutes after the page, or ten after a harm that nobody noticed.
     pub healed: usize,

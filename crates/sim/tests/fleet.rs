@@ -49,7 +49,7 @@ fn check_ledgers(world: &World) {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
-    let plan = Plan { seed: 5, hours: 1, faults: 1, sealed: false, services: Some(4) };
+    let plan = Plan { seed: 5, hours: 1, faults: 1, services: Some(4), ..Plan::default() };
     let run = || {
         let mut notes = String::new();
         let report = simulate(&plan, |note| notes += &format!("{note:?}\n"));

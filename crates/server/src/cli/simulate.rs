@@ -27,7 +27,12 @@ pub(super) struct Simulate {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
     hours: u64,
     /// Faults to simulate, with healing
-    #[arg(long, default_value_t = 0, conflicts_with = "topology", value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    #[arg(
+        long,
+        default_value_t = 0,
+        conflicts_with = "topology",
+        value_parser = clap::value_parser!(u64).range(0..=100_000)
+    )]
     faults: u64,
     /// Services of every fleet; without it, 5 to 200
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]

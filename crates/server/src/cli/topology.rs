@@ -61,16 +61,18 @@ impl Topology {
         }
         let problems = system.problems().into_iter();
         notes.extend(problems.map(|it| format!("to be mended: {}: {}", it.path, it.message)));
-        notes.iter().for_each(|note| eprintln!("{note}"));
+        notes.iter().for_each(|note| eprintln!("{}", text::plain(note)));
         if self.server.json {
             text::json(&system)?;
             return Ok(ExitCode::SUCCESS);
         }
         text::line(&format!(
-            "# Observed in {environment} over {} until {}. Telemetry does not tell what a copy can\n\
-             # bear (concurrency, queue), timeouts, retries, and which calls are `optional: true`:\n\
-             # write what you know.",
-            self.window, observed.now
+            "# Observed in {} over {} until {}. Telemetry does not tell what a copy\n\
+             # can bear (concurrency, queue), timeouts, retries, and which calls are\n\
+             # `optional: true`: write what you know.",
+            text::plain(&environment),
+            text::plain(&self.window),
+            observed.now
         ));
         text::line(system.to_yaml().trim_end());
         Ok(ExitCode::SUCCESS)

@@ -31,7 +31,7 @@ pub(super) fn draw(
     durations[start..].sort_by(f64::total_cmp);
 }
 
-/// `count` durations in seconds, ascending, whose mean is exactly `seconds`; each has `delay` in it.
+/// `count` durations in seconds, ascending, of mean `seconds`; each has `delay` in it.
 pub(super) fn with_mean(
     count: u64,
     (seconds, delay): (f64, f64),

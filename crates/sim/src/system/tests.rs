@@ -1,3 +1,5 @@
+//! A small shop: what is made of its description, what is wrong with others, what hurts it.
+
 use super::*;
 
 const SHOP: &str = "
@@ -84,6 +86,7 @@ fn what_is_written_is_read_back() {
     system.sampling = 0.25;
     system.services.get_mut("web").unwrap().errors = 0.001;
     system.caches.get_mut("redis@cache:6379").unwrap().concurrency = Some(12.0);
+    system.databases.insert("a \"b\\\n\u{1b}[1m: c".into(), Store::default());
     assert_eq!(read(&system.to_yaml()), system);
 }
 
@@ -92,15 +95,7 @@ fn each_fault_of_a_described_system_is_tried() {
     let mut system = read(SHOP);
     system.users.get_mut("web").unwrap().requests_per_s = 12.0;
     let fleet = Some(std::sync::Arc::new(system.fleet()));
-    let plan = crate::Plan {
-        seed: 1,
-        hours: 0,
-        faults: 0,
-        sealed: false,
-        services: None,
-        fidelity: crate::Fidelity::Ticks,
-        fleet,
-    };
+    let plan = crate::Plan { seed: 1, fleet, ..crate::Plan::default() };
     let found = crate::what_if(&plan, 1, |_| {});
     let case = |family, entity| {
         let is_it = |case: &&crate::Case| case.family == family && case.entity == entity;

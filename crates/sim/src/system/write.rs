@@ -122,8 +122,20 @@ fn quoted(name: &str) -> String {
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
         && !["null", "true", "false", "yes", "no", "on", "off", "y", "n"]
             .contains(&name.to_ascii_lowercase().as_str());
-    match is_plain {
-        true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")),
+    if is_plain {
+        return name.to_owned();
     }
+    let mut quoted = String::from("\"");
+    for c in name.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            // Telemetry may bring names that would move a terminal's cursor.
+            c if c.is_control() => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
