@@ -229,7 +229,7 @@ fn config(world: &World) -> Config {
             action_timeout: HumanDuration::from_secs(30),
             stateful: false,
         });
-        let gone = [CauseKind::Crash, CauseKind::Silent, CauseKind::Leak];
+        let gone = [CauseKind::Crash, CauseKind::Silent, CauseKind::Leak, CauseKind::Saturation];
         let policies = [
             (can_restart, policy("restart", &copy.name, &gone, Remedy::Restart)),
             (can_roll_back, policy("rollback", &copy.name, &[CauseKind::Change], Remedy::Rollback)),
