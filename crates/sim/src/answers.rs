@@ -6,9 +6,10 @@ use std::time::Duration;
 use model::Timestamp;
 
 use crate::fleet::{Call, Fleet};
+use crate::flow::tries;
 use crate::random::above;
 use crate::telemetry::Failure;
-use crate::world::{CallState, Outcome, Process, World};
+use crate::world::{CallState, Outcome, Process, Replica, World};
 
 /// A refusal takes this long.
 const REFUSED_SECONDS: f64 = 0.001;
@@ -23,6 +24,9 @@ struct Attempt {
     loss: Failure,
     refused: f64,
     refusal: Failure,
+    refusal_seconds: f64,
+    /// Share of good answers that are of the past.
+    stale: f64,
     errors: f64,
     late: f64,
     timeout: f64,
@@ -34,6 +38,9 @@ struct Attempt {
 struct Called {
     fails: f64,
     seconds: f64,
+    /// Share of requests that fail because an answer was of the past.
+    misled: f64,
+    pooled_seconds: f64,
 }
 
 impl World {
@@ -48,9 +55,10 @@ impl World {
                     attempt(call, &self.nodes[node].calls[at], &self.nodes[call.to].outcome);
                 let state = &mut self.nodes[node].calls[at];
                 state.failing = attempt.fails();
-                called.take(call, state.times, &attempt);
+                called.take(call, state, &attempt);
                 attempts.push(attempt);
             }
+            self.nodes[node].pooled_seconds = called.pooled_seconds;
             self.answer_of(&fleet, node, called, &attempts);
         }
     }
@@ -90,7 +98,13 @@ impl World {
             refused = arrivals;
         }
         let state = &mut self.nodes[node];
-        state.truth.second(failed + slow + refused + shed + given_up, arrivals.max(answered));
+        let late = std::mem::take(&mut state.late);
+        let (bad, all) = match of.consumes {
+            None => (failed + slow + refused + shed + given_up, arrivals.max(answered)),
+            // Users wait for what is done, not for who does it.
+            Some(_) => (failed + late, answered + late),
+        };
+        state.truth.second(bad, all);
         let outcome = &mut state.outcome;
         let share = |count: u64, all: u64| if all > 0 { count as f64 / all as f64 } else { 0.0 };
         if arrivals > 0 {
@@ -102,6 +116,7 @@ impl World {
             outcome.errors = expected / f64::max(running, 1.0);
             outcome.given_up = 0.0;
         }
+        outcome.stale = state.stale;
         outcome.refusal = state.refuse.map_or(Failure::Refused, |(_, failure)| failure);
         if running > 0.0 {
             let weight = (answered as f64).max(0.01 * running);
@@ -124,7 +139,7 @@ impl World {
         let own = of.own_seconds * conduct.slow_times + conduct.slow_plus + grown;
         replica.service_seconds = own + called.seconds;
         let mean = replica.service_seconds + replica.wait_seconds;
-        let own_share = 1.0 - (1.0 - of.errors) * (1.0 - conduct.errors);
+        let own_share = 1.0 - (1.0 - of.errors) * (1.0 - conduct.errors) * (1.0 - called.misled);
         let random = &mut self.random;
         let answered = replica.flow.answered;
         let own_failed = random.binomial(answered, own_share);
@@ -134,8 +149,9 @@ impl World {
         let state = &self.nodes[replica.node];
         let slow = random.binomial(answered - failed, beyond(state.slow_seconds, shape));
         if of.told && (answered > 0 || replica.flow.shed > 0) {
-            let first = now - Duration::from_nanos((1e9 * random.uniform()) as u64);
-            let counts = replica.served.at(now);
+            let at = replica.clock(now);
+            let first = at - Duration::from_nanos((1e9 * random.uniform()) as u64);
+            let counts = replica.served.at(at);
             counts.good(answered - failed, mean);
             counts.bad(own_failed, Failure::Internal, mean, first);
             counts.bad(passed_on, Failure::BadGateway, mean, first);
@@ -166,13 +182,14 @@ impl World {
             if asked == 0 {
                 continue;
             }
-            let counts = replica.called[at].at(now);
+            let clock = replica.clock(now);
+            let counts = replica.called[at].at(clock);
             let timeout = fleet.nodes[replica.node].calls[at].timeout_seconds;
-            let first = now - Duration::from_nanos((1e9 * random.uniform()) as u64);
+            let first = clock - Duration::from_nanos((1e9 * random.uniform()) as u64);
             let mut left = asked;
             let kinds = [
                 (attempt.lost, attempt.loss, timeout),
-                (attempt.refused, attempt.refusal, REFUSED_SECONDS),
+                (attempt.refused, attempt.refusal, attempt.refusal_seconds),
                 (attempt.errors, Failure::Internal, attempt.seconds),
                 (attempt.late, Failure::Timeout, timeout),
             ];
@@ -184,6 +201,17 @@ impl World {
                 }
             }
             counts.good(left, attempt.seconds);
+        }
+    }
+}
+
+impl Replica {
+    /// The time by its own clock.
+    fn clock(&self, now: Timestamp) -> Timestamp {
+        let nanos = 1e9 * (self.skew + self.conduct.skew);
+        match nanos >= 0.0 {
+            true => now + Duration::from_nanos(nanos as u64),
+            false => now - Duration::from_nanos(-nanos as u64),
         }
     }
 }
@@ -200,25 +228,36 @@ impl Attempt {
         let there = 1.0 - self.lost;
         let answered = there * (1.0 - self.refused);
         self.lost * self.timeout
-            + there * self.refused * REFUSED_SECONDS
+            + there * self.refused * self.refusal_seconds
             + answered * (self.late * self.timeout + (1.0 - self.late) * self.seconds)
     }
 }
 
 impl Called {
-    fn take(&mut self, call: &Call, times: f64, attempt: &Attempt) {
+    fn take(&mut self, call: &Call, state: &CallState, attempt: &Attempt) {
         let failing = attempt.fails();
-        let per_request = call.per_request * times;
-        let tries: f64 = (0..=call.retries).map(|retry| failing.powi(retry)).sum();
-        self.seconds += per_request * tries * attempt.mean_seconds();
-        if call.must && failing > 0.0 {
-            let fails = failing.powi(call.retries + 1);
-            let well = match per_request < 1.0 {
-                true => 1.0 - per_request * fails,
-                false => (1.0 - fails).max(0.0).powf(per_request),
-            };
-            self.fails = 1.0 - (1.0 - self.fails) * well;
+        let per_request = call.per_request * state.times;
+        let retries = call.retries + state.more;
+        let seconds = per_request * tries(failing, retries) * attempt.mean_seconds();
+        self.seconds += seconds;
+        if let Some(pool) = call.pool {
+            self.pooled_seconds = self.pooled_seconds.max(seconds / pool);
         }
+        if call.must && failing > 0.0 {
+            let fails = failing.powi(retries + 1);
+            self.fails = 1.0 - (1.0 - self.fails) * well(per_request, fails);
+        }
+        if attempt.stale > 0.0 {
+            self.misled = 1.0 - (1.0 - self.misled) * well(per_request, attempt.stale);
+        }
+    }
+}
+
+/// Share of requests none of whose calls fails.
+fn well(per_request: f64, fails: f64) -> f64 {
+    match per_request < 1.0 {
+        true => 1.0 - per_request * fails,
+        false => (1.0 - fails).max(0.0).powf(per_request),
     }
 }
 
@@ -238,6 +277,12 @@ fn attempt(call: &Call, state: &CallState, callee: &Outcome) -> Attempt {
         loss,
         refused: callee.refused,
         refusal: callee.refusal,
+        // Who waits for a lock is refused by their own impatience.
+        refusal_seconds: match callee.refusal {
+            Failure::Timeout => call.timeout_seconds,
+            _ => REFUSED_SECONDS,
+        },
+        stale: callee.stale,
         errors: callee.errors,
         late: 1.0 - (1.0 - late) * (1.0 - callee.given_up),
         timeout: call.timeout_seconds,
@@ -267,15 +312,17 @@ mod tests {
             refusal: Failure::Refused,
             errors: 0.5,
             given_up: 0.0,
+            stale: 0.0,
             seconds: 0.01,
             mu: (0.01_f64).ln(),
             sigma: 0.4,
         };
-        let state = CallState { times: 1.0, delay: 0.0, loss: None, failing: 0.0, known: false };
+        let state = CallState { times: 1.0, delay: 0.0, loss: None, more: 0, failing: 0.0, known: false };
         let of = |retries| {
-            let call = Call { to: 1, per_request: 1.0, must: true, timeout_seconds: 1.0, retries };
+            let (per_request, timeout_seconds, pool) = (1.0, 1.0, None);
+            let call = Call { to: 1, per_request, must: true, timeout_seconds, retries, pool };
             let mut called = Called::default();
-            called.take(&call, 1.0, &attempt(&call, &state, &callee));
+            called.take(&call, &state, &attempt(&call, &state, &callee));
             called
         };
         assert!((of(0).fails - 0.5).abs() < 1e-6 && (of(1).fails - 0.25).abs() < 1e-6);

@@ -14,7 +14,7 @@ use model::tick::{
 use model::time::SECOND;
 use model::{Entity, Timestamp};
 
-use crate::telemetry::{METRICS_EVERY, SPANS_EVERY, Sums};
+use crate::telemetry::{Gathered, METRICS_EVERY, SPANS_EVERY, Sums};
 use crate::world::{Process, Replica, START, World};
 
 /// A look of an agent that says nothing new is told so often; memory that grows, so often.
@@ -36,6 +36,7 @@ impl World {
                 self.look(core, node);
             }
         }
+        self.look_around(core);
         let mut tick = core.observer.tick(self.second, now);
         requests.sort_by(|a, b| (&a.series, a.bucket).cmp(&(&b.series, b.bucket)));
         tick.topology.append(&mut self.sums.news);
@@ -61,7 +62,7 @@ impl World {
         in_flight: &mut Vec<(Entity, f64)>,
     ) {
         let now = self.now();
-        let sampling = self.fleet.sampling;
+        let (sampling, drops) = (self.fleet.sampling, self.fleet.nodes[node].drops);
         let copies = std::mem::take(&mut self.nodes[node].copies);
         let mut sums = std::mem::take(&mut self.sums);
         sums.called.resize_with(self.fleet.nodes[node].calls.len(), Sums::default);
@@ -79,13 +80,19 @@ impl World {
             if !spans_due && !metrics_due {
                 continue;
             }
+            if spans_due && drops > 0.0 && self.random.chance(drops) {
+                replica.served.clear();
+                replica.called.iter_mut().for_each(Gathered::clear);
+                continue;
+            }
             hear(core, replica, now);
             if metrics_due {
                 in_flight.push((replica.entity.clone(), replica.backlog as f64));
             }
             if spans_due {
                 any = true;
-                for counts in replica.served.take(sampling, &mut self.random) {
+                for mut counts in replica.served.take(sampling, &mut self.random) {
+                    counts.arrive(now);
                     sums.served.add(&counts);
                     if !counts.is_empty() {
                         let series = SeriesKey::Instance(replica.entity.clone());
@@ -93,8 +100,10 @@ impl World {
                     }
                 }
                 for (sum, called) in sums.called.iter_mut().zip(&mut replica.called) {
-                    let taken = called.take(sampling, &mut self.random);
-                    taken.iter().for_each(|counts| sum.add(counts));
+                    for mut counts in called.take(sampling, &mut self.random) {
+                        counts.arrive(now);
+                        sum.add(&counts);
+                    }
                 }
             }
         }

@@ -22,18 +22,11 @@ fn run(world: &mut World, seconds: u64) {
     (0..seconds).for_each(|_| world.step());
 }
 
-/// Is anybody off target where users come in, in any of the next seconds?
-fn hurts(world: &mut World, seconds: u64, mut later: Option<(u64, &Fault)>) -> bool {
+/// Is anybody off target where it is felt, in any of the next seconds?
+fn hurts(world: &mut World, seconds: u64) -> bool {
     (0..seconds).any(|_| {
         world.step();
-        if let Some((at, fault)) = later
-            && world.second >= at
-        {
-            fault.later(world);
-            later = None;
-        }
-        let entries = world.fleet.entries.iter();
-        entries.into_iter().any(|entry| world.nodes[entry.node].truth.is_off())
+        world.fleet.felt().any(|node| world.nodes[node].truth.is_off())
     })
 }
 
@@ -63,7 +56,7 @@ fn ordinary_life_hurts_nobody() {
     let mut hurt = Vec::new();
     for seed in 0..20 {
         let mut world = world(seed, seed % 2 == 1, 7_200);
-        if hurts(&mut world, 7_200, None) {
+        if hurts(&mut world, 7_200) {
             hurt.push((seed, world.second));
         }
     }
@@ -71,13 +64,14 @@ fn ordinary_life_hurts_nobody() {
     assert!(hurt.len() <= 2, "{hurt:?}");
 }
 
-/// Each family hurts users of most fleets in which it finds a victim, and its innocent twin, the
-/// same fleet without it, is well.
+/// Each family hurts users of every fleet in which it finds a victim, or all but one of many, and
+/// its innocent twin, the same fleet without it, is well.
 #[test]
 fn every_fault_hurts_and_its_innocent_twin_is_well() {
+    let mut weak = Vec::new();
     for family in Family::DEVELOPMENT.iter().chain(Family::SEALED) {
-        let (mut struck, mut hurt) = (0, 0);
-        for seed in 0..40 {
+        let (mut struck, mut spared) = (0, Vec::new());
+        for seed in 0..60 {
             let mut world = world(seed, false, 3_600);
             let mut random = Random::new(seed);
             run(&mut world, 300);
@@ -85,18 +79,23 @@ fn every_fault_hurts_and_its_innocent_twin_is_well() {
                 continue;
             };
             let mut twin = world.clone();
-            let later = fault.begin(&mut world);
+            fault.begin(&mut world);
             struck += 1;
-            hurt += u32::from(hurts(&mut world, 900, later.map(|at| (at, &fault))));
+            if !hurts(&mut world, 600) {
+                spared.push(seed);
+            }
             check_ledgers(&world);
-            assert!(!hurts(&mut twin, 300, None), "{family:?} {seed}: the twin is hurt");
-            if struck == 6 {
+            assert!(!hurts(&mut twin, 300), "{family:?} {seed}: the twin is hurt");
+            if struck == 8 {
                 break;
             }
         }
-        assert!(struck >= 4, "{family:?} found {struck} victims only");
-        assert!(hurt >= 2, "{family:?} hurt {hurt} of {struck}");
+        eprintln!("{family:?} {struck} {spared:?}");
+        if struck < 5 || spared.len() > 1 {
+            weak.push(format!("{family:?} spared users of {spared:?}, of {struck} fleets"));
+        }
     }
+    assert!(weak.is_empty(), "{weak:#?}");
 }
 
 proptest! {
