@@ -54,7 +54,7 @@ impl Simulate {
                 Note::Fault { fleet, episode } => {
                     eprintln!("fault in fleet {fleet}: {}", episode.what);
                 }
-                Note::Page { .. } => {}
+                Note::Page { .. } | Note::Pair { .. } => {}
             });
             (report, seconds)
         })

@@ -317,7 +317,8 @@ mod tests {
             mu: (0.01_f64).ln(),
             sigma: 0.4,
         };
-        let state = CallState { times: 1.0, delay: 0.0, loss: None, more: 0, failing: 0.0, known: false };
+        let state =
+            CallState { times: 1.0, delay: 0.0, loss: None, more: 0, failing: 0.0, known: false };
         let of = |retries| {
             let (per_request, timeout_seconds, pool) = (1.0, 1.0, None);
             let call = Call { to: 1, per_request, must: true, timeout_seconds, retries, pool };

@@ -58,8 +58,7 @@ pub fn fleet_of(random: &Random, sealed: bool, services: usize) -> Fleet {
     let mut nodes: Vec<Node> = (0..services).map(|at| service(&mut random, at)).collect();
     connect(&mut nodes, entries, shape, &mut random);
     add_stores(&mut nodes, &mut random);
-    let entries: Vec<Entry> =
-        (0..entries).map(|node| entry(&mut random, node)).collect();
+    let entries: Vec<Entry> = (0..entries).map(|node| entry(&mut random, node)).collect();
     let mut fleet = Fleet {
         nodes,
         entries,

@@ -9,7 +9,6 @@ mod draw;
 
 mod right;
 
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
     // Development.

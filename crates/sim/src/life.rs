@@ -98,9 +98,7 @@ impl Life {
         };
         let any = |draw: &mut Random| services[draw.below(services.len())];
         let each = services.len() as f64;
-        add(&mut draw, DEPLOYS_PER_HOUR * each, &|draw| Event::Deploy {
-            node: any(draw),
-        });
+        add(&mut draw, DEPLOYS_PER_HOUR * each, &|draw| Event::Deploy { node: any(draw) });
         add(&mut draw, SCALES_PER_HOUR * each, &|draw| {
             let node = any(draw);
             if draw.chance(0.5) { Event::ScaleOut { node } } else { Event::ScaleIn { node } }

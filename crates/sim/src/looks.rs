@@ -57,8 +57,8 @@ impl World {
             Some(copy) if copy.state == Process::Running => {
                 let flow = &copy.flow;
                 let all = flow.answered + flow.shed + flow.given_up;
-                let is_shed = flow.shed > 0
-                    && self.probes.chance(flow.shed as f64 / all.max(1) as f64);
+                let is_shed =
+                    flow.shed > 0 && self.probes.chance(flow.shed as f64 / all.max(1) as f64);
                 let seconds = match probe.deep {
                     true => outcome.seconds,
                     false => copy.wait_seconds + ANSWER_SECONDS,

@@ -83,9 +83,7 @@ impl Fault {
             | Family::DelayedDeploy
             | Family::BadConfiguration
             | Family::ClockSkew
-            | Family::Descriptors
-            | Family::Lock
-            | Family::DiskFull => Some(Fault { magnitude: SHARE, ..small }),
+            | Family::Descriptors => Some(Fault { magnitude: SHARE, ..small }),
             _ => None,
         }
     }

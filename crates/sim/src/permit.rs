@@ -66,8 +66,7 @@ impl Session {
     pub(crate) fn forbid(&mut self, node: usize) {
         let mut config = self.core.engine.config().clone();
         let copies = self.world.nodes[node].copies.iter();
-        let names: Vec<&str> =
-            copies.map(|copy| self.world.copies[*copy].name.as_str()).collect();
+        let names: Vec<&str> = copies.map(|copy| self.world.copies[*copy].name.as_str()).collect();
         config.remediate.policies.retain(|policy| !names.contains(&policy.target.as_str()));
         let now = self.world.now();
         let effects = self.core.apply(Entry::Reload { now, config: Box::new(config) });

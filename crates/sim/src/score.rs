@@ -59,6 +59,8 @@ pub struct Bounds {
     /// Of those detected.
     pub top1: Tally,
     pub top3: Tally,
+    /// Any cause was named.
+    pub named: Tally,
     pub confident_wrong: Tally,
     pub right_decision: Tally,
     /// Of those detected: nothing was named, and nothing could have been.
@@ -105,6 +107,7 @@ impl Bounds {
             detected: Tally::new(detected.len(), hurting.len()),
             top1: tally(&|one| one.first_right),
             top3: tally(&|one| one.among_three),
+            named: tally(&|one| one.named),
             confident_wrong: tally(&|one| one.confident_wrong),
             right_decision: tally(&|one| one.right_decision),
             rightly_unknown: tally(&|one| one.first_right && !one.named),
@@ -151,8 +154,7 @@ impl Report {
         self.bounds = Bounds::of(&hurting);
         self.top1 = self.bounds.top1.share();
         self.top3 = self.bounds.top3.share();
-        let named = detected.iter().filter(|one| one.named).count();
-        self.coverage = Tally::new(named, detected.len()).share();
+        self.coverage = self.bounds.named.share();
         self.confident_wrong = self.bounds.confident_wrong.share();
         self.right_decision = self.bounds.right_decision.share();
         self.harmful_actions += episodes.iter().map(|one| one.harmful_actions).sum::<usize>();

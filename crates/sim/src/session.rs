@@ -251,12 +251,7 @@ fn copies_of(fleet: &Fleet, node: usize) -> usize {
     fleet.nodes[node].copies
 }
 
-pub(crate) fn policy(
-    name: &str,
-    target: &str,
-    causes: &[CauseKind],
-    action: Remedy,
-) -> Policy {
+pub(crate) fn policy(name: &str, target: &str, causes: &[CauseKind], action: Remedy) -> Policy {
     Policy {
         name: format!("{name}-{target}"),
         cause: Causes(causes.to_vec()),

@@ -335,7 +335,8 @@ impl State {
         };
         let is_entry = fleet.entries.iter().any(|entry| entry.node == at);
         let patience = fleet.nodes.iter().map(to_it).fold(0.0, f64::max);
-        let call = CallState { times: 1.0, delay: 0.0, loss: None, more: 0, failing: 0.0, known: false };
+        let call =
+            CallState { times: 1.0, delay: 0.0, loss: None, more: 0, failing: 0.0, known: false };
         State {
             copies: Vec::new(),
             truth: Truth::default(),
@@ -346,7 +347,11 @@ impl State {
             previous_configuration: 1,
             newest_configuration: 1,
             limits: Vec::new(),
-            patience: if is_entry || node.consumes.is_some() { PATIENCE_SECONDS } else { patience.max(0.1) },
+            patience: if is_entry || node.consumes.is_some() {
+                PATIENCE_SECONDS
+            } else {
+                patience.max(0.1)
+            },
             arrivals: 0,
             asked: 0,
             outcome: Outcome {

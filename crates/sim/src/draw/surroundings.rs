@@ -108,11 +108,8 @@ fn add_pools(fleet: &mut Fleet, random: &mut Random) {
             (busy * random.between(low, high)).ceil().max(POOL_MIN)
         };
         let is_pooled = |call: &Call| fleet.nodes[call.to].kind == Kind::Database;
-        let pools: Vec<Option<f64>> = node
-            .calls
-            .iter()
-            .map(|call| is_pooled(call).then(|| pool_of(call, random)))
-            .collect();
+        let pools: Vec<Option<f64>> =
+            node.calls.iter().map(|call| is_pooled(call).then(|| pool_of(call, random))).collect();
         for (call, pool) in fleet.nodes[at].calls.iter_mut().zip(pools) {
             call.pool = pool;
         }

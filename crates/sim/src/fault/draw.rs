@@ -181,8 +181,7 @@ impl Fault {
             failing[at] = 0.5;
             let rate = asked[at] * world.rate_now(self.node);
             let is_needed = rate > 0.0 && fleet.felt_share(&mut failing) >= FELT_SHARE;
-            (is_needed && failing[self.node] >= FELT_SHARE)
-                .then(|| world.capacity(at) / rate)
+            (is_needed && failing[self.node] >= FELT_SHARE).then(|| world.capacity(at) / rate)
         });
         let bears = bears.min_by(f64::total_cmp)?;
         (bears <= SURGE_MAX).then_some(bears * (1.5 + self.magnitude))
@@ -198,9 +197,8 @@ impl Fault {
         let go_on = |caller: usize| {
             let of = &fleet.nodes[caller];
             let calls = of.calls.iter().filter(|call| call.to == self.node);
-            let waits = |call: &Call| {
-                call.per_request * f64::from(call.retries + 1) * call.timeout_seconds
-            };
+            let waits =
+                |call: &Call| call.per_request * f64::from(call.retries + 1) * call.timeout_seconds;
             let seconds = of.usual_seconds + calls.map(waits).sum::<f64>();
             let bears = world.rotation(caller).len() as f64 * of.slots / seconds;
             bears >= GO_ON * world.rate_now(caller)
@@ -239,8 +237,8 @@ impl Family {
     /// It makes requests slow.
     fn is_slow(self) -> bool {
         use Family::{
-            CacheFlush, CpuPressure, Leak, MemoryPressure, NetworkDelay, NoisyNeighbour, SlowDeploy,
-            SlowDisk, SlowInstance,
+            CacheFlush, CpuPressure, Leak, MemoryPressure, NetworkDelay, NoisyNeighbour,
+            SlowDeploy, SlowDisk, SlowInstance,
         };
         matches!(
             self,

@@ -35,9 +35,7 @@ impl Fault {
             | Family::Partition
             | Family::ConnectionResets => &["network"],
             Family::Surge | Family::ThunderingHerd => &["surge"],
-            Family::CertificateExpiry => {
-                &["certificate", "dependency_down", "silent", "network"]
-            }
+            Family::CertificateExpiry => &["certificate", "dependency_down", "silent", "network"],
             Family::NameResolution => &["dns", "dependency_down", "silent", "network"],
             Family::Metastable
             | Family::RetryStorm
