@@ -22,6 +22,7 @@ const SECONDS_PER_MEBIBYTE: f64 = 0.001;
 struct Attempt {
     lost: f64,
     loss: Failure,
+    loss_seconds: f64,
     refused: f64,
     refusal: Failure,
     refusal_seconds: f64,
@@ -188,7 +189,7 @@ impl World {
             let first = clock - Duration::from_nanos((1e9 * random.uniform()) as u64);
             let mut left = asked;
             let kinds = [
-                (attempt.lost, attempt.loss, timeout),
+                (attempt.lost, attempt.loss, attempt.loss_seconds),
                 (attempt.refused, attempt.refusal, attempt.refusal_seconds),
                 (attempt.errors, Failure::Internal, attempt.seconds),
                 (attempt.late, Failure::Timeout, timeout),
@@ -227,7 +228,7 @@ impl Attempt {
     fn mean_seconds(&self) -> f64 {
         let there = 1.0 - self.lost;
         let answered = there * (1.0 - self.refused);
-        self.lost * self.timeout
+        self.lost * self.loss_seconds
             + there * self.refused * self.refusal_seconds
             + answered * (self.late * self.timeout + (1.0 - self.late) * self.seconds)
     }
@@ -272,16 +273,18 @@ fn attempt(call: &Call, state: &CallState, callee: &Outcome) -> Attempt {
     let (lost, loss) = state.loss.unwrap_or((0.0, Failure::Timeout));
     let left = call.timeout_seconds - state.delay;
     let late = if left > 0.0 { beyond(left, (callee.mu, callee.sigma)) } else { 1.0 };
+    let takes = |failure| match failure {
+        Failure::Timeout => call.timeout_seconds,
+        _ => REFUSED_SECONDS,
+    };
     Attempt {
         lost,
         loss,
+        loss_seconds: takes(loss),
         refused: callee.refused,
         refusal: callee.refusal,
         // Who waits for a lock is refused by their own impatience.
-        refusal_seconds: match callee.refusal {
-            Failure::Timeout => call.timeout_seconds,
-            _ => REFUSED_SECONDS,
-        },
+        refusal_seconds: takes(callee.refusal),
         stale: callee.stale,
         errors: callee.errors,
         late: 1.0 - (1.0 - late) * (1.0 - callee.given_up),

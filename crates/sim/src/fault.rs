@@ -1,7 +1,8 @@
 //! Faults: what breaks, how badly, what would be the right answer to it.
 //!
 //! Families are split into those that detection and diagnosis may be tuned on and those that stay
-//! sealed; each kind of trouble that one set has, a relative of it is in the other.
+//! sealed. Of nearly each kind of trouble in one set a relative is in the other: what was learned of
+//! the one is tried on it.
 
 mod begin;
 
@@ -31,6 +32,7 @@ pub enum Family {
     Partition,
     PoolExhaustion,
     ConsumerStall,
+    ProxyErrors,
     // Sealed.
     DelayedDeploy,
     CertificateExpiry,
@@ -75,6 +77,7 @@ impl Family {
         Family::Partition,
         Family::PoolExhaustion,
         Family::ConsumerStall,
+        Family::ProxyErrors,
     ];
     pub const SEALED: &[Family] = &[
         Family::DelayedDeploy,
@@ -124,6 +127,7 @@ impl Family {
             Family::Partition => "partition",
             Family::PoolExhaustion => "pool_exhaustion",
             Family::ConsumerStall => "consumer_stall",
+            Family::ProxyErrors => "proxy_errors",
             Family::DelayedDeploy => "delayed_deploy",
             Family::CertificateExpiry => "certificate_expiry",
             Family::NameResolution => "name_resolution",

@@ -81,6 +81,7 @@ impl Fault {
             }
             Family::NetworkDelay
             | Family::PacketLoss
+            | Family::ProxyErrors
             | Family::Partition
             | Family::ConnectionResets => self.between(world),
             Family::CacheFlush => self.flush(world),
@@ -181,6 +182,7 @@ impl Fault {
             }
             Family::Partition => loss(1.0, Failure::Timeout),
             Family::ConnectionResets => loss(m, Failure::Reset),
+            Family::ProxyErrors => loss(m, Failure::BadGateway),
             _ => loss(m, Failure::Timeout),
         };
         world.begin(effect, LASTS, false);

@@ -115,7 +115,10 @@ impl Fault {
                     *share = if gone < 1.0 { gone * noticed } else { 1.0 };
                 }
             }
-            Family::PacketLoss | Family::ConnectionResets | Family::Partition => {
+            Family::PacketLoss
+            | Family::ConnectionResets
+            | Family::Partition
+            | Family::ProxyErrors => {
                 let Some(caller) = self.caller else { return false };
                 let share = if self.family == Family::Partition { 1.0 } else { m };
                 let calls = fleet.nodes[caller].calls.iter();
@@ -224,8 +227,13 @@ impl World {
 impl Family {
     /// It lies between a caller and a callee.
     fn is_between(self) -> bool {
-        use Family::{CacheFlush, ConnectionResets, NetworkDelay, PacketLoss, Partition};
-        matches!(self, NetworkDelay | PacketLoss | Partition | ConnectionResets | CacheFlush)
+        use Family::{
+            CacheFlush, ConnectionResets, NetworkDelay, PacketLoss, Partition, ProxyErrors,
+        };
+        matches!(
+            self,
+            CacheFlush | ConnectionResets | NetworkDelay | PacketLoss | Partition | ProxyErrors
+        )
     }
 
     /// It strikes one copy of several.
@@ -259,7 +267,7 @@ impl Family {
         use Family::{
             BadConfiguration, BadDeploy, ClockSkew, ConnectionResets, DelayedDeploy, Descriptors,
             DiskFull, FlagFlip, Lock, NameResolution, PacketLoss, PoisonMessage, PoolExhaustion,
-            ReplicaLag, Saturation, SlowConsumer,
+            ProxyErrors, ReplicaLag, Saturation, SlowConsumer,
         };
         matches!(
             self,
@@ -276,6 +284,7 @@ impl Family {
                 | PacketLoss
                 | PoisonMessage
                 | PoolExhaustion
+                | ProxyErrors
                 | ReplicaLag
                 | Saturation
                 | SlowConsumer

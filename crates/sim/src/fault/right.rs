@@ -33,6 +33,7 @@ impl Fault {
             Family::NetworkDelay
             | Family::PacketLoss
             | Family::Partition
+            | Family::ProxyErrors
             | Family::ConnectionResets => &["network"],
             Family::Surge | Family::ThunderingHerd => &["surge"],
             Family::CertificateExpiry => &["certificate", "dependency_down", "silent", "network"],
