@@ -25,6 +25,8 @@ pub mod disk;
 
 pub mod surge;
 
+pub mod saturation;
+
 pub mod unknown;
 
 use std::time::Duration;
@@ -60,6 +62,7 @@ pub const ALL: &[Spec] = &[
     lock::SPEC,
     disk::SPEC,
     surge::SPEC,
+    saturation::SPEC,
 ];
 
 /// Lines of one kind that a candidate shows.
@@ -97,6 +100,7 @@ fn add_leads(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, reache
     candidate.depth = reached.depth;
     for lead in reached.leads.iter().take(LEADS_SHOWN) {
         let part = match lead.harm {
+            _ if lead.doubt.is_some() => Part::Remark,
             Harm::Fails => Part::CallsFail,
             Harm::Missing | Harm::Slow | Harm::Stopped => Part::CallsMissing,
         };
@@ -116,7 +120,8 @@ fn add_leads(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, reache
         );
         candidate.line(Part::ExplainsLittle, EvidenceKind::Calls, lead.since, words);
     }
-    if let Some(kinds) = trouble.hurt.get(node).filter(|_| reached.leads.is_empty()) {
+    let nobody_leads = reached.leads.is_empty() || reached.is_doubtful();
+    if let Some(kinds) = trouble.hurt.get(node).filter(|_| nobody_leads) {
         let part = if reached.is_deepest() { Part::HurtItself } else { Part::WithinReach };
         let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
         let words = format!("users of {node} are hurt ({})", kinds.join(", "));

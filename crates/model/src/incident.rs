@@ -136,6 +136,8 @@ pub enum CauseKind {
     Disk,
     /// Users ask for more than can be served.
     Surge,
+    /// Requests pile up in it and are refused, while nothing that it calls got worse.
+    Saturation,
     Unknown,
 }
 
@@ -151,6 +153,7 @@ impl CauseKind {
         CauseKind::Lock,
         CauseKind::Disk,
         CauseKind::Surge,
+        CauseKind::Saturation,
         CauseKind::Unknown,
     ];
 
@@ -166,6 +169,7 @@ impl CauseKind {
             CauseKind::Lock => "lock",
             CauseKind::Disk => "disk",
             CauseKind::Surge => "surge",
+            CauseKind::Saturation => "saturation",
             CauseKind::Unknown => "unknown",
         }
     }

@@ -43,7 +43,7 @@ pub mod human;
 pub use byte_size::ByteSize;
 pub use change::{Change, ChangeKind};
 pub use condition::{Condition, ConditionReport};
-pub use entity::{Entity, EntityKind, Scope};
+pub use entity::{Entity, EntityFields, EntityKind, Scope};
 pub use histogram::Histogram;
 pub use incident::{Cause, CauseKind, Evidence, EvidenceKind, Incident, IncidentId, IncidentState};
 pub use plan::{

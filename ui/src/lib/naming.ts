@@ -51,6 +51,7 @@ const CAUSES: Record<CauseKind, string> = {
   lock: 'lock',
   disk: 'disk full',
   surge: 'traffic surge',
+  saturation: 'requests pile up',
   unknown: 'unknown',
 };
 

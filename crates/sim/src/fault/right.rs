@@ -16,8 +16,8 @@ impl Fault {
         let has_agent = fleet.nodes[self.node].agent;
         match self.family {
             Family::Crash | Family::CrashOfOne | Family::ZoneLoss => &["crash", "silent"],
-            Family::Hang | Family::Deadlock => &["silent", "outlier"],
-            Family::ConsumerStall => &["silent"],
+            Family::Hang | Family::Deadlock => &["silent", "outlier", "saturation"],
+            Family::ConsumerStall => &["silent", "saturation"],
             Family::SlowInstance | Family::NoisyNeighbour | Family::ClockSkew => &["outlier"],
             Family::MemoryPressure => &["outlier", "saturation"],
             // Nobody but an agent sees how much memory a process holds.
