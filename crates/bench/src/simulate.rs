@@ -56,7 +56,7 @@ impl Simulate {
                 Note::Fault { fleet, episode } => {
                     eprintln!("fault in fleet {fleet}: {}", episode.what);
                 }
-                Note::Page { .. } => {}
+                Note::Page { .. } | Note::Pair { .. } => {}
             });
             (report, seconds)
         })

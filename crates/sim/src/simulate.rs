@@ -7,6 +7,7 @@ use crate::episode::{self, Episode};
 use crate::fault::{Family, Fault, Size};
 use crate::fleet::Fleet;
 use crate::life::Life;
+use crate::pairs::{self, Pair};
 use crate::random::Random;
 use crate::score::Report;
 use crate::session::Session;
@@ -66,6 +67,11 @@ pub enum Note {
         fleet: usize,
         episode: Episode,
     },
+    /// A fault without what makes healing right.
+    Pair {
+        fleet: usize,
+        pair: Pair,
+    },
     /// So many seconds of fleets were simulated.
     Simulated {
         seconds: u64,
@@ -85,16 +91,18 @@ pub fn simulate(plan: &Plan, mut note: impl FnMut(Note)) -> Report {
         fleet += 1;
     }
     report.bound_pages();
-    let mut episodes = Vec::new();
+    let (mut episodes, mut pairs) = (Vec::new(), Vec::new());
     let mut fleets = 0;
     while episodes.len() < plan.faults && fleets < 4 * plan.faults {
         let random = root.stream(1_000_000 + fleets as u64);
         let wanted = (plan.faults - episodes.len()).min(FAULTS_PER_FLEET);
-        faults(plan, &random, (fleets, wanted), &mut episodes, &mut note);
+        let into = (&mut episodes, &mut pairs);
+        faults(plan, &random, (fleets, wanted), into, &mut note);
         fleets += 1;
     }
     report.fleets = fleet + fleets;
     report.take_faults(&episodes, Family::of(plan.sealed));
+    report.take_pairs(&pairs);
     report
 }
 
@@ -144,7 +152,7 @@ fn faults(
     plan: &Plan,
     random: &Random,
     (fleet, wanted): (usize, usize),
-    episodes: &mut Vec<Episode>,
+    (episodes, pairs): (&mut Vec<Episode>, &mut Vec<Pair>),
     note: &mut impl FnMut(Note),
 ) {
     let (_, longest) = BETWEEN_FAULTS;
@@ -162,6 +170,10 @@ fn faults(
         if let Some(fault) = draw_fault(&session, plan.sealed, Size::Any, &mut draw) {
             let episode = episode::run(session.clone(), &fault, true);
             note(Note::Fault { fleet, episode: episode.clone() });
+            for pair in pairs::run(&session, &fault, &episode) {
+                note(Note::Pair { fleet, pair: pair.clone() });
+                pairs.push(pair);
+            }
             episodes.push(episode);
         }
     }

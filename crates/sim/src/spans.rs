@@ -49,6 +49,8 @@ pub(crate) struct Weaver {
 pub(crate) struct Work {
     pub node: usize,
     pub copy: usize,
+    /// Nanoseconds by which its clock is ahead.
+    pub skew: i64,
     pub good: Good,
     /// Requests that failed by themselves, and for a call.
     pub own_failed: u64,
@@ -76,6 +78,8 @@ pub(crate) struct Asked {
     pub well: Well,
     /// Spread of the logarithm of their durations.
     pub sigma: f64,
+    /// Further attempts after one that failed.
+    pub retries: i32,
     /// How many failed, how, and after how many seconds.
     pub failed: [(u64, Failure, f64); 4],
 }
@@ -152,7 +156,9 @@ impl Weaver {
         }
     }
 
-    fn keep(&mut self, copy: usize, told: Told) {
+    fn keep(&mut self, copy: usize, skew: i64, mut told: Told) {
+        told.start = told.start.saturating_add_signed(skew);
+        told.end = told.end.saturating_add_signed(skew);
         if !self.sampler.keeps(told.trace) {
             return;
         }

@@ -129,6 +129,9 @@ pub struct Call {
     /// Further attempts after one that failed.
     #[serde(default)]
     pub retries: u32,
+    /// Connections that each copy of the caller holds at most; without it, as many as it wants.
+    #[serde(default)]
+    pub pool: Option<f64>,
 }
 
 /// A database, cache or queue.

@@ -7,6 +7,8 @@
 //! scaled up as `observe` does. That it equals what the observer makes of real spans is tested in
 //! `spans`.
 
+use std::time::Duration;
+
 use model::signal::{Attributes, Resource};
 use model::tick::{BUCKET, RequestPoint, SeriesKey};
 use model::{Entity, Histogram, Timestamp};
@@ -16,6 +18,8 @@ use crate::random::{Random, quantile};
 /// Stock SDKs send spans so often, and metrics so often.
 pub const SPANS_EVERY: u64 = 5;
 pub const METRICS_EVERY: u64 = 60;
+/// The shipped `observe.late_after`.
+const LATE_AFTER: Duration = Duration::from_secs(300);
 /// Durations that are drawn of a copy in a second, however many its requests.
 const DRAWS: u64 = 8;
 /// Latency limits of a service that requests are counted by.
@@ -145,6 +149,16 @@ impl Counts {
         };
         self.without_limits |= other.without_limits;
         self.durations.merge(&other.durations);
+    }
+
+    /// As `observe` takes the times of a clock that is wrong: none is later than `now`, and what is
+    /// too old is not counted.
+    pub fn arrive(&mut self, now: Timestamp) {
+        if now.since(self.bucket) > LATE_AFTER {
+            *self = Counts::default();
+        }
+        self.bucket = self.bucket.min(now.floor_to(BUCKET));
+        self.first_error = self.first_error.map(|first| first.min(now));
     }
 
     /// What a sampler leaves of it, as raw counts.

@@ -16,17 +16,22 @@ use model::tick::{
 use model::time::SECOND;
 use model::{Entity, Timestamp};
 
-use crate::telemetry::{LIMITS, METRICS_EVERY, Outcomes, SPANS_EVERY, Sums, split};
+use crate::telemetry::{Gathered, LIMITS, METRICS_EVERY, Outcomes, SPANS_EVERY, Sums, split};
 use crate::world::{Process, Replica, START, World};
 
 /// A look of an agent that says nothing new is told so often; memory that grows, so often.
 const LOOK_AGAIN: u64 = 60;
 const LOOK_AT_GROWTH: u64 = 10;
 
+/// A stream of chance beside those of nodes.
+const LOST: u64 = 1 << 32;
+
 /// What a copy sends in a second.
 pub(crate) struct Due {
     pub spans: bool,
     pub metrics: bool,
+    /// Spans were due, and are lost on their way.
+    pub lost: bool,
 }
 
 impl World {
@@ -46,6 +51,7 @@ impl World {
                 self.look(core, node);
             }
         }
+        self.look_around(core);
         let mut tick = core.observer.tick(self.second, now);
         if self.weaver.is_some() {
             return tick;
@@ -91,27 +97,35 @@ impl World {
         sums.called.resize_with(self.fleet.nodes[node].calls.len(), Sums::default);
         let mut any = false;
         for copy in &copies {
-            let Due { spans, metrics } = self.due(*copy);
+            let Due { spans, metrics, lost } = self.due(*copy);
             let replica = &mut self.copies[*copy];
             if metrics {
                 hear(core, replica, now);
                 in_flight.push((replica.entity.clone(), replica.backlog as f64));
             }
+            if lost {
+                replica.lose_told();
+            }
             if !spans {
                 continue;
             }
+            let mut of_instance = Sums::default();
+            // What comes too late to be counted is heard all the same.
             let mut is_heard = false;
-            for counts in replica.served.take(sampling, &mut random) {
+            for mut counts in replica.served.take(sampling, &mut random) {
+                is_heard |= !counts.is_empty();
+                counts.arrive(now);
                 sums.served.add(&counts);
-                if !counts.is_empty() {
-                    is_heard = true;
-                    let series = SeriesKey::Instance(replica.entity.clone());
-                    points.push(counts.point(series, sampling));
-                }
+                of_instance.add(&counts);
+            }
+            for counts in of_instance.drain() {
+                let series = SeriesKey::Instance(replica.entity.clone());
+                points.push(counts.point(series, sampling));
             }
             for (sum, called) in sums.called.iter_mut().zip(&mut replica.called) {
-                for counts in called.take(sampling, &mut random) {
+                for mut counts in called.take(sampling, &mut random) {
                     is_heard |= !counts.is_empty();
+                    counts.arrive(now);
                     sum.add(&counts);
                 }
             }
@@ -132,12 +146,16 @@ impl World {
         let replica = &self.copies[copy];
         let is_running = replica.state == Process::Running;
         if matches!(replica.state, Process::Crashed(_)) {
-            return Due { spans: false, metrics: false };
+            return Due { spans: false, metrics: false, lost: false };
         }
         let phase = self.second + copy as u64;
         // Who is stopped in good order sends what it has.
         let spans = phase.is_multiple_of(SPANS_EVERY) || !is_running;
-        Due { spans, metrics: is_running && phase.is_multiple_of(METRICS_EVERY) }
+        let drops = self.fleet.nodes[replica.node].drops;
+        let mut chance = self.telling.stream(self.second).stream(LOST).stream(copy as u64);
+        let lost = spans && drops > 0.0 && chance.chance(drops);
+        let metrics = is_running && phase.is_multiple_of(METRICS_EVERY);
+        Due { spans: spans && !lost, metrics, lost }
     }
 
     /// Draws how the requests of a bucket of time, told in this second, were spread over
@@ -223,6 +241,12 @@ impl World {
 }
 
 impl Replica {
+    /// Forgets what it has not sent.
+    pub(crate) fn lose_told(&mut self) {
+        self.served.clear();
+        self.called.iter_mut().for_each(Gathered::clear);
+    }
+
     pub fn identity(&self) -> ProcessIdentity {
         ProcessIdentity {
             host: "host".to_owned(),

@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sim::fleet::Fleet;
-use sim::{FamilyScore, Note, Plan, Report, System, WhatIf};
+use sim::{FamilyScore, Note, Plan, Report, System, Tally, WhatIf};
 
 use super::progress::Progress;
 use super::text;
@@ -96,7 +96,7 @@ impl Simulate {
             match &note {
                 Note::Simulated { seconds: more } => seconds += more,
                 Note::Fault { .. } | Note::Twin { .. } => done += 1,
-                Note::Page { .. } => {}
+                Note::Page { .. } | Note::Pair { .. } => {}
             }
             progress.reaches(done.min(all), all);
             if self.verbose
@@ -159,14 +159,16 @@ fn words(note: &Note) -> Option<String> {
         }
         Note::Twin { fleet, episode } => Some(of("twin", fleet, episode)),
         Note::Fault { fleet, episode } => Some(of("fault", fleet, episode)),
+        Note::Pair { fleet, pair } => {
+            let right = if pair.is_right { "both decisions right" } else { "NOT both right" };
+            let kind = format!("{} twin", pair.contrary.as_str());
+            Some(format!("{}; {right}", of(&kind, fleet, &pair.twin)))
+        }
         Note::Simulated { .. } => None,
     }
 }
 
 fn lines(report: &Report) -> Vec<String> {
-    let share = |value: Option<f64>| {
-        value.map_or("-".to_owned(), |value| format!("{:.0} %", 100.0 * value))
-    };
     let seconds =
         |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.0} s"));
     let bound = report.pages_per_1000h_upper95;
@@ -185,29 +187,36 @@ fn lines(report: &Report) -> Vec<String> {
     if report.faults > 0 {
         lines.extend([
             format!(
-                "faults       {}, {} hurt users, {} of them paged within {} (median), {} (95 %)",
+                "faults       {}, {} hurt users, paged {} within {} (median), {} (95 %)",
                 report.faults,
                 report.hurting_faults,
-                report.detected,
+                within(&report.bounds.detected),
                 seconds(report.detect_p50_s),
                 seconds(report.detect_p95_s)
             ),
             format!(
-                "causes       right first {}, among three {}, named {}, wrong and confident {}",
-                share(report.top1),
-                share(report.top3),
-                share(report.coverage),
-                share(report.confident_wrong)
+                "causes       right first {}, among three {}, wrong and confident {}",
+                within(&report.bounds.top1),
+                within(&report.bounds.top3),
+                within(&report.bounds.confident_wrong)
+            ),
+            format!(
+                "             named {}, rightly unknown {}",
+                within(&report.bounds.named),
+                within(&report.bounds.rightly_unknown)
             ),
             format!(
                 "decisions    right {}, harmful actions {}",
-                share(report.right_decision),
+                within(&report.bounds.right_decision),
                 report.harmful_actions
             ),
         ]);
+        lines.extend(report.decision_pairs.iter().map(|pair| {
+            format!("             with their {} twin {}", pair.contrary, within(&pair.right))
+        }));
         lines.push(format!(
-            "{:<20}{:>8}{:>9}{:>7}{:>17}{:>10}",
-            "family", "hurting", "detected", "cause", "confident wrong", "decision"
+            "{:<20}{:>8}{:>15}{:>15}{:>15}{:>15}{:>15}",
+            "family", "hurting", "detected", "cause", "of three", "conf. wrong", "decision"
         ));
         lines.extend(report.families.iter().filter(|family| family.hurting > 0).map(of_family));
     }
@@ -215,13 +224,28 @@ fn lines(report: &Report) -> Vec<String> {
 }
 
 fn of_family(family: &FamilyScore) -> String {
-    format!(
-        "{:<20}{:>8}{:>9}{:>7}{:>17}{:>10}",
-        family.family,
-        family.hurting,
-        family.detected,
-        family.first_right,
-        family.confident_wrong,
-        family.right_decision
-    )
+    let of = &family.bounds;
+    let mut line = format!("{:<20}{:>8}", family.family, family.hurting);
+    for tally in [of.detected, of.top1, of.top3, of.confident_wrong, of.right_decision] {
+        line += &format!("{:>15}", short(&tally));
+    }
+    line
+}
+
+/// `12 of 15 (55 to 93 %)`: 95 % bounds of the share.
+fn within(tally: &Tally) -> String {
+    let (low, high) = (100.0 * tally.low, 100.0 * tally.high);
+    match tally.of {
+        0 => "- of 0".to_owned(),
+        of => format!("{} of {of} ({low:.0} to {high:.0} %)", tally.count),
+    }
+}
+
+/// `12 (55-93 %)`, in a table that says elsewhere of how many.
+fn short(tally: &Tally) -> String {
+    let (low, high) = (100.0 * tally.low, 100.0 * tally.high);
+    match tally.of {
+        0 => "-".to_owned(),
+        _ => format!("{} ({low:.0}-{high:.0} %)", tally.count),
+    }
 }

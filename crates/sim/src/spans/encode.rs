@@ -61,6 +61,22 @@ pub(super) fn request(told: &Told, operation: &str, sampler: &Sampler) -> Span {
     Span { flags, ..span(told, Text::from(operation), kind, attributes, sampler) }
 }
 
+/// The span of a message of a broker that was worked on.
+pub(super) fn message(told: &Told, broker: &str, sampler: &Sampler) -> Span {
+    let (system, destination) = broker.split_once('/').unwrap_or((broker, ""));
+    let mut attributes = Attributes::default()
+        .with_str("messaging.system", system)
+        .with_str("messaging.operation.type", "process");
+    if !destination.is_empty() {
+        attributes = attributes.with_str("messaging.destination.name", destination);
+    }
+    if told.failure.is_some() {
+        attributes.push("error.type", text(status(told.failure).to_string()));
+    }
+    let name = Text::from(format!("process {destination}"));
+    Span { flags: SAMPLED, ..span(told, name, SpanKind::Consumer, attributes, sampler) }
+}
+
 /// The span of a call of `callee`, as the caller sees it.
 pub(super) fn call(told: &Told, callee: &Node, sampler: &Sampler) -> Span {
     let (mut attributes, name, kind) = match callee.kind {

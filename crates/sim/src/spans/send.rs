@@ -10,7 +10,7 @@ use model::signal::{Batch, Group, InstrumentationScope, Resource};
 use model::tick::BUCKET;
 
 use super::{Told, Weaver, encode};
-use crate::telemetry::{Failure, Gathered, Outcomes};
+use crate::telemetry::{Failure, Outcomes};
 use crate::tell::Due;
 use crate::world::World;
 
@@ -23,13 +23,11 @@ impl World {
         let Some(mut weaver) = self.weaver.take() else { return };
         let mut sent = Vec::new();
         for copy in self.nodes[node].copies.clone() {
-            let Due { spans, metrics } = self.due(copy);
-            if spans {
-                let replica = &mut self.copies[copy];
-                replica.served.clear();
-                replica.called.iter_mut().for_each(Gathered::clear);
+            let Due { spans, metrics, lost } = self.due(copy);
+            if spans || lost {
+                self.copies[copy].lose_told();
                 let unsent = weaver.take(copy);
-                if !unsent.is_empty() {
+                if !lost && !unsent.is_empty() {
                     sent.push((copy, unsent));
                 }
             }
@@ -63,6 +61,10 @@ impl World {
                 Some(call) => {
                     encode::call(told, &self.fleet.nodes[node.calls[call].to], &weaver.sampler)
                 }
+                None if node.consumes.is_some() => {
+                    let broker = node.consumes.map(|it| &self.fleet.nodes[it.broker].name);
+                    encode::message(told, broker.map_or("", |name| name), &weaver.sampler)
+                }
                 None => {
                     let operation = operations.next().unwrap_or(0);
                     encode::request(told, &node.operations[operation].0.name, &weaver.sampler)
@@ -89,9 +91,10 @@ impl World {
     ) -> std::vec::IntoIter<usize> {
         let requests: Vec<&Told> =
             sent.iter().flat_map(|(_, told)| told).filter(|told| told.call.is_none()).collect();
+        let now = self.now();
         let mut counted: BTreeMap<Timestamp, Outcomes> = BTreeMap::new();
         for told in &requests {
-            let (good, failed) = counted.entry(bucket(told)).or_default();
+            let (good, failed) = counted.entry(bucket(told, now)).or_default();
             match told.failure {
                 Some(failure) => failed[failure as usize] += 1,
                 None => *good += 1,
@@ -111,7 +114,7 @@ impl World {
         }
         drawn.values_mut().for_each(|names| weaver.shuffle(names));
         let operation = |told: &&Told| {
-            let names = drawn.get_mut(&(bucket(told), told.failure));
+            let names = drawn.get_mut(&(bucket(told, now), told.failure));
             names.and_then(Vec::pop).unwrap_or(0)
         };
         requests.iter().map(operation).collect::<Vec<_>>().into_iter()
@@ -124,8 +127,9 @@ impl Weaver {
     }
 }
 
-fn bucket(told: &Told) -> Timestamp {
-    Timestamp(told.end).floor_to(BUCKET)
+/// The bucket that it is counted in: no clock is believed that is ahead.
+fn bucket(told: &Told, now: Timestamp) -> Timestamp {
+    Timestamp(told.end).min(now).floor_to(BUCKET)
 }
 
 fn group<T>(resource: &Arc<Resource>, items: Vec<T>) -> Group<T> {

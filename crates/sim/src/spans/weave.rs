@@ -87,7 +87,7 @@ impl Weaver {
             let call = &fleet.nodes[work.node].calls[asked.call];
             let mut nobody = Vec::new();
             let needy = if call.must { &mut needy } else { &mut nobody };
-            self.spread(asked, call.retries, answered, needy, &mut children);
+            self.spread(asked, answered, needy, &mut children);
         }
         let mut calls = self.place(&mut requests, &mut children, second);
         for asked in &work.calls {
@@ -102,7 +102,7 @@ impl Weaver {
             }
         }
         for told in requests.into_iter().chain(calls) {
-            self.keep(work.copy, told);
+            self.keep(work.copy, work.skew, told);
         }
     }
 
@@ -164,7 +164,6 @@ impl Weaver {
     fn spread(
         &mut self,
         asked: &Asked,
-        retries: i32,
         answered: usize,
         needy: &mut Vec<usize>,
         children: &mut Vec<Child>,
@@ -180,7 +179,7 @@ impl Weaver {
             failed.extend((0..*count).map(|_| (fate(*failure), *seconds)));
         }
         self.shuffle(&mut failed);
-        let tries = usize::try_from(retries).unwrap_or(0) + 1;
+        let tries = usize::try_from(asked.retries).unwrap_or(0) + 1;
         let chains = (failed.len() / tries).min(needy.len());
         for request in needy.drain(needy.len() - chains..) {
             let attempts = failed.drain(failed.len() - tries..);

@@ -41,12 +41,13 @@ impl System {
                     // Set by `provide`, where none is given.
                     timeout_seconds: given.timeout.map_or(0.0, |it| it.0.as_secs_f64()),
                     retries: i32::try_from(given.retries).unwrap_or(0),
+                    pool: given.pool,
                 })
             };
             node.calls = calls.filter_map(call).collect();
         }
         let entry = |(name, users): (&String, &super::Users)| {
-            Some(Entry { node: *places.get(name)?, rate: users.requests_per_s })
+            Some(Entry { node: *places.get(name)?, rate: users.requests_per_s, probe: None })
         };
         let only = self.services.iter().filter(|(_, service)| !service.allow.is_empty());
         let only = only.map(|(name, service)| (places[name], actions(&service.allow))).collect();
@@ -122,6 +123,8 @@ fn service(name: &str, given: &Service) -> Node {
         errors: given.errors,
         told: given.telemetry,
         agent: !given.allow.is_empty(),
+        drops: 0.0,
+        consumes: None,
         operations: vec![(operation, 1.0)],
         usual_rate: 0.0,
         usual_seconds: 0.0,

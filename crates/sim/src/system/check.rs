@@ -148,6 +148,9 @@ impl System {
             let message = format!("{} is out of range; use 0 to {RETRIES_MAX}", call.retries);
             found.add(format!("{at}.retries"), message);
         }
+        if let Some(pool) = call.pool {
+            found.between(format!("{at}.pool"), pool, (1.0, 100_000.0));
+        }
         if let Some(HumanDuration(timeout)) = call.timeout
             && !(0.001..=600.0).contains(&timeout.as_secs_f64())
         {

@@ -100,6 +100,7 @@ impl System {
                     optional: false,
                     timeout: None,
                     retries: 0,
+                    pool: None,
                 });
             }
         }

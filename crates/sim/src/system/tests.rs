@@ -16,7 +16,7 @@ services:
   cart:
     allow: [restart]
     calls:
-      - {to: postgresql/shop, per_request: 2}
+      - {to: postgresql/shop, per_request: 2, pool: 20}
       - {to: \"redis@cache:6379\"}
   mail.example:25: {telemetry: false, takes_ms: 50}
 databases: {postgresql/shop: {}}

@@ -77,6 +77,9 @@ fn write_service(yaml: &mut String, name: &str, service: &Service) {
         if call.retries > 0 {
             let _ = write!(of, ", retries: {}", call.retries);
         }
+        if let Some(pool) = call.pool {
+            let _ = write!(of, ", pool: {}", figure(pool));
+        }
         line(yaml, format_args!("      - {{{of}}}"));
     }
 }
