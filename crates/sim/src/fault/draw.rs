@@ -21,6 +21,8 @@ const FELT_TIMES: f64 = 1.3;
 const NEEDED_MIN: f64 = 0.25;
 const RATE_MIN: f64 = 0.5;
 const GROWTH: f64 = 1.15;
+/// So many nodes are tried before another family is.
+const VICTIMS_TRIED: usize = 6;
 /// Users do not multiply by more, nor does work take longer.
 const SURGE_MAX: f64 = 80.0;
 const SECONDS_MAX: f64 = 20.0;
@@ -38,10 +40,24 @@ impl Fault {
     /// Draws one for the fleet as it is, of a strength that users feel. `None` where the fleet has
     /// nothing that it could strike.
     pub fn draw(world: &World, family: Family, size: Size, random: &mut Random) -> Option<Fault> {
+        let needed = world.fleet.needed_by_users();
+        let nodes = victims(&world.fleet, family, &needed);
+        let tries = nodes.len().min(VICTIMS_TRIED);
+        (0..tries).find_map(|_| {
+            let node = *nodes.get(random.below(nodes.len()))?;
+            Fault::of(world, (family, node), size, &needed, random)
+        })
+    }
+
+    /// One of a family that strikes a node, if users would feel it.
+    fn of(
+        world: &World,
+        (family, node): (Family, usize),
+        size: Size,
+        needed: &[f64],
+        random: &mut Random,
+    ) -> Option<Fault> {
         let fleet = &world.fleet;
-        let needed = fleet.needed_by_users();
-        let nodes = victims(fleet, family, &needed);
-        let node = *nodes.get(random.below(nodes.len()))?;
         let copies = world.rotation(node);
         let one = copies.get(random.below(copies.len())).copied();
         let callers: Vec<usize> = fleet
