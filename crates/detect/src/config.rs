@@ -3,9 +3,13 @@
 //! Plain data with defaults; `Config::validate` (in `validate`) checks what types cannot. The
 //! probes are described here because their judgement lives here; the server carries them out.
 
+mod alerts;
+
 use model::human::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use alerts::{AlertLabels, AlertRule, Alerts};
 
 /// Something in the configuration that cannot be meant so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub struct Config {
     pub stalled: Stalled,
     /// Traffic that vanishes while the service is still heard of.
     pub absent_traffic: AbsentTraffic,
+    /// Alerts of other systems, which they tell of by Alertmanager's webhook.
+    pub alerts: Alerts,
     /// Users' figures must be well for this long, with real traffic, before a symptom ends.
     pub clear_after: HumanDuration,
     /// A service without requests for this long has "no traffic".
@@ -53,6 +59,7 @@ impl Default for Config {
             probes: Vec::new(),
             stalled: Stalled::default(),
             absent_traffic: AbsentTraffic::default(),
+            alerts: Alerts::default(),
             clear_after: HumanDuration::from_secs(60),
             no_traffic_after: HumanDuration::from_secs(60),
             no_data_after: HumanDuration::from_secs(120),

@@ -15,7 +15,7 @@ use model::{Entity, EntityKind, Tick, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::inspections::{absent_traffic, probe, stalled};
+use crate::inspections::{absent_traffic, alert, probe, stalled};
 use crate::objective::{Surroundings, Tracker, amount, definitions_for};
 use crate::service::Service;
 use crate::standing::Standing;
@@ -43,6 +43,7 @@ pub struct Detectors {
     services: BTreeMap<Entity, Service>,
     /// By name and entity.
     probes: BTreeMap<(String, Entity), probe::Watch>,
+    alerts: alert::Alerts,
     incident_services: BTreeSet<Entity>,
     /// Symptoms that ended between ticks, by reload or relearning.
     ended: Vec<SymptomKey>,
@@ -57,6 +58,7 @@ impl Detectors {
             objectives: BTreeMap::new(),
             services: BTreeMap::new(),
             probes: BTreeMap::new(),
+            alerts: alert::Alerts::default(),
             incident_services: BTreeSet::new(),
             ended: Vec::new(),
             left_out: 0,
@@ -86,6 +88,7 @@ impl Detectors {
             }
         }
         self.take_probes(tick);
+        self.take_alerts(tick);
         for report in &tick.processes {
             let now = self.now;
             let owner = report.entity.owner();
@@ -182,6 +185,9 @@ impl Detectors {
             }
             keep
         });
+        if !config.alerts.enabled {
+            self.ended.extend(self.alerts.end());
+        }
         for service in self.services.values_mut() {
             if !config.stalled.enabled {
                 self.ended.extend(end(&mut service.stalled));
@@ -200,11 +206,16 @@ impl Detectors {
         &self.config
     }
 
-    /// All that was left out because of a bound, so far: objectives, services, probes, and within
+    /// All that was left out because of a bound, so far: objectives, services, probes, alerts, and within
     /// services operations, calls, callers, gauges and processes. Counted as often as it came.
     pub fn left_out(&self) -> u64 {
         let in_services: u64 = self.services.values().map(|service| service.left_out).sum();
-        self.left_out + in_services
+        self.left_out + in_services + self.alerts.left_out()
+    }
+
+    /// Alerts of other systems, as they were told last.
+    pub fn alerts(&self) -> impl Iterator<Item = (&String, &alert::Told)> {
+        self.alerts.all()
     }
 
     /// How each objective's entity fares, sorted by source, then entity.
@@ -235,6 +246,7 @@ impl Detectors {
         for service in self.services.values_mut() {
             service.resume(self.now);
         }
+        self.alerts.resume(self.now);
     }
 
     fn surroundings(&self, entity: &Entity) -> Surroundings {
@@ -284,6 +296,7 @@ impl Detectors {
                 cleared.extend(end(&mut watch.standing));
             }
         }
+        cleared.extend(self.alerts.conclude(&self.config.alerts, clear_after, self.now));
         for service in self.services.values_mut() {
             let flows = service.flows.values_mut().map(|flow| &mut flow.standing);
             for standing in flows.chain([&mut service.stalled, &mut service.absent]) {
@@ -336,7 +349,8 @@ impl Detectors {
             flows.chain(&service.stalled).chain(&service.absent)
         });
         let standing = of_probes.chain(of_services).map(|standing| &standing.symptom);
-        let mut firing: Vec<Symptom> = of_objectives.chain(standing).cloned().collect();
+        let all = of_objectives.chain(standing).chain(self.alerts.firing());
+        let mut firing: Vec<Symptom> = all.cloned().collect();
         firing.sort_by_cached_key(Symptom::key);
         firing
     }

@@ -15,6 +15,8 @@ pub mod stalled;
 
 pub mod absent_traffic;
 
+pub mod alert;
+
 use serde::Serialize;
 
 /// What people are told of an inspection.
@@ -36,4 +38,5 @@ pub const ALL: &[Spec] = &[
     probe::SPEC,
     stalled::SPEC,
     absent_traffic::SPEC,
+    alert::SPEC,
 ];

@@ -148,6 +148,9 @@ fn harm(symptom: &Symptom, over: bool) -> String {
         SymptomKind::AbsentTraffic => {
             format!("{entity} {} requests any more", tense("gets no", "got no"))
         }
+        SymptomKind::Alert => {
+            format!("alert {source} of {entity} {}", tense("fires", "fired"))
+        }
     }
 }
 

@@ -41,6 +41,11 @@ impl Core {
         match entry {
             Entry::Telemetry { arrival, batch } => self.observer.take(&batch, arrival),
             Entry::Probe(result) => self.observer.probe(result),
+            Entry::Alerts { reports, left_out } => {
+                self.quality.alerts += reports.len() as u64;
+                self.quality.alerts_left_out += left_out;
+                reports.into_iter().for_each(|report| self.observer.alert(report));
+            }
             Entry::Processes(reports) => {
                 reports.into_iter().for_each(|report| self.observer.process(report));
             }

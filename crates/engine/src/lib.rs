@@ -37,4 +37,4 @@ pub use samples::{Sample, SampleKind};
 pub use step::{Effects, Engine, Input};
 
 /// Bumped when the meaning of saved state or of entries changes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;

@@ -50,6 +50,8 @@ pub enum EntityKind {
     Container,
     Process,
     Page,
+    /// All of a scope together: what nobody can tell a part of.
+    System,
 }
 
 impl EntityKind {
@@ -64,6 +66,7 @@ impl EntityKind {
         EntityKind::Container,
         EntityKind::Process,
         EntityKind::Page,
+        EntityKind::System,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -78,6 +81,7 @@ impl EntityKind {
             EntityKind::Container => "container",
             EntityKind::Process => "process",
             EntityKind::Page => "page",
+            EntityKind::System => "system",
         }
     }
 }
@@ -116,6 +120,11 @@ impl Entity {
         }
     }
 
+    /// The scope as a whole.
+    pub fn system(scope: &Scope) -> Self {
+        Entity::new(scope, EntityKind::System, "system")
+    }
+
     /// The service that this entity is, or is a part of.
     pub fn owner(&self) -> Option<Entity> {
         match self.kind {
@@ -141,6 +150,7 @@ impl fmt::Display for Entity {
             EntityKind::Instance if self.name.starts_with(&self.part_of) => f.write_str(&self.name),
             EntityKind::Instance => write!(f, "{}/{}", self.part_of, self.name),
             EntityKind::Operation => write!(f, "{} {}", self.part_of, self.name),
+            EntityKind::System => f.write_str("the system"),
             _ => write!(f, "{} {}", self.kind.as_str(), self.name),
         }
     }

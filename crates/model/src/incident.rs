@@ -63,6 +63,17 @@ pub struct Incident {
     pub timeline: Vec<TimelineEntry>,
 }
 
+impl Incident {
+    /// Symptoms that fire and say how users fare: those that were measured, or all of an incident
+    /// in which nothing was. An alert of another system comes late and stays long, so beside
+    /// figures it is no word on when users are well.
+    pub fn telling(&self) -> impl Iterator<Item = &Symptom> {
+        let is_measured = self.symptoms.iter().any(|symptom| symptom.kind.is_measured());
+        let firing = self.firing.iter().filter_map(|at| self.symptoms.get(*at as usize));
+        firing.filter(move |symptom| symptom.kind.is_measured() || !is_measured)
+    }
+}
+
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]

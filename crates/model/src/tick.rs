@@ -7,6 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::alert::AlertReport;
 use crate::change::Change;
 use crate::condition::ConditionReport;
 use crate::entity::Entity;
@@ -35,6 +36,8 @@ pub struct Tick {
     pub heard: Vec<(Entity, Timestamp)>,
     pub changes: Vec<Change>,
     pub probes: Vec<ProbeResult>,
+    /// What other systems told of their alerts, in the order of arrival.
+    pub alerts: Vec<AlertReport>,
     /// What the agents see of the processes that they were told of.
     pub processes: Vec<ProcessReport>,
     /// What they see of databases and disks.
@@ -186,6 +189,10 @@ pub struct Quality {
     pub spans: u64,
     pub metric_points: u64,
     pub log_records: u64,
+    /// What other systems told of their alerts.
+    pub alerts: u64,
+    /// Alerts that they had and did not send, or that were too many.
+    pub alerts_left_out: u64,
     /// Spans whose end lies too far in the past to change a bucket; counted, not judged.
     pub late_spans: u64,
     /// Largest clamped difference between event time and arrival, in nanoseconds.
@@ -212,6 +219,7 @@ impl Tick {
             && self.heard.is_empty()
             && self.changes.is_empty()
             && self.probes.is_empty()
+            && self.alerts.is_empty()
             && self.processes.is_empty()
             && self.conditions.is_empty()
             && self.traces.is_empty()
@@ -224,6 +232,8 @@ impl Quality {
         self.spans += other.spans;
         self.metric_points += other.metric_points;
         self.log_records += other.log_records;
+        self.alerts += other.alerts;
+        self.alerts_left_out += other.alerts_left_out;
         self.late_spans += other.late_spans;
         self.skew_max_nanos = self.skew_max_nanos.max(other.skew_max_nanos);
         self.over_limit += other.over_limit;

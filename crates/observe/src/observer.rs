@@ -10,7 +10,7 @@ use std::time::Duration;
 use model::signal::{Batch, Group, Resource};
 use model::tick::{ProbeResult, ProcessReport, Quality, SeriesKey};
 use model::traces::TraceFacts;
-use model::{Change, ConditionReport, EntityKind, Scope, Tick, Timestamp};
+use model::{AlertReport, Change, ConditionReport, EntityKind, Scope, Tick, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::calls::{Calls, SpanKey};
@@ -48,6 +48,7 @@ pub struct Observer {
     heard: BTreeMap<Id, Timestamp>,
     changes: Vec<Change>,
     probes: Vec<ProbeResult>,
+    alerts: Vec<AlertReport>,
     processes: Vec<ProcessReport>,
     conditions: Vec<ConditionReport>,
     last_tick: Timestamp,
@@ -81,6 +82,7 @@ impl Observer {
             heard: BTreeMap::new(),
             changes: Vec::new(),
             probes: Vec::new(),
+            alerts: Vec::new(),
             processes: Vec::new(),
             conditions: Vec::new(),
             last_tick: Timestamp::ZERO,
@@ -129,6 +131,12 @@ impl Observer {
     pub fn probe(&mut self, result: ProbeResult) {
         self.begin(result.at);
         push_bounded(&mut self.probes, result, &mut self.quality);
+    }
+
+    /// What another system told of one of its alerts.
+    pub fn alert(&mut self, report: AlertReport) {
+        self.begin(report.at);
+        push_bounded(&mut self.alerts, report, &mut self.quality);
     }
 
     pub fn process(&mut self, report: ProcessReport) {
@@ -184,6 +192,7 @@ impl Observer {
             heard,
             changes,
             probes: std::mem::take(&mut self.probes),
+            alerts: std::mem::take(&mut self.alerts),
             processes: std::mem::take(&mut self.processes),
             conditions: std::mem::take(&mut self.conditions),
             traces,

@@ -119,6 +119,8 @@ export function harmWords(symptom: Symptom, over: boolean): string {
       return `${name} ${over ? 'did' : 'does'} not finish requests`;
     case 'absent_traffic':
       return `${name} ${over ? 'got' : 'gets'} no requests any more`;
+    case 'alert':
+      return `alert ${symptom.source} of ${name} ${over ? 'fired' : 'fires'}`;
   }
 }
 
@@ -127,7 +129,12 @@ export interface Figure {
   value: string;
   about: string;
   bad?: boolean;
+  /** Where to read what to do about it. */
+  href?: string;
 }
+
+/** Alerts of other systems that are shown beside what was measured. */
+const ALERTS_SHOWN = 3;
 
 /** How bad: what users feel, how much was lost, what is left of the budget, who is hurt. */
 export function impactFigures(
@@ -144,6 +151,8 @@ export function impactFigures(
   const { bad_requests, requests, services } = incident.impact;
   const seconds = (hurtUntil(incident, now) - hurtSince(incident)) / 1000;
   const figures: Figure[] = [felt(symptom, over, objective)];
+  const alerts = incident.symptoms.filter((one) => one.kind === 'alert' && one !== symptom);
+  figures.push(...alerts.slice(0, ALERTS_SHOWN).map((alert) => felt(alert, over)));
   if (requests > 0) {
     const aMinute = seconds >= 60 ? `, ${count((bad_requests / seconds) * 60)} a minute` : '';
     figures.push({
@@ -223,6 +232,14 @@ function felt(symptom: Symptom, over: boolean, objective?: ObjectiveState): Figu
       return { label: name, value: 'does not finish requests', about: goal, bad: !over };
     case 'absent_traffic':
       return { label: name, value: 'no requests', about: goal, bad: !over };
+    case 'alert':
+      return {
+        label: `Alert ${symptom.source}`,
+        value: over ? 'fired' : 'fires',
+        about: symptom.summary,
+        bad: !over,
+        href: symptom.runbook_url || undefined,
+      };
   }
 }
 

@@ -16,6 +16,7 @@ export function entityName({ kind, part_of, name }: EntityFacts): string {
   if (kind === 'service') return name;
   if (kind === 'instance') return name.startsWith(part_of) ? name : `${part_of}/${name}`;
   if (kind === 'operation') return `${part_of} ${name}`;
+  if (kind === 'system') return 'the system';
   return `${kind} ${name}`;
 }
 

@@ -138,4 +138,12 @@ impl Detectors {
             self.probes.entry(key).or_default().take(result, probe, self.now);
         }
     }
+
+    pub(super) fn take_alerts(&mut self, tick: &Tick) {
+        if self.config.alerts.enabled {
+            for report in &tick.alerts {
+                self.alerts.take(report, &self.config.alerts, &self.services);
+            }
+        }
+    }
 }

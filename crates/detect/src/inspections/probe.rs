@@ -81,6 +81,7 @@ impl Watch {
             total: failures,
             error_kinds: vec![(error.to_owned(), failures)],
             exemplar: None,
+            runbook_url: String::new(),
             summary: format!(
                 "probe {} of {} failed {} times in a row: {error}",
                 probe.name, result.entity, self.failures

@@ -8,8 +8,11 @@ use model::human::HumanDuration;
 use model::plan::{ActionKind, OutcomeResult};
 use model::signal::Batch;
 use model::tick::ProbeResult;
-use model::{Action, Change, Entity, IncidentId, IncidentState, Outcome, PlanId, PlanState};
-use model::{Scope, Timestamp};
+use model::{
+    Action, AlertReport, AlertState, Change, Entity, IncidentId, IncidentState, Outcome, PlanId,
+    PlanState,
+};
+use model::{Scope, Severity, Timestamp};
 
 use super::parse::{Executor, Expectation, Scenario, Step};
 use super::world::{OFFERED, World};
@@ -108,6 +111,8 @@ struct Runner<'a> {
     /// Orders with the time at which the executor is done with them.
     orders: Vec<(Timestamp, Action)>,
     probes: BTreeMap<String, bool>,
+    /// When each alert that fires began to, by fingerprint.
+    alerts: BTreeMap<String, Timestamp>,
     happened: Vec<Happening>,
     causes: BTreeMap<IncidentId, String>,
     /// Why a person was called, last.
@@ -154,6 +159,7 @@ impl<'a> Runner<'a> {
             agent_looks: true,
             orders: Vec::new(),
             probes: BTreeMap::new(),
+            alerts: BTreeMap::new(),
             happened: Vec::new(),
             causes: BTreeMap::new(),
             humans: BTreeMap::new(),
@@ -197,6 +203,7 @@ impl<'a> Runner<'a> {
                 self.agent_looks = *looks;
                 return;
             }
+            Step::Alert { labels, fires } => return self.alert(labels, *fires),
             Step::Probe { name, ok } => {
                 self.probes.insert(name.clone(), *ok);
                 return;
@@ -248,6 +255,30 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// As a system tells that groups nothing and repeats as the scenario says.
+    fn alert(&mut self, labels: &BTreeMap<String, String>, fires: bool) {
+        let now = self.now;
+        let fingerprint = model::alert::fingerprint(labels);
+        let (starts_at, state) = if fires {
+            (*self.alerts.entry(fingerprint.clone()).or_insert(now), AlertState::Firing)
+        } else {
+            let began = self.alerts.remove(&fingerprint);
+            (began.unwrap_or(now), AlertState::Resolved(now))
+        };
+        let report = AlertReport {
+            at: now,
+            told_by: "scenario".to_owned(),
+            fingerprint,
+            state,
+            starts_at,
+            labels: labels.clone(),
+            summary: String::new(),
+            runbook_url: String::new(),
+            generator_url: String::new(),
+        };
+        self.core.apply(Entry::Alerts { reports: vec![report], left_out: 0 });
+    }
+
     fn execute(&mut self, now: Timestamp) {
         let (due, waiting) = self.orders.drain(..).partition(|(at, _)| *at <= now);
         self.orders = waiting;
@@ -283,7 +314,12 @@ impl<'a> Runner<'a> {
                 if *reason == IncidentReason::Opened {
                     let first = &incident.symptoms[0];
                     let service = first.entity.owner().unwrap_or_else(|| first.entity.clone());
-                    self.say(format!("incident service={service} symptom={}", first.kind.as_str()));
+                    let ticket = match first.severity {
+                        Severity::Page => "",
+                        Severity::Ticket => " severity=ticket",
+                    };
+                    let kind = first.kind.as_str();
+                    self.say(format!("incident service={service} symptom={kind}{ticket}"));
                 }
                 if let Some(cause) = incident.causes.first() {
                     let words =

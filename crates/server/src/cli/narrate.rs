@@ -119,6 +119,9 @@ fn impact(text: &mut String, incident: &Incident) {
         let fires = incident.firing.iter().any(|firing| *firing as usize == index);
         let sign = if fires { '!' } else { ' ' };
         let _ = writeln!(text, "  {sign} {}  {}", symptom.onset.clock(), symptom.summary);
+        if !symptom.runbook_url.is_empty() {
+            let _ = writeln!(text, "              what to do: {}", symptom.runbook_url);
+        }
     }
 }
 

@@ -29,6 +29,8 @@ mod schedule;
 
 mod notifications;
 
+mod alerts;
+
 mod api;
 
 mod description;

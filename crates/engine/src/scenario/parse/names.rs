@@ -77,6 +77,7 @@ impl<'a> Names<'a> {
                 false => Err(format!("there is no probe `{name}` in the configuration")),
             },
             Step::Executor(_)
+            | Step::Alert { .. }
             | Step::Agent { .. }
             | Step::Away(_)
             | Step::Freeze

@@ -1,7 +1,9 @@
 //! What can happen in a scenario, and how it is written.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use model::alert::ALERT_NAME;
 use model::human::HumanDuration;
 use model::{ByteSize, ChangeKind};
 use remediate::Paused;
@@ -70,6 +72,11 @@ pub enum Step {
     Probe {
         name: String,
         ok: bool,
+    },
+    /// Another system tells of an alert with these labels, the name among them.
+    Alert {
+        labels: BTreeMap<String, String>,
+        fires: bool,
     },
     /// What the executor does with orders from now on.
     Executor(Executor),
@@ -155,6 +162,8 @@ pub(super) fn step(words: &[&str]) -> Result<Step, String> {
         ["deploy", who, version] => Step::Deploy { who: name(who), version: name(version) },
         ["probe", which, "fail"] => Step::Probe { name: name(which), ok: false },
         ["probe", which, "ok"] => Step::Probe { name: name(which), ok: true },
+        ["alert", which, labels @ .., "over"] => alert(which, labels, false)?,
+        ["alert", which, labels @ ..] => alert(which, labels, true)?,
         ["executor", how] => Step::Executor(match *how {
             "obeys" => Executor::Obeys,
             "in_vain" => Executor::InVain,
@@ -192,6 +201,16 @@ pub(super) fn step(words: &[&str]) -> Result<Step, String> {
             ));
         }
     })
+}
+
+fn alert(which: &str, words: &[&str], fires: bool) -> Result<Step, String> {
+    let mut labels = BTreeMap::from([(ALERT_NAME.to_owned(), which.to_owned())]);
+    for word in words {
+        let usage = || format!("write `{word}` as `LABEL=VALUE`, and `over` last");
+        let (name, value) = word.split_once('=').ok_or_else(usage)?;
+        labels.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(Step::Alert { labels, fires })
 }
 
 fn errors(who: &str, of: &str, status: &str) -> Result<Step, String> {
