@@ -39,6 +39,8 @@ pub struct Config {
     pub stalled: Stalled,
     /// Traffic that vanishes while the service is still heard of.
     pub absent_traffic: AbsentTraffic,
+    /// Telemetry that is lost while the service serves.
+    pub blind: Blind,
     /// Alerts of other systems, which they tell of by Alertmanager's webhook.
     pub alerts: Alerts,
     /// Users' figures must be well for this long, with real traffic, before a symptom ends.
@@ -59,6 +61,7 @@ impl Default for Config {
             probes: Vec::new(),
             stalled: Stalled::default(),
             absent_traffic: AbsentTraffic::default(),
+            blind: Blind::default(),
             alerts: Alerts::default(),
             clear_after: HumanDuration::from_secs(60),
             no_traffic_after: HumanDuration::from_secs(60),
@@ -289,6 +292,30 @@ impl Default for AbsentTraffic {
             learn_for: HumanDuration::from_secs(600),
             absent_for: HumanDuration::from_secs(60),
             expected_requests_min: 100,
+        }
+    }
+}
+
+/// Telemetry that is lost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Blind {
+    pub enabled: bool,
+    /// How long nothing must have been heard of a service; at least twice its longest silence.
+    pub silent_for: HumanDuration,
+    /// How long it must have been heard before.
+    pub learn_for: HumanDuration,
+    /// Calls to it that callers must tell of meanwhile, nearly all of which went well.
+    pub calls_min: u64,
+}
+
+impl Default for Blind {
+    fn default() -> Self {
+        Blind {
+            enabled: true,
+            silent_for: HumanDuration::from_secs(300),
+            learn_for: HumanDuration::from_secs(600),
+            calls_min: 20,
         }
     }
 }

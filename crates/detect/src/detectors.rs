@@ -198,6 +198,9 @@ impl Detectors {
             if !config.absent_traffic.enabled {
                 self.ended.extend(end(&mut service.absent));
             }
+            if !config.blind.enabled {
+                self.ended.extend(end(&mut service.blind.standing));
+            }
         }
         self.config = config;
     }
@@ -280,6 +283,9 @@ impl Detectors {
                 let hurt = self.hurt(&entity);
                 absent_traffic::judge(&entity, &mut service, config, self.now, hurt);
             }
+            if self.config.blind.enabled {
+                service.blind.judge(&entity, &self.config.blind, self.now);
+            }
             self.services.insert(entity, service);
         }
     }
@@ -298,6 +304,9 @@ impl Detectors {
         }
         cleared.extend(self.alerts.conclude(&self.config.alerts, clear_after, self.now));
         for service in self.services.values_mut() {
+            if service.blind.held(clear_after) {
+                cleared.extend(end(&mut service.blind.standing));
+            }
             let flows = service.flows.values_mut().map(|flow| &mut flow.standing);
             for standing in flows.chain([&mut service.stalled, &mut service.absent]) {
                 if standing.as_ref().is_some_and(|it| it.held(clear_after, GOOD_MIN)) {
@@ -333,6 +342,7 @@ impl Detectors {
             if !keep {
                 cleared.extend(end(&mut service.stalled));
                 cleared.extend(end(&mut service.absent));
+                cleared.extend(end(&mut service.blind.standing));
                 let flows = service.flows.values_mut();
                 cleared.extend(flows.filter_map(|flow| end(&mut flow.standing)));
                 self.left_out += service.left_out;
@@ -346,7 +356,7 @@ impl Detectors {
         let of_probes = self.probes.values().filter_map(|watch| watch.standing.as_ref());
         let of_services = self.services.values().flat_map(|service| {
             let flows = service.flows.values().filter_map(|flow| flow.standing.as_ref());
-            flows.chain(&service.stalled).chain(&service.absent)
+            flows.chain(&service.stalled).chain(&service.absent).chain(&service.blind.standing)
         });
         let standing = of_probes.chain(of_services).map(|standing| &standing.symptom);
         let all = of_objectives.chain(standing).chain(self.alerts.firing());

@@ -17,6 +17,8 @@ pub mod absent_traffic;
 
 pub mod alert;
 
+pub mod blind;
+
 use serde::Serialize;
 
 /// What people are told of an inspection.
@@ -39,4 +41,5 @@ pub const ALL: &[Spec] = &[
     stalled::SPEC,
     absent_traffic::SPEC,
     alert::SPEC,
+    blind::SPEC,
 ];

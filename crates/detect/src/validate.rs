@@ -147,6 +147,7 @@ fn check_tiers(problems: &mut Problems, config: &Config) {
         ("burn.bad_requests_min", config.burn.bad_requests_min),
         ("stalled.in_flight_min", config.stalled.in_flight_min),
         ("stalled.learn_completions", config.stalled.learn_completions),
+        ("blind.calls_min", config.blind.calls_min),
         ("absent_traffic.expected_requests_min", config.absent_traffic.expected_requests_min),
     ];
     for (path, count) in counts {
@@ -244,6 +245,8 @@ fn check_times(problems: &mut Problems, config: &Config) {
         ("stalled.learn_for", config.stalled.learn_for, 60, 86_400),
         ("absent_traffic.learn_for", config.absent_traffic.learn_for, 60, 7 * 86_400),
         ("absent_traffic.absent_for", config.absent_traffic.absent_for, 30, 86_400),
+        ("blind.silent_for", config.blind.silent_for, 60, 86_400),
+        ("blind.learn_for", config.blind.learn_for, 60, 7 * 86_400),
         ("alerts.expire_after", config.alerts.expire_after, 60, 30 * 86_400),
         ("clear_after", config.clear_after, 10, 3_600),
         ("no_traffic_after", config.no_traffic_after, 10, 86_400),

@@ -125,7 +125,10 @@ fn add_leads(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, reache
         candidate.line(Part::ExplainsLittle, EvidenceKind::Calls, lead.since, words);
     }
     if let Some(kinds) = trouble.hurt.get(node).filter(|_| reached.leads.is_empty()) {
-        let (part, words) = if is_told_by_alerts_alone(trouble, node) {
+        let (part, words) = if trouble.is_blind(node) {
+            let words = format!("callers of {node} are served, only its telemetry is lost");
+            (Part::WithinReach, words)
+        } else if is_told_by_alerts_alone(trouble, node) {
             let words = format!("an alert speaks of {node}, no figure of its users got worse");
             (Part::WithinReach, words)
         } else {

@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use model::SymptomKind;
 use model::incident::{Impact, Incident, TimelineEntry};
 use model::symptom::SymptomKey;
 use model::{Cause, CauseKind, Entity, IncidentId, IncidentState, Severity, Symptom, Timestamp};
@@ -408,9 +407,9 @@ fn describe(symptom: &Symptom) -> String {
     let Symptom { entity, summary, measured, threshold, bad, total, .. } = symptom;
     let onset = symptom.onset.clock();
     let (bad, total) = (wording::number(*bad), wording::number(*total));
-    let figures = match symptom.kind {
-        SymptomKind::Alert => format!("since {onset}"),
-        _ => format!("{bad} of {total} bad since {onset}"),
+    let figures = match symptom.kind.is_measured() {
+        false => format!("since {onset}"),
+        true => format!("{bad} of {total} bad since {onset}"),
     };
     if summary.is_empty() {
         let kind = symptom.kind.as_str();

@@ -148,6 +148,10 @@ fn harm(symptom: &Symptom, over: bool) -> String {
         SymptomKind::AbsentTraffic => {
             format!("{entity} {} requests any more", tense("gets no", "got no"))
         }
+        SymptomKind::Blind => {
+            let verb = tense("is not heard", "was not heard");
+            format!("{entity} {verb} any more, though it serves")
+        }
         SymptomKind::Alert => {
             format!("alert {source} of {entity} {}", tense("fires", "fired"))
         }

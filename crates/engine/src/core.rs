@@ -42,8 +42,9 @@ impl Core {
             Entry::Telemetry { arrival, batch } => self.observer.take(&batch, arrival),
             Entry::Probe(result) => self.observer.probe(result),
             Entry::Alerts { reports, left_out } => {
-                self.quality.alerts += reports.len() as u64;
-                self.quality.alerts_left_out += left_out;
+                let quality = &mut self.quality;
+                quality.alerts = quality.alerts.saturating_add(reports.len() as u64);
+                quality.alerts_left_out = quality.alerts_left_out.saturating_add(left_out);
                 reports.into_iter().for_each(|report| self.observer.alert(report));
             }
             Entry::Processes(reports) => {

@@ -73,6 +73,8 @@ pub enum SymptomKind {
     AbsentTraffic,
     /// An alert of another system fires.
     Alert,
+    /// It serves its callers, but its telemetry does not arrive any more.
+    Blind,
 }
 
 impl SymptomKind {
@@ -83,11 +85,12 @@ impl SymptomKind {
         SymptomKind::Stalled,
         SymptomKind::AbsentTraffic,
         SymptomKind::Alert,
+        SymptomKind::Blind,
     ];
 
     /// Did Immune itself measure that users are hurt?
     pub fn is_measured(self) -> bool {
-        self != SymptomKind::Alert
+        !matches!(self, SymptomKind::Alert | SymptomKind::Blind)
     }
 
     pub fn as_str(self) -> &'static str {
@@ -98,6 +101,7 @@ impl SymptomKind {
             SymptomKind::Stalled => "stalled",
             SymptomKind::AbsentTraffic => "absent_traffic",
             SymptomKind::Alert => "alert",
+            SymptomKind::Blind => "blind",
         }
     }
 }

@@ -232,8 +232,8 @@ impl Quality {
         self.spans += other.spans;
         self.metric_points += other.metric_points;
         self.log_records += other.log_records;
-        self.alerts += other.alerts;
-        self.alerts_left_out += other.alerts_left_out;
+        self.alerts = self.alerts.saturating_add(other.alerts);
+        self.alerts_left_out = self.alerts_left_out.saturating_add(other.alerts_left_out);
         self.late_spans += other.late_spans;
         self.skew_max_nanos = self.skew_max_nanos.max(other.skew_max_nanos);
         self.over_limit += other.over_limit;

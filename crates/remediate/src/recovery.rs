@@ -102,14 +102,15 @@ fn told_of<'a>(symptom: &Symptom, objectives: &'a [ObjectiveState]) -> Option<&'
 fn proof_of(symptom: &Symptom, objectives: &[ObjectiveState]) -> Proof {
     match told_of(symptom, objectives) {
         Some(objective) => judge(objective),
-        // These have no objective: a probe that passes, calls that end, traffic that is back and an
-        // alert that was said to be over are seen by the symptom's own recovery.
+        // These have no objective: a probe that passes, calls that end, traffic or telemetry that
+        // is back and an alert that was said to be over are seen by the symptom's own recovery.
         None if matches!(
             symptom.kind,
             SymptomKind::ProbeFailing
                 | SymptomKind::Stalled
                 | SymptomKind::AbsentTraffic
                 | SymptomKind::Alert
+                | SymptomKind::Blind
         ) =>
         {
             Proof::Well

@@ -119,6 +119,8 @@ export function harmWords(symptom: Symptom, over: boolean): string {
       return `${name} ${over ? 'did' : 'does'} not finish requests`;
     case 'absent_traffic':
       return `${name} ${over ? 'got' : 'gets'} no requests any more`;
+    case 'blind':
+      return `${name} ${over ? 'was' : 'is'} not heard any more, though it serves`;
     case 'alert':
       return `alert ${symptom.source} of ${name} ${over ? 'fired' : 'fires'}`;
   }
@@ -232,6 +234,8 @@ function felt(symptom: Symptom, over: boolean, objective?: ObjectiveState): Figu
       return { label: name, value: 'does not finish requests', about: goal, bad: !over };
     case 'absent_traffic':
       return { label: name, value: 'no requests', about: goal, bad: !over };
+    case 'blind':
+      return { label: name, value: over ? 'was not heard' : 'is not heard', about: 'it serves' };
     case 'alert':
       return {
         label: `Alert ${symptom.source}`,

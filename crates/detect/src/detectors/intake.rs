@@ -53,6 +53,7 @@ impl Detectors {
             && let Some(service) = self.service(&owner)
         {
             service.heard = service.heard.max(at.min(now));
+            service.blind.hear(at.min(now));
         }
     }
 
@@ -76,6 +77,7 @@ impl Detectors {
             SeriesKey::Service(entity) => {
                 if let Some(service) = self.service(entity) {
                     service.heard = service.heard.max(now);
+                    service.blind.hear(now);
                     service.take_requests(count, end, now);
                 }
                 self.take_for_objectives(entity, point);
@@ -89,6 +91,11 @@ impl Detectors {
             }
             SeriesKey::Edge { caller, callee } => {
                 self.calls(caller, callee);
+                let called =
+                    callee.owner().filter(|callee| Some(callee) != caller.owner().as_ref());
+                if let Some(service) = called.and_then(|callee| self.services.get_mut(&callee)) {
+                    service.blind.take_calls(count, amount(point.errors), point.bucket, now);
+                }
                 let owner = caller.owner();
                 if let Some(service) = owner.and_then(|owner| self.service(&owner)) {
                     service.take_flow(&point.series, count, end, now);
