@@ -41,6 +41,8 @@ pub struct Config {
     pub absent_traffic: AbsentTraffic,
     /// Telemetry that is lost while the service serves.
     pub blind: Blind,
+    /// Disks, memory and pools that are used up before long.
+    pub exhaustion: Exhaustion,
     /// Alerts of other systems, which they tell of by Alertmanager's webhook.
     pub alerts: Alerts,
     /// Users' figures must be well for this long, with real traffic, before a symptom ends.
@@ -62,6 +64,7 @@ impl Default for Config {
             stalled: Stalled::default(),
             absent_traffic: AbsentTraffic::default(),
             blind: Blind::default(),
+            exhaustion: Exhaustion::default(),
             alerts: Alerts::default(),
             clear_after: HumanDuration::from_secs(60),
             no_traffic_after: HumanDuration::from_secs(60),
@@ -317,5 +320,23 @@ impl Default for Blind {
             learn_for: HumanDuration::from_secs(600),
             calls_min: 20,
         }
+    }
+}
+
+/// What is used up before long.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Exhaustion {
+    pub enabled: bool,
+    /// Used up within so long, at the pace of now.
+    pub within: HumanDuration,
+    /// Percent that must be used already.
+    pub used_min: f64,
+}
+
+impl Default for Exhaustion {
+    fn default() -> Self {
+        let within = HumanDuration::from_secs(86_400);
+        Exhaustion { enabled: true, within, used_min: 50.0 }
     }
 }

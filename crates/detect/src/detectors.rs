@@ -15,7 +15,7 @@ use model::{Entity, EntityKind, Tick, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::inspections::{absent_traffic, alert, probe, stalled};
+use crate::inspections::{absent_traffic, alert, exhaustion, probe, stalled};
 use crate::objective::{Surroundings, Tracker, amount, definitions_for};
 use crate::service::Service;
 use crate::standing::Standing;
@@ -44,6 +44,7 @@ pub struct Detectors {
     /// By name and entity.
     probes: BTreeMap<(String, Entity), probe::Watch>,
     alerts: alert::Alerts,
+    levels: exhaustion::Levels,
     incident_services: BTreeSet<Entity>,
     /// Symptoms that ended between ticks, by reload or relearning.
     ended: Vec<SymptomKey>,
@@ -59,6 +60,7 @@ impl Detectors {
             services: BTreeMap::new(),
             probes: BTreeMap::new(),
             alerts: alert::Alerts::default(),
+            levels: exhaustion::Levels::default(),
             incident_services: BTreeSet::new(),
             ended: Vec::new(),
             left_out: 0,
@@ -89,6 +91,9 @@ impl Detectors {
         }
         self.take_probes(tick);
         self.take_alerts(tick);
+        if self.config.exhaustion.enabled {
+            self.levels.take(tick, &self.config.exhaustion);
+        }
         for report in &tick.processes {
             let now = self.now;
             let owner = report.entity.owner();
@@ -188,6 +193,9 @@ impl Detectors {
         if !config.alerts.enabled {
             self.ended.extend(self.alerts.end());
         }
+        if !config.exhaustion.enabled {
+            self.ended.extend(self.levels.end());
+        }
         for service in self.services.values_mut() {
             if !config.stalled.enabled {
                 self.ended.extend(end(&mut service.stalled));
@@ -209,11 +217,11 @@ impl Detectors {
         &self.config
     }
 
-    /// All that was left out because of a bound, so far: objectives, services, probes, alerts, and within
+    /// All that was left out because of a bound, so far: objectives, services, probes, alerts, levels, and within
     /// services operations, calls, callers, gauges and processes. Counted as often as it came.
     pub fn left_out(&self) -> u64 {
         let in_services: u64 = self.services.values().map(|service| service.left_out).sum();
-        self.left_out + in_services + self.alerts.left_out()
+        self.left_out + in_services + self.alerts.left_out() + self.levels.left_out()
     }
 
     /// Alerts of other systems, as they were told last.
@@ -302,6 +310,7 @@ impl Detectors {
                 cleared.extend(end(&mut watch.standing));
             }
         }
+        cleared.extend(self.levels.conclude(clear_after, self.now));
         cleared.extend(self.alerts.conclude(&self.config.alerts, clear_after, self.now));
         for service in self.services.values_mut() {
             if service.blind.held(clear_after) {
@@ -360,6 +369,7 @@ impl Detectors {
         });
         let standing = of_probes.chain(of_services).map(|standing| &standing.symptom);
         let all = of_objectives.chain(standing).chain(self.alerts.firing());
+        let all = all.chain(self.levels.firing());
         let mut firing: Vec<Symptom> = all.cloned().collect();
         firing.sort_by_cached_key(Symptom::key);
         firing

@@ -19,6 +19,8 @@ pub mod alert;
 
 pub mod blind;
 
+pub mod exhaustion;
+
 use serde::Serialize;
 
 /// What people are told of an inspection.
@@ -42,4 +44,5 @@ pub const ALL: &[Spec] = &[
     absent_traffic::SPEC,
     alert::SPEC,
     blind::SPEC,
+    exhaustion::SPEC,
 ];

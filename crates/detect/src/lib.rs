@@ -36,6 +36,8 @@ mod rate;
 
 mod wording;
 
+mod trend;
+
 pub mod series;
 
 pub use config::{Config, Probe, Problem};

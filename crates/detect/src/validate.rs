@@ -142,6 +142,11 @@ fn check_tiers(problems: &mut Problems, config: &Config) {
         "fast.false_pages_per_year",
         "write a number above 0 and at most 365",
     );
+    problems.check(
+        (0.0..100.0).contains(&config.exhaustion.used_min),
+        "exhaustion.used_min",
+        "write a percentage from 0 to below 100",
+    );
     let counts = [
         ("fast.bad_requests_min", config.fast.bad_requests_min),
         ("burn.bad_requests_min", config.burn.bad_requests_min),
@@ -247,6 +252,7 @@ fn check_times(problems: &mut Problems, config: &Config) {
         ("absent_traffic.absent_for", config.absent_traffic.absent_for, 30, 86_400),
         ("blind.silent_for", config.blind.silent_for, 60, 86_400),
         ("blind.learn_for", config.blind.learn_for, 60, 7 * 86_400),
+        ("exhaustion.within", config.exhaustion.within, 600, 60 * 86_400),
         ("alerts.expire_after", config.alerts.expire_after, 60, 30 * 86_400),
         ("clear_after", config.clear_after, 10, 3_600),
         ("no_traffic_after", config.no_traffic_after, 10, 86_400),

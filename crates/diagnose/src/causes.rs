@@ -25,6 +25,8 @@ pub mod disk;
 
 pub mod surge;
 
+pub mod saturation;
+
 pub mod unknown;
 
 use std::time::Duration;
@@ -60,6 +62,7 @@ pub const ALL: &[Spec] = &[
     lock::SPEC,
     disk::SPEC,
     surge::SPEC,
+    saturation::SPEC,
 ];
 
 /// Lines of one kind that a candidate shows.

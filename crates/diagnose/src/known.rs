@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::conditions::Conditions;
 use crate::figures::Figures;
+use crate::levels::Levels;
 use crate::processes::Processes;
 use crate::topology::Topology;
 
@@ -38,6 +39,7 @@ pub struct Known {
     pub heard: BTreeMap<Entity, Heard>,
     pub changes: VecDeque<Change>,
     pub probes: BTreeMap<String, Probe>,
+    pub levels: Levels,
     left_out: u64,
 }
 
@@ -121,6 +123,7 @@ impl Known {
         tick.heard.iter().for_each(|(service, at)| self.take_heard(service, *at));
         tick.processes.iter().for_each(|report| self.processes.take(report));
         tick.conditions.iter().for_each(|report| self.conditions.take(report));
+        tick.levels.iter().for_each(|level| self.levels.take(level));
         tick.probes.iter().for_each(|result| self.take_probe(result));
         for change in &tick.changes {
             if self.changes.len() >= CHANGES_MAX {
@@ -138,7 +141,7 @@ impl Known {
     /// How much was left out here at some bound, ever.
     pub fn left_out(&self) -> u64 {
         let parts = self.topology.left_out() + self.figures.left_out() + self.processes.left_out();
-        parts + self.conditions.left_out() + self.left_out
+        parts + self.conditions.left_out() + self.levels.left_out() + self.left_out
     }
 
     /// Instances of a service, those silent included.

@@ -19,6 +19,8 @@ mod processes;
 
 mod conditions;
 
+mod levels;
+
 mod known;
 
 mod record;

@@ -24,6 +24,7 @@
 //! | blocked | +30 | an agent saw a younger transaction block others for 5 s and more |
 //! | silent | +30 | telemetry stopped when the trouble began |
 //! | changed node | +30 | the change is where the failing path ends |
+//! | used up | +30 | telemetry tells that 95 % and more of a pool, processors, memory or a disk is used |
 //! | with the trouble | +20 | what the agent saw began from 2 min before onset to 30 s after |
 //! | calls missing | +20 | calls that lead to it are no longer made, or no longer end |
 //! | change near | +20 | at most 5 min before, or up to 1 min after |
@@ -56,6 +57,7 @@
 //! | itself well | −30 | its own requests go as before |
 //! | leads on | −30 | what it calls got worse as well, so it grows beside the trouble |
 //! | needed gone | −30 | a process that the changed one needs went away, unasked |
+//! | changed before | −30 | a change of the service came before it was used up |
 //! | all slow | −30 | all that the caller calls is slower: it is the caller |
 //! | back in vain | −50 | the process runs again for 60 s and users are still hurt |
 //!
@@ -81,6 +83,8 @@ pub enum Part {
     Blocked,
     WithTrouble,
     DiskLow,
+    UsedUp,
+    ChangedBefore,
     MemoryGrows,
     WorseAsItGrows,
     ItselfWell,
@@ -135,7 +139,7 @@ impl Part {
             Part::LostBetween | Part::TrafficRose => 40,
             Part::CallsFail | Part::HurtItself | Part::ChangeClose | Part::SideBySide => 35,
             Part::AskedInVain => 35,
-            Part::Silent | Part::ChangedNode | Part::Blocked => 30,
+            Part::Silent | Part::ChangedNode | Part::Blocked | Part::UsedUp => 30,
             Part::CallsMissing | Part::ChangeNear | Part::WithTrouble => 20,
             Part::WithinReach | Part::Opaque | Part::ProbeFails | Part::WorseAsItGrows => 15,
             Part::SiblingsWell | Part::WorksAsBefore => 15,
@@ -147,6 +151,7 @@ impl Part {
             Part::MeantToKeep | Part::CallsSucceed => -15,
             Part::ExplainsLittle | Part::ProbeAnswers | Part::Surged => -20,
             Part::Answers => -25,
+            Part::ChangedBefore => -30,
             Part::UnchangedToo | Part::ChangedWell | Part::OtherVersion => -30,
             Part::ItselfWell | Part::LeadsOn | Part::AllSlow | Part::NeededGone => -30,
             Part::BackInVain => -50,
@@ -285,6 +290,9 @@ mod tests {
         check(&[MemoryGrows, CallsMissing, WorseAsItGrows, Deepest], 0.85);
         check(&[LostBetween, WorksAsBefore, CallsMissing, Deepest], 0.80);
         check(&[TrafficRose, HurtItself, Deepest], 0.80);
+        check(&[UsedUp, WithTrouble, HurtItself, Deepest], 0.90);
+        check(&[UsedUp, WithTrouble, HurtItself, LeadsOn], 0.55);
+        check(&[UsedUp, WithTrouble, HurtItself, Deepest, ChangedBefore], 0.60);
         check(&[Answers, Runs], 0.01);
     }
 

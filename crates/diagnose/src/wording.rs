@@ -152,6 +152,10 @@ fn harm(symptom: &Symptom, over: bool) -> String {
             let verb = tense("is not heard", "was not heard");
             format!("{entity} {verb} any more, though it serves")
         }
+        SymptomKind::Exhaustion => {
+            let verb = tense("is used up before long", "was to be used up before long");
+            format!("{source} of {entity} {verb}")
+        }
         SymptomKind::Alert => {
             format!("alert {source} of {entity} {}", tense("fires", "fired"))
         }
@@ -164,7 +168,7 @@ fn because(cause: &Cause) -> String {
         CauseKind::Crash => format!(" because {entity} crashed"),
         CauseKind::Silent => format!(" because {entity} went silent"),
         CauseKind::Leak => format!(" because the memory of {entity} only grows"),
-        CauseKind::Outlier | CauseKind::Network | CauseKind::Surge => {
+        CauseKind::Outlier | CauseKind::Network | CauseKind::Surge | CauseKind::Saturation => {
             format!(" because {}", cause.summary)
         }
         CauseKind::DependencyDown => format!(" because {entity} does not answer"),

@@ -147,6 +147,8 @@ pub enum CauseKind {
     Disk,
     /// Users ask for more than can be served.
     Surge,
+    /// Something of which there is only so much is used up.
+    Saturation,
     Unknown,
 }
 
@@ -162,6 +164,7 @@ impl CauseKind {
         CauseKind::Lock,
         CauseKind::Disk,
         CauseKind::Surge,
+        CauseKind::Saturation,
         CauseKind::Unknown,
     ];
 
@@ -177,6 +180,7 @@ impl CauseKind {
             CauseKind::Lock => "lock",
             CauseKind::Disk => "disk",
             CauseKind::Surge => "surge",
+            CauseKind::Saturation => "saturation",
             CauseKind::Unknown => "unknown",
         }
     }

@@ -5,7 +5,7 @@
 //! `ARCHITECTURE.md`: one word per thing, from YAML to Rust to JSON.
 //!
 //! Reading order: `time`, `entity`, `text` and `signal` (what arrives), `histogram`, `traces`,
-//! `condition`, `alert` and `tick` (what the engine is fed with), `symptom`, `incident`, `plan`,
+//! `condition`, `alert`, `level` and `tick` (what the engine is fed with), `symptom`, `incident`, `plan`,
 //! `experiment` and `fault` (what it says, does and proves).
 
 pub mod time;
@@ -25,6 +25,8 @@ pub mod traces;
 pub mod condition;
 
 pub mod alert;
+
+pub mod level;
 
 pub mod tick;
 

@@ -75,6 +75,8 @@ pub enum SymptomKind {
     Alert,
     /// It serves its callers, but its telemetry does not arrive any more.
     Blind,
+    /// Something of which there is only so much is used up before long.
+    Exhaustion,
 }
 
 impl SymptomKind {
@@ -86,11 +88,13 @@ impl SymptomKind {
         SymptomKind::AbsentTraffic,
         SymptomKind::Alert,
         SymptomKind::Blind,
+        SymptomKind::Exhaustion,
     ];
 
     /// Did Immune itself measure that users are hurt?
     pub fn is_measured(self) -> bool {
-        !matches!(self, SymptomKind::Alert | SymptomKind::Blind)
+        use SymptomKind::{Alert, Blind, Exhaustion};
+        !matches!(self, Alert | Blind | Exhaustion)
     }
 
     pub fn as_str(self) -> &'static str {
@@ -102,6 +106,7 @@ impl SymptomKind {
             SymptomKind::AbsentTraffic => "absent_traffic",
             SymptomKind::Alert => "alert",
             SymptomKind::Blind => "blind",
+            SymptomKind::Exhaustion => "exhaustion",
         }
     }
 }

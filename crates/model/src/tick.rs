@@ -12,6 +12,7 @@ use crate::change::Change;
 use crate::condition::ConditionReport;
 use crate::entity::Entity;
 use crate::histogram::Histogram;
+use crate::level::Level;
 use crate::time::Timestamp;
 use crate::traces::TraceFacts;
 
@@ -29,6 +30,9 @@ pub struct Tick {
     /// Requests begun and not ended, where telemetry tells (`http.server.active_requests`); latest
     /// value.
     pub in_flight: Vec<(Entity, f64)>,
+    /// How much is used of what there is only so much of: what was told since the last step,
+    /// sorted by key.
+    pub levels: Vec<Level>,
     pub topology: Vec<TopologyChange>,
     pub instances: Vec<InstanceEvent>,
     /// Last arrival of any telemetry of a service (any signal, any instance), for those heard in
@@ -214,6 +218,7 @@ impl Tick {
     pub fn is_empty(&self) -> bool {
         self.requests.is_empty()
             && self.in_flight.is_empty()
+            && self.levels.is_empty()
             && self.topology.is_empty()
             && self.instances.is_empty()
             && self.heard.is_empty()

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::calls::{Calls, SpanKey};
 use crate::config::Config;
 use crate::instances::{Heard, Instances};
+use crate::levels::Levels;
 use crate::origin::Origin;
 use crate::points::Points;
 use crate::recent::Recent;
@@ -38,6 +39,7 @@ pub struct Observer {
     /// Server and consumer spans counted lately.
     pub(crate) entries: Recent<SpanKey, ()>,
     pub(crate) streams: Streams,
+    pub(crate) levels: Levels,
     pub(crate) instances: Instances,
     pub(crate) trees: Trees,
     /// Instances whose requests in flight were told since the last tick.
@@ -74,6 +76,7 @@ impl Observer {
             calls: Calls::new(&config.limits),
             entries: Recent::new(config.limits.recent_spans),
             streams: Streams::default(),
+            levels: Levels::default(),
             instances: Instances::default(),
             trees: Trees::default(),
             active: BTreeSet::new(),
@@ -187,6 +190,7 @@ impl Observer {
             now,
             requests,
             in_flight,
+            levels: self.levels.tick(now, &self.registry),
             topology: self.registry.take_news(),
             instances: self.instances.take_events(),
             heard,

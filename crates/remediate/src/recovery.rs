@@ -111,6 +111,7 @@ fn proof_of(symptom: &Symptom, objectives: &[ObjectiveState]) -> Proof {
                 | SymptomKind::AbsentTraffic
                 | SymptomKind::Alert
                 | SymptomKind::Blind
+                | SymptomKind::Exhaustion
         ) =>
         {
             Proof::Well

@@ -119,6 +119,8 @@ export function harmWords(symptom: Symptom, over: boolean): string {
       return `${name} ${over ? 'did' : 'does'} not finish requests`;
     case 'absent_traffic':
       return `${name} ${over ? 'got' : 'gets'} no requests any more`;
+    case 'exhaustion':
+      return `${symptom.source} of ${name} ${over ? 'was to be' : 'is'} used up before long`;
     case 'blind':
       return `${name} ${over ? 'was' : 'is'} not heard any more, though it serves`;
     case 'alert':
@@ -199,7 +201,8 @@ function felt(symptom: Symptom, over: boolean, objective?: ObjectiveState): Figu
     !over && objective && objective.requests_1m > 0
       ? ` · ${count(objective.requests_1m)} requests in 1${THIN}min`
       : '';
-  if (symptom.unit === 'seconds') {
+  const waits = symptom.kind !== 'blind' && symptom.kind !== 'exhaustion';
+  if (symptom.unit === 'seconds' && waits) {
     return {
       label: `Users wait at ${name}`,
       value: took(symptom.measured),
@@ -234,6 +237,12 @@ function felt(symptom: Symptom, over: boolean, objective?: ObjectiveState): Figu
       return { label: name, value: 'does not finish requests', about: goal, bad: !over };
     case 'absent_traffic':
       return { label: name, value: 'no requests', about: goal, bad: !over };
+    case 'exhaustion':
+      return {
+        label: `${symptom.source} of ${name}`,
+        value: over ? 'has room again' : `used up in ${duration(symptom.measured)}`,
+        about: 'at the pace of now',
+      };
     case 'blind':
       return { label: name, value: over ? 'was not heard' : 'is not heard', about: 'it serves' };
     case 'alert':

@@ -52,6 +52,7 @@ const CAUSES: Record<CauseKind, string> = {
   lock: 'lock',
   disk: 'disk full',
   surge: 'traffic surge',
+  saturation: 'Used up',
   unknown: 'unknown',
 };
 

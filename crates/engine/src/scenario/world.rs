@@ -10,6 +10,7 @@ mod telling;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use model::level::Resource;
 use model::signal::{Attributes, Batch, Span, SpanKind, SpanStatus};
 use model::time::SECOND;
 use model::{Entity, Scope, Timestamp};
@@ -67,6 +68,15 @@ struct Instance {
     leaked: u64,
     last_seen: Timestamp,
     spans: Vec<Span>,
+    levels: BTreeMap<Resource, Filling>,
+}
+
+/// How much is used of something since a time, and how that grows an hour.
+#[derive(Clone, Copy)]
+struct Filling {
+    since: Timestamp,
+    share: f64,
+    per_hour: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -160,6 +170,7 @@ impl World {
             leaked: 0,
             last_seen: now,
             spans: Vec::new(),
+            levels: BTreeMap::new(),
         };
         self.instances.insert(name.to_owned(), instance);
     }
@@ -200,6 +211,12 @@ impl World {
             Step::Errors { who, share, status } => self.conducts.fail(who, *share, *status),
             Step::Slow { who, duration, share } => self.conducts.slow(who, *duration, *share),
             Step::Leak { who, bytes } => self.each(who, |instance| instance.leak = *bytes),
+            Step::Level { who, resource, share, per_hour } => {
+                let filling = Filling { since: now, share: *share, per_hour: *per_hour };
+                self.each(who, |instance| {
+                    instance.levels.insert(*resource, filling);
+                });
+            }
             Step::Delay { from, to, duration } => {
                 self.delays.insert((from.clone(), to.clone()), *duration);
             }

@@ -52,6 +52,7 @@ impl<'a> Names<'a> {
             | Step::Mute(who)
             | Step::Unmute(who)
             | Step::Leak { who, .. }
+            | Step::Level { who, .. }
             | Step::Deploy { who, .. } => self.check(who),
             Step::Errors { who, .. } | Step::Slow { who, .. } => match who.split_once('@') {
                 Some((service, _)) => self.check_service(service),

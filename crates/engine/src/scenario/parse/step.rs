@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use model::alert::ALERT_NAME;
 use model::human::HumanDuration;
+use model::level::Resource;
 use model::{ByteSize, ChangeKind};
 use remediate::Paused;
 
@@ -72,6 +73,13 @@ pub enum Step {
     Probe {
         name: String,
         ok: bool,
+    },
+    /// How much it uses of a resource, 0–1, and how that grows an hour.
+    Level {
+        who: String,
+        resource: Resource,
+        share: f64,
+        per_hour: f64,
     },
     /// Another system tells of an alert with these labels, the name among them.
     Alert {
@@ -162,6 +170,8 @@ pub(super) fn step(words: &[&str]) -> Result<Step, String> {
         ["deploy", who, version] => Step::Deploy { who: name(who), version: name(version) },
         ["probe", which, "fail"] => Step::Probe { name: name(which), ok: false },
         ["probe", which, "ok"] => Step::Probe { name: name(which), ok: true },
+        ["level", who, of, used] => level(who, of, used, "0%/h")?,
+        ["level", who, of, used, growth] => level(who, of, used, growth)?,
         ["alert", which, labels @ .., "over"] => alert(which, labels, false)?,
         ["alert", which, labels @ ..] => alert(which, labels, true)?,
         ["executor", how] => Step::Executor(match *how {
@@ -201,6 +211,16 @@ pub(super) fn step(words: &[&str]) -> Result<Step, String> {
             ));
         }
     })
+}
+
+fn level(who: &str, of: &str, used: &str, growth: &str) -> Result<Step, String> {
+    let all = Resource::ALL;
+    let known = || all.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", ");
+    let resource = all.iter().copied().find(|one| one.as_str() == of);
+    let resource = resource.ok_or_else(|| format!("`{of}` is not one of {}", known()))?;
+    let growth = growth.strip_suffix("/h").ok_or("write growth as `10%/h`")?;
+    let (share, per_hour) = (share(used)?, share(growth)?);
+    Ok(Step::Level { who: who.to_owned(), resource, share, per_hour })
 }
 
 fn alert(which: &str, words: &[&str], fires: bool) -> Result<Step, String> {
