@@ -30,6 +30,10 @@ struct Ring {
     newest: u64,
     /// (bad, total); slot `n` lives at `n % len`.
     slots: Vec<(f64, f64)>,
+    /// What all slots but the newest hold together: asked for each second, and seldom another.
+    closed: (f64, f64),
+    /// Number of the first slot that ever held anything.
+    first: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +50,8 @@ impl Rings {
             step_secs,
             newest: slot_of(now, step_secs),
             slots: vec![(0.0, 0.0); len],
+            closed: (0.0, 0.0),
+            first: u64::MAX,
         };
         Rings { rings: SHAPE.map(ring) }
     }
@@ -104,10 +110,19 @@ impl Ring {
         let target = slot_of(now, self.step_secs);
         let len = self.slots.len() as u64;
         let passed = target.saturating_sub(self.newest).min(len);
-        for number in target.saturating_sub(passed) + 1..=target {
+        if passed == 0 {
+            return;
+        }
+        for number in target - passed + 1..=target {
             self.slots[(number % len) as usize] = (0.0, 0.0);
         }
-        self.newest = self.newest.max(target);
+        self.newest = target;
+        self.close();
+    }
+
+    fn close(&mut self) {
+        let numbers = self.newest.saturating_sub(self.slots.len() as u64 - 1)..self.newest;
+        self.closed = numbers.map(|number| self.slot(number)).fold((0.0, 0.0), plus);
     }
 
     fn add(&mut self, at: Timestamp, bad: f64, total: f64) {
@@ -117,8 +132,11 @@ impl Ring {
             return;
         }
         let slot = &mut self.slots[(number % len) as usize];
-        slot.0 += bad;
-        slot.1 += total;
+        *slot = plus(*slot, (bad, total));
+        self.first = self.first.min(number);
+        if number < self.newest {
+            self.close();
+        }
     }
 
     fn slot(&self, number: u64) -> (f64, f64) {
@@ -133,14 +151,21 @@ impl Ring {
 
     fn sum(&self, window: Duration, not_before: Timestamp) -> Sum {
         let earliest = not_before.as_nanos().div_ceil(self.step_secs * SECOND);
-        let mut sum = Sum::default();
-        for number in self.numbers(window).filter(|number| *number >= earliest) {
-            let (bad, total) = self.slot(number);
-            sum.bad += bad;
-            sum.total += total;
-        }
-        sum
+        let numbers = self.numbers(window);
+        let reach = self.newest - numbers.start();
+        let (bad, total) = match reach + 1 == self.slots.len() as u64 && earliest <= self.first {
+            true => plus(self.closed, self.slot(self.newest)),
+            false => {
+                let counted = (*numbers.start()).max(earliest)..=*numbers.end();
+                counted.map(|number| self.slot(number)).fold((0.0, 0.0), plus)
+            }
+        };
+        Sum { bad, total }
     }
+}
+
+fn plus(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+    (a.0 + b.0, a.1 + b.1)
 }
 
 fn slot_of(at: Timestamp, step_secs: u64) -> u64 {
@@ -185,6 +210,27 @@ mod tests {
         let before = rings.before(onset, Duration::from_secs(3600));
         assert_eq!(before.ratio(), Some(0.1), "{before:?}");
         assert!((500.0..=600.0).contains(&before.total), "{before:?}");
+    }
+
+    #[test]
+    fn a_whole_ring_counts_as_its_slots_do() {
+        let start = Timestamp::from_secs(1_000_000_000);
+        let earliest = Timestamp::from_secs(1_000_000_000 - 4_000);
+        let mut rings = Rings::new(start);
+        for second in 0..20_000_u64 {
+            let now = start + Duration::from_secs(second * 7);
+            rings.advance(now);
+            let late = Duration::from_secs(second * 31 % 400);
+            let at = Timestamp(now.as_nanos() - late.as_nanos() as u64);
+            rings.add(at, (second % 3) as f64 * 0.1, 0.7);
+            for ring in &rings.rings {
+                let window = Duration::from_secs(ring.step_secs * (ring.slots.len() as u64 - 1));
+                let slots = ring.numbers(window).map(|number| ring.slot(number));
+                let (bad, total) = slots.fold((0.0, 0.0), plus);
+                assert_eq!(ring.sum(window, Timestamp::ZERO), Sum { bad, total });
+                assert_eq!(ring.sum(window, earliest), Sum { bad, total });
+            }
+        }
     }
 
     #[test]

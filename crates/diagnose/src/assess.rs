@@ -157,6 +157,12 @@ pub fn rank(
         .filter(|one| one.cause.kind == CauseKind::Leak && is_named(one))
         .map(|one| one.cause.entity.clone())
         .collect();
+    // What piles up somewhere has its reason there, where one is known.
+    let explained: Vec<Entity> = ranked
+        .iter()
+        .filter(|one| one.cause.kind != CauseKind::Saturation && is_named(one))
+        .map(|one| one.node.clone())
+        .collect();
     let something_named = ranked.iter().any(is_named);
     ranked
         .into_iter()
@@ -169,6 +175,7 @@ pub fn rank(
             let is_outlier = one.cause.kind == CauseKind::Outlier;
             !(is_outlier && leaking.iter().any(|it| *it == one.cause.entity || *it == one.node))
         })
+        .filter(|one| !(one.cause.kind == CauseKind::Saturation && explained.contains(&one.node)))
         .filter(|one| !(one.off_path && something_named))
         .map(|one| one.cause)
         .take(CAUSES_SHOWN)

@@ -27,6 +27,8 @@ pub mod surge;
 
 pub mod saturation;
 
+mod used_up;
+
 pub mod unknown;
 
 use std::time::Duration;
@@ -108,6 +110,7 @@ fn add_leads(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, reache
     candidate.depth = reached.depth;
     for lead in reached.leads.iter().take(LEADS_SHOWN) {
         let part = match lead.harm {
+            _ if lead.doubt.is_some() => Part::Remark,
             Harm::Fails => Part::CallsFail,
             Harm::Missing | Harm::Slow | Harm::Stopped => Part::CallsMissing,
         };
@@ -127,7 +130,8 @@ fn add_leads(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, reache
         );
         candidate.line(Part::ExplainsLittle, EvidenceKind::Calls, lead.since, words);
     }
-    if let Some(kinds) = trouble.hurt.get(node).filter(|_| reached.leads.is_empty()) {
+    let nobody_leads = reached.leads.is_empty() || reached.is_doubtful();
+    if let Some(kinds) = trouble.hurt.get(node).filter(|_| nobody_leads) {
         let (part, words) = if trouble.is_blind(node) {
             let words = format!("callers of {node} are served, only its telemetry is lost");
             (Part::WithinReach, words)

@@ -80,6 +80,11 @@ const DATABASE_ERRORS: &[&str] = &[
 const DATABASE_STATE_CLASSES: &[&str] = &["40", "53", "55", "57", "58", "xx"];
 const SQLSTATE_CHARS: usize = 5;
 
+/// Failures by which a server refuses what it cannot take now: HTTP 503 and 429, and gRPC's
+/// `UNAVAILABLE` and `RESOURCE_EXHAUSTED`.
+const REFUSALS: &[&str] = &["unavailable", "exhausted", "overload"];
+const REFUSAL_CODES: &[&str] = &["503", "429"];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Most failures are of calls that nobody answered.
@@ -98,9 +103,7 @@ pub fn answer(sum: &Sum, by_database: bool) -> (Answer, f64, f64) {
     for (kind, count) in &sum.kinds {
         all += count;
         let kind = kind.to_ascii_lowercase();
-        let has_code = |codes: &[&str]| {
-            kind.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| codes.contains(&word))
-        };
+        let has_code = |codes: &[&str]| has_code(&kind, codes);
         if NO_ANSWER.iter().any(|part| kind.contains(part)) || has_code(NO_ANSWER_CODES) {
             none += count;
         } else if by_database && is_database_error(&kind)
@@ -118,6 +121,24 @@ pub fn answer(sum: &Sum, by_database: bool) -> (Answer, f64, f64) {
     } else {
         (Answer::Other, all - none - server_error, all)
     }
+}
+
+/// Refusals among the failures that a server counted itself.
+pub fn refusals(served: &Sum) -> f64 {
+    let is_refusal = |kind: &str| {
+        let kind = kind.to_ascii_lowercase();
+        REFUSALS.iter().any(|part| kind.contains(part)) || has_code(&kind, REFUSAL_CODES)
+    };
+    served.kinds.iter().filter(|(kind, _)| is_refusal(kind)).map(|(_, count)| count).sum()
+}
+
+/// Did a server refuse most of what it was asked?
+pub fn is_refused(served: &Sum) -> bool {
+    2.0 * refusals(served) >= served.total && served.total > 0.0
+}
+
+fn has_code(kind: &str, codes: &[&str]) -> bool {
+    kind.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| codes.contains(&word))
 }
 
 /// `kind` is in lower case.

@@ -20,6 +20,8 @@ use crate::topology::Topology;
 const INSTANCES_MAX: usize = 20_000;
 const SERVICES_MAX: usize = 10_000;
 const PROBES_MAX: usize = 1_000;
+/// Weight of a new reading of requests in flight in what is usual.
+const USUAL_WEIGHT: f64 = 0.05;
 const CHANGES_MAX: usize = 2_000;
 const CHANGES_KEPT: Duration = Duration::from_secs(6 * 3600);
 /// An instance that is gone for good is forgotten after this.
@@ -37,6 +39,7 @@ pub struct Known {
     pub conditions: Conditions,
     pub instances: BTreeMap<Entity, Instance>,
     pub heard: BTreeMap<Entity, Heard>,
+    pub in_flight: BTreeMap<Entity, InFlight>,
     pub changes: VecDeque<Change>,
     pub probes: BTreeMap<String, Probe>,
     pub levels: Levels,
@@ -59,6 +62,15 @@ pub struct Heard {
     pub last: Timestamp,
     /// Nanoseconds between the last arrivals.
     gaps: VecDeque<u64>,
+}
+
+/// Requests that wait in an instance or service, or are worked on, as it says itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InFlight {
+    pub last: f64,
+    pub at: Timestamp,
+    /// What was read before, fading over some twenty readings.
+    pub usual: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,6 +133,9 @@ impl Known {
         self.figures.forget(tick.now);
         tick.instances.iter().for_each(|event| self.take_instance(event));
         tick.heard.iter().for_each(|(service, at)| self.take_heard(service, *at));
+        tick.in_flight.iter().for_each(|(entity, value)| {
+            self.take_in_flight(entity, *value, tick.now);
+        });
         tick.processes.iter().for_each(|report| self.processes.take(report));
         tick.conditions.iter().for_each(|report| self.conditions.take(report));
         tick.levels.iter().for_each(|level| self.levels.take(level));
@@ -215,6 +230,33 @@ impl Known {
         } else {
             self.left_out += 1;
         }
+    }
+
+    fn take_in_flight(&mut self, entity: &Entity, value: f64, now: Timestamp) {
+        if !value.is_finite() {
+            return;
+        }
+        if let Some(known) = self.in_flight.get_mut(entity) {
+            known.usual += USUAL_WEIGHT * (known.last - known.usual);
+            (known.last, known.at) = (value, now);
+        } else if self.in_flight.len() < INSTANCES_MAX {
+            let known = InFlight { last: value, at: now, usual: value };
+            self.in_flight.insert(entity.clone(), known);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// Requests in flight in a service by readings since `since`, and what is usual for those that
+    /// were read.
+    pub fn in_flight_of(&self, service: &Entity, since: Timestamp) -> Option<(f64, f64)> {
+        let of_instances = self.instances_of(service).map(|(instance, _)| instance);
+        let readings = of_instances.chain([service]).filter_map(|it| self.in_flight.get(it));
+        let fresh = readings.filter(|reading| reading.at >= since);
+        fresh.fold(None, |sum, reading| {
+            let (last, usual) = sum.unwrap_or((0.0, 0.0));
+            Some((last + reading.last, usual + reading.usual))
+        })
     }
 
     fn take_probe(&mut self, result: &ProbeResult) {

@@ -80,6 +80,17 @@ pub enum Harm {
     Stopped,
 }
 
+/// Why missing calls may say nothing of the callee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The caller does not finish requests: whether it makes these calls is not known.
+    Hangs,
+    /// The caller refuses requests before it makes a call.
+    Refuses,
+    /// Whether the caller itself is asked is not known: calls to it are missing too.
+    NotAsked,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lead {
     pub caller: Entity,
@@ -90,8 +101,8 @@ pub struct Lead {
     pub before: Sum,
     /// How long before the harm `before` begins.
     pub compared: Duration,
-    /// The caller itself does not finish requests: whether it makes these calls is not known.
-    pub caller_hangs: bool,
+    /// Why these calls may be missing by the caller's own doing.
+    pub doubt: Option<Doubt>,
     /// Calls that were to be expected, for those missing or stopped.
     pub expected: f64,
     /// Failed requests that the caller served meanwhile.
@@ -201,7 +212,7 @@ fn lead(
         during,
         before,
         compared: window.calm_end().since(window.before_from()),
-        caller_hangs: false,
+        doubt: None,
         expected: 0.0,
         caller_errors: served.errors,
     }

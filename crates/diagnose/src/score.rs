@@ -16,6 +16,9 @@
 //! | memory grows | +45 | an agent saw the memory of the process grow at every look |
 //! | lost between | +40 | a caller waits longer than the callee works, and than before |
 //! | traffic rose | +40 | users ask for at least twice as much as before |
+//! | refuses | +20 | most of its own failures are refusals (503, 429), and none of a call it made |
+//! | piles up | +20 | far more requests wait in it than before |
+//! | calls nobody | +15 | of all that it calls it calls hardly anything any more |
 //! | asked in vain | +35 | a database that used to answer an agent does so no more |
 //! | calls fail | +35 | calls that lead to it fail clearly more than before |
 //! | hurt itself | +35 | its own users are hurt, and nothing that it calls got worse |
@@ -98,6 +101,9 @@ pub enum Part {
     TrafficRose,
     RoseThere,
     Surged,
+    Refuses,
+    PilesUp,
+    CallsNobody,
     Silent,
     CallsFail,
     HurtItself,
@@ -141,6 +147,8 @@ impl Part {
             Part::AskedInVain => 35,
             Part::Silent | Part::ChangedNode | Part::Blocked | Part::UsedUp => 30,
             Part::CallsMissing | Part::ChangeNear | Part::WithTrouble => 20,
+            Part::Refuses | Part::PilesUp => 20,
+            Part::CallsNobody => 15,
             Part::WithinReach | Part::Opaque | Part::ProbeFails | Part::WorseAsItGrows => 15,
             Part::SiblingsWell | Part::WorksAsBefore => 15,
             Part::NoAnswer | Part::ChangedOnPath | Part::HurtsSince | Part::RoseThere => 10,
@@ -293,6 +301,9 @@ mod tests {
         check(&[UsedUp, WithTrouble, HurtItself, Deepest], 0.90);
         check(&[UsedUp, WithTrouble, HurtItself, LeadsOn], 0.55);
         check(&[UsedUp, WithTrouble, HurtItself, Deepest, ChangedBefore], 0.60);
+        check(&[Refuses, CallsNobody, HurtItself, Deepest], 0.75);
+        check(&[Refuses, PilesUp, CallsFail, NoAnswer, Deepest], 0.90);
+        check(&[Refuses, PilesUp, HurtItself, Deepest, Surged], 0.60);
         check(&[Answers, Runs], 0.01);
     }
 

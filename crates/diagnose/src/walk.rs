@@ -7,14 +7,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use model::tick::BUCKET;
+use model::tick::{BUCKET, SeriesKey};
 use model::{Entity, SymptomKind, Timestamp};
 
+use crate::failure;
 use crate::known::Known;
-use crate::leads::{self, Harm, Lead, Window};
+use crate::leads::{self, Doubt, Harm, Lead, Window};
 
 const DEPTH_MAX: u32 = 8;
 const REACHED_MAX: usize = 200;
+/// A service that serves less than this share of what it used to is perhaps no longer asked.
+const SERVES_SHARE: f64 = 0.5;
 
 /// Who is hurt, since when: what a search for causes starts from.
 #[derive(Clone, Debug)]
@@ -48,9 +51,9 @@ impl Reached {
         self.onwards.is_empty()
     }
 
-    /// All that leads here are calls of callers that hang themselves.
+    /// All that leads here are calls that may be missing by their callers' own doing.
     pub fn is_doubtful(&self) -> bool {
-        !self.leads.is_empty() && self.leads.iter().all(|lead| lead.caller_hangs)
+        !self.leads.is_empty() && self.leads.iter().all(|lead| lead.doubt.is_some())
     }
 
     /// The worst lead: failing before missing before slow, then most failures.
@@ -99,7 +102,7 @@ impl<'a> Trouble<'a> {
     /// Calls of `node`, which hangs, that do not end either, or are not made.
     pub fn hanging_calls(&self, node: &Entity) -> Vec<&Lead> {
         let leads = self.reached.values().flat_map(|reached| &reached.leads);
-        leads.filter(|lead| lead.caller_hangs && lead.caller == *node).collect()
+        leads.filter(|it| it.doubt == Some(Doubt::Hangs) && it.caller == *node).collect()
     }
 
     fn follow(&mut self, from: &Entity, lead: Lead, depth: u32, queue: &mut VecDeque<Entity>) {
@@ -113,9 +116,9 @@ impl<'a> Trouble<'a> {
         }
         // A caller that hangs may hang by itself: only a callee that is hurt too leads on. One
         // that asks for what cannot be is wrong by itself.
-        let leads_on = match lead.caller_hangs {
-            true => self.hurt.contains_key(&callee),
-            false => !lead.is_callers_doing(),
+        let leads_on = match lead.doubt {
+            Some(_) => self.hurt.contains_key(&callee),
+            None => !lead.is_callers_doing(),
         };
         if let Some(reached) = self.reached.get_mut(&callee) {
             reached.leads.push(lead);
@@ -141,7 +144,7 @@ impl<'a> Trouble<'a> {
             found = callees
                 .iter()
                 .filter_map(|node| leads::missing(known, window, (caller, node), hangs))
-                .map(|lead| Lead { caller_hangs: self.is_stalled(caller), ..lead })
+                .map(|lead| Lead { doubt: self.doubt(caller), ..lead })
                 .collect();
         }
         if self.has(SymptomKind::LatencyBurn) || self.has(SymptomKind::Stalled) {
@@ -153,6 +156,24 @@ impl<'a> Trouble<'a> {
             found.extend(slow);
         }
         found
+    }
+
+    /// Why calls that `caller` does not make may be of its own doing.
+    fn doubt(&self, caller: &Entity) -> Option<Doubt> {
+        if self.is_stalled(caller) {
+            return Some(Doubt::Hangs);
+        }
+        let served = [SeriesKey::Service(caller.clone())];
+        let during = self.window.during(self.known, &served);
+        if failure::is_refused(&during) {
+            return Some(Doubt::Refuses);
+        }
+        let is_missed = |lead: &Lead| matches!(lead.harm, Harm::Missing | Harm::Stopped);
+        let leads = self.reached.get(caller).map(|reached| &reached.leads);
+        let is_missing = leads.is_some_and(|it| !it.is_empty() && it.iter().all(is_missed));
+        let before = self.window.before(self.known, &served);
+        let serves_less = during.total < SERVES_SHARE * before.total * self.window.growth();
+        (is_missing && serves_less && !self.hurt.contains_key(caller)).then_some(Doubt::NotAsked)
     }
 
     /// Silence is no proof that calls are not made: unless it is hurt itself, the caller must have

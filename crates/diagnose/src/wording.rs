@@ -7,7 +7,7 @@ use model::incident::Incident;
 use model::{Cause, CauseKind, IncidentState, Severity, Symptom, SymptomKind};
 
 use crate::figures::Sum;
-use crate::leads::{Harm, Lead};
+use crate::leads::{Doubt, Harm, Lead};
 
 const KINDS_SHOWN: usize = 3;
 
@@ -66,7 +66,7 @@ pub fn served(sum: &Sum) -> String {
 /// `calls storefront -> orders: 118 of 118 failed since 14:02:05 (connection_refused), 0 of 1,204
 /// in the 10 min before`
 pub fn calls(lead: &Lead) -> String {
-    let Lead { caller, callee, harm, during, before, expected, .. } = lead;
+    let Lead { caller, callee, harm, during, before, expected, doubt, .. } = lead;
     let since = lead.since.clock();
     let compared = match lead.compared.as_secs() {
         seconds if seconds < 120 => format!("the {seconds} s before"),
@@ -85,17 +85,25 @@ pub fn calls(lead: &Lead) -> String {
             let during = format!("{} of {}", number(during.errors), number(during.total));
             format!("{pair}: {during} failed since {since}{kinds}, {before} in {compared}")
         }
-        Harm::Missing if lead.caller_hangs => format!(
-            "{pair}: {} ended since {since} where {} were to be expected by {compared}; \
-             {caller} itself does not finish requests, so whether it makes them is not known",
-            number(during.total),
-            number(*expected)
-        ),
-        Harm::Missing => format!(
-            "{pair}: {} made since {since} where {} were to be expected by {compared}",
-            number(during.total),
-            number(*expected)
-        ),
+        Harm::Missing => {
+            let (total, expected) = (number(during.total), number(*expected));
+            let of = format!("where {expected} were to be expected by {compared}");
+            match doubt {
+                None => format!("{pair}: {total} made since {since} {of}"),
+                Some(Doubt::Hangs) => format!(
+                    "{pair}: {total} ended since {since} {of}; {caller} itself does not finish \
+                     requests, so whether it makes them is not known"
+                ),
+                Some(Doubt::Refuses) => format!(
+                    "{pair}: {total} made since {since} {of}; {caller} itself refuses requests \
+                     before it would make them"
+                ),
+                Some(Doubt::NotAsked) => format!(
+                    "{pair}: {total} made since {since} {of}; whether {caller} is asked itself \
+                     is not known"
+                ),
+            }
+        }
         Harm::Slow => format!(
             "{pair}: {} on average since {since}, {} in {compared}",
             seconds(during.mean_seconds().unwrap_or(0.0)),

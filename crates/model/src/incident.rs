@@ -147,7 +147,8 @@ pub enum CauseKind {
     Disk,
     /// Users ask for more than can be served.
     Surge,
-    /// Something of which there is only so much is used up.
+    /// Requests pile up in it and are refused while nothing that it calls got worse, or something
+    /// that it has only so much of is used up.
     Saturation,
     Unknown,
 }

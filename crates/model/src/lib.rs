@@ -48,7 +48,7 @@ pub use alert::{AlertReport, AlertState};
 pub use byte_size::ByteSize;
 pub use change::{Change, ChangeKind};
 pub use condition::{Condition, ConditionReport};
-pub use entity::{Entity, EntityKind, Scope};
+pub use entity::{Entity, EntityFields, EntityKind, Scope};
 pub use histogram::Histogram;
 pub use incident::{Cause, CauseKind, Evidence, EvidenceKind, Incident, IncidentId, IncidentState};
 pub use plan::{

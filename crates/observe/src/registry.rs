@@ -282,7 +282,7 @@ impl Registry {
 
     fn part_entity(&self, service: Id, kind: EntityKind, name: &str) -> Option<Entity> {
         let owner = self.entity(service)?;
-        Some(Entity { part_of: owner.name.clone(), ..Entity::new(&owner.scope, kind, name) })
+        Some(Entity::part(&owner.scope, kind, &owner.name, name))
     }
 
     fn count(&self, kinds: &[EntityKind]) -> usize {

@@ -128,8 +128,16 @@ impl Surroundings {
         self.blamed = known.map(|cause| cause.entity.clone()).collect();
     }
 
-    pub fn see_objectives(&mut self, objectives: &[ObjectiveState]) {
-        let left = objectives.iter().filter_map(|objective| {
+    /// Of objectives that no incident speaks of nothing is kept.
+    pub fn see_objectives<'a>(
+        &mut self,
+        objectives: &[ObjectiveState],
+        incidents: impl Iterator<Item = &'a Incident>,
+    ) {
+        let hurt: BTreeSet<&Entity> =
+            incidents.flat_map(|it| &it.symptoms).map(|symptom| &symptom.entity).collect();
+        let objectives = objectives.iter().filter(|it| hurt.contains(&it.entity));
+        let left = objectives.filter_map(|objective| {
             let ObjectiveState { source, entity, kind, budget_left, .. } = objective;
             let (source, entity) = (source.clone(), entity.clone());
             Some((SymptomKey { source, entity, kind: *kind }, (*budget_left)?))

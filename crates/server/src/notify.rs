@@ -297,7 +297,7 @@ fn alert(
     let mut all = common.clone();
     all.extend(labels([
         ("alertname", symptom.kind.as_str().to_owned()),
-        ("service", symptom.entity.owner().map_or(String::new(), |owner| owner.name)),
+        ("service", symptom.entity.owner().map_or(String::new(), |owner| owner.name.clone())),
         ("entity", symptom.entity.to_string()),
         ("slo", symptom.source.clone()),
         ("severity", format!("{:?}", symptom.severity).to_lowercase()),

@@ -99,7 +99,9 @@ impl Family {
             Family::Crash | Family::CrashOfOne | Family::ZoneLoss => {
                 &[CauseKind::Crash, CauseKind::Silent]
             }
-            Family::Hang | Family::Deadlock => &[CauseKind::Silent, CauseKind::Outlier],
+            Family::Hang | Family::Deadlock => {
+                &[CauseKind::Silent, CauseKind::Outlier, CauseKind::Saturation]
+            }
             Family::SlowInstance | Family::NoisyNeighbour => &[CauseKind::Outlier],
             Family::Leak => &[CauseKind::Leak],
             Family::BadDeploy | Family::SlowDeploy | Family::DelayedDeploy => &[CauseKind::Change],

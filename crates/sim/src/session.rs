@@ -225,7 +225,7 @@ fn config(world: &World) -> Config {
             action_timeout: HumanDuration::from_secs(30),
             stateful: false,
         });
-        let gone = [CauseKind::Crash, CauseKind::Silent, CauseKind::Leak];
+        let gone = [CauseKind::Crash, CauseKind::Silent, CauseKind::Leak, CauseKind::Saturation];
         let mut policies = vec![
             policy("restart", &copy.name, &gone, Remedy::Restart),
             policy("rollback", &copy.name, &[CauseKind::Change], Remedy::Rollback),

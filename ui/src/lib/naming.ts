@@ -16,7 +16,6 @@ export function entityName({ kind, part_of, name }: EntityFacts): string {
   if (kind === 'service') return name;
   if (kind === 'instance') return name.startsWith(part_of) ? name : `${part_of}/${name}`;
   if (kind === 'operation') return `${part_of} ${name}`;
-  if (kind === 'system') return 'the system';
   return `${kind} ${name}`;
 }
 
@@ -52,7 +51,7 @@ const CAUSES: Record<CauseKind, string> = {
   lock: 'lock',
   disk: 'disk full',
   surge: 'traffic surge',
-  saturation: 'Used up',
+  saturation: 'requests pile up',
   unknown: 'unknown',
 };
 

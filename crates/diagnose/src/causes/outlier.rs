@@ -31,6 +31,10 @@ pub const SPEC: Spec = Spec {
 const REQUESTS_MIN: f64 = 5.0;
 /// And cleared on.
 const WELL_MIN: f64 = 8.0;
+/// Of what the ill one completed, beside its usual share, a sibling must have completed this much.
+const SEEN_SHARE: f64 = 0.5;
+/// Fails so many times as often as its siblings.
+const FAILS_MORE_MIN: f64 = 3.0;
 /// Much slower than its siblings.
 const SLOWER_MIN: f64 = 3.0;
 const INSTANCES_SHOWN: usize = 3;
@@ -52,9 +56,13 @@ fn propose(trouble: &Trouble) -> Vec<Candidate> {
 
 fn of_service(trouble: &Trouble, node: &Entity, reached: &Reached) -> Vec<Candidate> {
     let judged = judge(trouble, node);
-    let is_well = |one: &&Judged| one.worse.is_none() && one.during.total >= WELL_MIN;
-    let well: Vec<&Judged> = judged.iter().filter(is_well).collect();
     let ill: Vec<&Judged> = judged.iter().filter(|one| one.worse.is_some()).collect();
+    let is_well = |one: &&Judged| {
+        one.worse.is_none()
+            && one.during.seen().0 >= WELL_MIN
+            && ill.iter().all(|ill| is_seen_as_long(one, ill))
+    };
+    let well: Vec<&Judged> = judged.iter().filter(is_well).collect();
     if ill.len() > well.len() {
         return Vec::new();
     }
@@ -85,10 +93,21 @@ fn judge<'a>(trouble: &Trouble<'a>, node: &Entity) -> Vec<Judged<'a>> {
     judged.filter(|one| one.during.total >= REQUESTS_MIN).collect()
 }
 
+/// Telemetry of instances comes at different times: one that was heard of before the trouble came
+/// to it is not cleared by that.
+fn is_seen_as_long(one: &Judged, ill: &Judged) -> bool {
+    let share = |it: &Judged| it.during.total / it.before.total.max(1.0);
+    share(one) >= SEEN_SHARE * share(ill)
+}
+
 fn is_far_from(one: &Judged, siblings: &Sum) -> bool {
     let mean = |sum: &Sum| sum.mean_seconds().unwrap_or(0.0);
     match one.worse {
-        Some(Worse::Fails) => comparison::fails_more(siblings, &one.during),
+        Some(Worse::Fails) => {
+            let share = |sum: &Sum| sum.errors / sum.total.max(1.0);
+            comparison::fails_more(siblings, &one.during)
+                && share(&one.during) >= FAILS_MORE_MIN * share(siblings)
+        }
         Some(Worse::Slower) => mean(&one.during) >= SLOWER_MIN * mean(siblings),
         None => false,
     }

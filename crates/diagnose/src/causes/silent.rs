@@ -101,18 +101,21 @@ fn candidate(
     candidate.line(Part::Silent, EvidenceKind::Instance, last_heard, words);
     add_leads(&mut candidate, trouble, node, reached);
     // Whoever is merely no longer asked is silent by nature.
-    let is_missed = |lead: &Lead| lead.harm == Harm::Missing && !lead.caller_hangs;
+    let is_missed = |lead: &Lead| lead.harm == Harm::Missing && lead.doubt.is_none();
     if !reached.leads.iter().any(is_missed) {
         candidate.devalue(Part::CallsMissing);
     }
     add_answers(&mut candidate, trouble, node, reached, true);
+    let is_unanswered = candidate.has(Part::NoAnswer);
     for target in targets {
         if let Some(process) = &target.running {
             let words = format!("agent: process {} of target {} runs", process.pid, target.name);
-            candidate.line(Part::Runs, EvidenceKind::Process, target.reported, words);
+            // What runs, is asked, and neither answers nor tells of it, hangs.
+            let part = if is_unanswered { Part::Remark } else { Part::Runs };
+            candidate.line(part, EvidenceKind::Process, target.reported, words);
         }
     }
-    let how = if candidate.has(Part::NoAnswer) { " and calls to it are not answered" } else { "" };
+    let how = if is_unanswered { " and calls to it are not answered" } else { "" };
     candidate.summary =
         format!("{entity} went silent: nothing was heard of it since {}{how}", last_heard.clock());
     Some(candidate)

@@ -57,7 +57,7 @@ fn any_entity() -> impl Strategy<Value = Entity> {
             EntityKind::Instance | EntityKind::Operation => format!("s{part}"),
             _ => String::new(),
         };
-        Entity { scope, kind, part_of, name: format!("s{name}") }
+        Entity::part(&scope, kind, &part_of, &format!("s{name}"))
     })
 }
 

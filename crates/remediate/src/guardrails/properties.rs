@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{CauseKind, Mode};
+use model::{CauseKind, Entity, Mode};
 use proptest::prelude::*;
 
 use super::tests::Facts;
@@ -108,7 +108,8 @@ proptest! {
         let target = facts.target.as_mut().unwrap();
         target.stateful = stateful;
         if database {
-            target.entity.kind = model::EntityKind::Database;
+            let kind = model::EntityKind::Database;
+            target.entity = Entity::new(&target.entity.scope, kind, &target.entity.name);
         }
         facts.policy.as_mut().unwrap().allow_stateful = allowed;
         prop_assert_eq!(passes("G-15", &facts), allowed || !(stateful || database));

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use model::plan::{Attempt, OutcomeResult};
 use model::tick::ProcessState;
-use model::{Action, ActionId, ActionKind, CauseKind, EvidenceKind, Mode, PlanState, Scope};
+use model::{
+    Action, ActionId, ActionKind, CauseKind, Entity, EvidenceKind, Mode, PlanState, Scope,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -259,17 +261,22 @@ fn g8_needs_a_sure_cause_with_direct_evidence() {
 #[test]
 fn g9_denies_across_environments() {
     let staging = || Scope::new("default", "staging");
+    let moved = |it: &Entity| Entity::part(&staging(), it.kind, &it.part_of, &it.name);
     check("G-9", |_| {}, "");
     check("G-9", |facts| facts.incident().scope = staging(), "incident in default/staging");
     check(
         "G-9",
         |facts| {
-            facts.incident().causes[0].entity.scope = staging();
-            facts.plan.entity.scope = staging();
+            let cause = &mut facts.incident().causes[0].entity;
+            *cause = moved(cause);
+            facts.plan.entity = moved(&facts.plan.entity);
         },
         "cause in default/stag",
     );
-    let elsewhere = |facts: &mut Facts| facts.target.as_mut().unwrap().entity.scope = staging();
+    let elsewhere = |facts: &mut Facts| {
+        let target = facts.target.as_mut().unwrap();
+        target.entity = moved(&target.entity);
+    };
     check("G-9", elsewhere, "target in default/staging");
 }
 

@@ -193,7 +193,7 @@ impl Healer {
         if let Some(tick) = input.tick {
             self.surroundings.see_tick(tick);
         }
-        self.surroundings.see_objectives(input.objectives);
+        self.surroundings.see_objectives(input.objectives, incidents.values().copied());
         self.surroundings.see_incidents(incidents.values().copied());
     }
 }

@@ -45,7 +45,7 @@ impl Drills {
         let observed = self
             .handle
             .ask(|core| {
-                let name = |entity: &Entity| entity.owner().map(|owner| owner.name);
+                let name = |entity: &Entity| entity.owner().map(|owner| owner.name.clone());
                 let calls = core.engine.diagnoser.edges();
                 let calls = calls.filter_map(|(a, b)| Some((name(a)?, name(b)?))).collect();
                 let mut requests: BTreeMap<String, f64> = BTreeMap::new();
