@@ -1,6 +1,8 @@
 //! G-12: what still carries the users is left alone.
 
-use model::ActionKind;
+use std::collections::BTreeSet;
+
+use model::{ActionKind, CauseKind, Entity};
 
 use super::{Context, Guardrail, Spec, is_gone};
 
@@ -10,7 +12,8 @@ pub(super) const GUARDRAIL: Guardrail = Guardrail {
         title: "Blast radius",
         documentation: "A running process is touched only when at least `healthy_share_min` of \
             its service's instances are known to be well beside it; the only instance only when \
-            it is itself to blame; all of a service, by a rollback, only when the service is. \
+            it is itself to blame; all of a service, by a rollback, only when the service is; \
+            where none is well, one by one, and only where all leak, hang or are silent. \
             Of the targets on one host, of one service or of one database at most \
             `touched_share_max`, but always one, are touched at the same time. What is gone may \
             be started whatever else is so.",
@@ -39,6 +42,21 @@ fn check(context: &Context<'_>) -> Result<String, String> {
     Ok(copies)
 }
 
+/// Do the processes of the whole service not do their work? What is started anew then takes nothing
+/// away that carries users.
+fn all_are_to_blame(context: &Context<'_>, known: usize) -> bool {
+    use CauseKind::{Leak, Saturation, Silent};
+    let owner = context.target.and_then(|target| target.entity.owner());
+    let Some((cause, incident)) = context.cause().zip(context.incident) else { return false };
+    if owner.is_none() || !matches!(cause.kind, Leak | Saturation | Silent) {
+        return false;
+    }
+    let alike = incident.causes.iter().filter(|it| it.kind == cause.kind);
+    let blamed: BTreeSet<&Entity> =
+        alike.map(|it| &it.entity).filter(|it| it.owner() == owner).collect();
+    Some(&cause.entity) == owner.as_ref() || blamed.len() >= known
+}
+
 fn replicas(context: &Context<'_>) -> Result<String, String> {
     let Some(target) = context.target else {
         return Err("the target is not known".to_owned());
@@ -57,6 +75,9 @@ fn replicas(context: &Context<'_>) -> Result<String, String> {
         };
     }
     let policy = context.policy.and_then(|policy| policy.healthy_share_min);
+    if well == 0 && policy.is_none() && all_are_to_blame(context, known) {
+        return Ok(format!("none of {known} instances is well, and all are to blame: one by one"));
+    }
     let needed = policy.unwrap_or(context.limits.healthy_share_min);
     let share = well as f64 / known as f64;
     // Written so that a share that is not a number denies.

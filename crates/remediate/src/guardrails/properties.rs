@@ -61,6 +61,8 @@ proptest! {
     fn g12_never_leaves_fewer_well_instances_than_the_share(around in around()) {
         let mut facts = running();
         facts.around = around.clone();
+        facts.plan.cause = CauseKind::Crash;
+        facts.incident().causes[0].kind = CauseKind::Crash;
         if passes("G-12", &facts) {
             let Copies { known, well_beside } = around.copies;
             prop_assert!(known <= 1 || 2 * well_beside >= known);
@@ -209,6 +211,28 @@ fn a_whole_service_is_brought_back_only_when_it_is_to_blame() {
     assert!(passes("G-12", &facts));
     facts.incident().causes[0].entity = f::service("other");
     assert!(!passes("G-12", &facts));
+}
+
+#[test]
+fn a_service_of_which_nothing_is_well_is_restarted_one_by_one_where_all_of_it_hangs() {
+    let mut facts = running();
+    facts.around.copies = Copies { known: 3, well_beside: 0 };
+    let blame = |facts: &mut Facts, kind| {
+        let entity = facts.target.as_ref().unwrap().entity.owner().unwrap();
+        let cause = &mut facts.incident().causes[0];
+        (cause.kind, cause.entity) = (kind, entity.clone());
+        (facts.plan.cause, facts.plan.entity) = (kind, entity);
+    };
+    blame(&mut facts, CauseKind::Saturation);
+    assert!(passes("G-12", &facts));
+    facts.around.copies.well_beside = 1;
+    assert!(!passes("G-12", &facts), "what still carries users is left alone");
+    facts.around.copies.well_beside = 0;
+    facts.policy.as_mut().unwrap().healthy_share_min = Some(0.5);
+    assert!(!passes("G-12", &facts), "the policy asks for well instances");
+    facts.policy.as_mut().unwrap().healthy_share_min = None;
+    blame(&mut facts, CauseKind::Surge);
+    assert!(!passes("G-12", &facts), "what is asked for too much works");
 }
 
 #[test]
