@@ -43,6 +43,8 @@ pub struct Config {
     pub blind: Blind,
     /// Disks, memory and pools that are used up before long.
     pub exhaustion: Exhaustion,
+    /// A certificate that an `https` probe is shown is a ticket when it expires within so long.
+    pub certificate_within: HumanDuration,
     /// Alerts of other systems, which they tell of by Alertmanager's webhook.
     pub alerts: Alerts,
     /// Users' figures must be well for this long, with real traffic, before a symptom ends.
@@ -65,6 +67,7 @@ impl Default for Config {
             absent_traffic: AbsentTraffic::default(),
             blind: Blind::default(),
             exhaustion: Exhaustion::default(),
+            certificate_within: HumanDuration::from_secs(14 * 86_400),
             alerts: Alerts::default(),
             clear_after: HumanDuration::from_secs(60),
             no_traffic_after: HumanDuration::from_secs(60),

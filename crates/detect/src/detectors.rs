@@ -186,7 +186,8 @@ impl Detectors {
         self.probes.retain(|(name, _), watch| {
             let keep = known.contains(name.as_str());
             if !keep {
-                self.ended.extend(watch.standing.take().map(|standing| standing.symptom.key()));
+                self.ended.extend(end(&mut watch.standing));
+                self.ended.extend(end(&mut watch.certificate.standing));
             }
             keep
         });
@@ -217,8 +218,9 @@ impl Detectors {
         &self.config
     }
 
-    /// All that was left out because of a bound, so far: objectives, services, probes, alerts, levels, and within
-    /// services operations, calls, callers, gauges and processes. Counted as often as it came.
+    /// All that was left out because of a bound, so far: objectives, services, probes, alerts,
+    /// levels, and within services operations, calls, callers, gauges and processes. Counted as
+    /// often as it came.
     pub fn left_out(&self) -> u64 {
         let in_services: u64 = self.services.values().map(|service| service.left_out).sum();
         self.left_out + in_services + self.alerts.left_out() + self.levels.left_out()
@@ -309,6 +311,9 @@ impl Detectors {
             if watch.held(clear_after) {
                 cleared.extend(end(&mut watch.standing));
             }
+            if watch.certificate.held(clear_after) {
+                cleared.extend(end(&mut watch.certificate.standing));
+            }
         }
         cleared.extend(self.levels.conclude(clear_after, self.now));
         cleared.extend(self.alerts.conclude(&self.config.alerts, clear_after, self.now));
@@ -362,7 +367,10 @@ impl Detectors {
 
     fn firing(&self) -> Vec<Symptom> {
         let of_objectives = self.objectives.values().flatten().filter_map(Tracker::firing);
-        let of_probes = self.probes.values().filter_map(|watch| watch.standing.as_ref());
+        let of_probes = self
+            .probes
+            .values()
+            .flat_map(|watch| watch.standing.iter().chain(&watch.certificate.standing));
         let of_services = self.services.values().flat_map(|service| {
             let flows = service.flows.values().filter_map(|flow| flow.standing.as_ref());
             flows.chain(&service.stalled).chain(&service.absent).chain(&service.blind.standing)

@@ -21,6 +21,8 @@ pub mod blind;
 
 pub mod exhaustion;
 
+pub mod certificate;
+
 use serde::Serialize;
 
 /// What people are told of an inspection.
@@ -45,4 +47,5 @@ pub const ALL: &[Spec] = &[
     alert::SPEC,
     blind::SPEC,
     exhaustion::SPEC,
+    certificate::SPEC,
 ];

@@ -2,10 +2,10 @@
 //!
 //! Readings are thinned to one a step, and the step doubles each time that the memory is full: so a
 //! level that fills in an hour and one that fills in days are told by the same 64 readings, in 0.6
-//! KB. The slope is the median of all slopes between two of them (H. Theil, 1950; P. K. Sen, "Estimates
-//! of the regression coefficient based on Kendall's tau", JASA 1968), and it is believed when nearly
-//! all of them rise (Kendall's tau) and both halves rise alike: a level that jumped once, or that
-//! goes up and down, does not.
+//! KB. The slope is the median of all slopes between two of them (H. Theil, 1950; P. K. Sen,
+//! "Estimates of the regression coefficient based on Kendall's tau", JASA 1968), and it is believed
+//! when nearly all of them rise (Kendall's tau) and both halves rise alike: a level that jumped
+//! once, or that goes up and down, does not.
 //!
 //! What is emptied from time to time (logs that are rotated, memory that is collected) begins anew
 //! with each fall, and is believed only above where it fell before.

@@ -253,6 +253,7 @@ fn check_times(problems: &mut Problems, config: &Config) {
         ("blind.silent_for", config.blind.silent_for, 60, 86_400),
         ("blind.learn_for", config.blind.learn_for, 60, 7 * 86_400),
         ("exhaustion.within", config.exhaustion.within, 600, 60 * 86_400),
+        ("certificate_within", config.certificate_within, 3_600, 365 * 86_400),
         ("alerts.expire_after", config.alerts.expire_after, 60, 30 * 86_400),
         ("clear_after", config.clear_after, 10, 3_600),
         ("no_traffic_after", config.no_traffic_after, 10, 86_400),

@@ -27,6 +27,8 @@ pub mod surge;
 
 pub mod saturation;
 
+pub mod certificate;
+
 mod used_up;
 
 pub mod unknown;
@@ -65,6 +67,7 @@ pub const ALL: &[Spec] = &[
     disk::SPEC,
     surge::SPEC,
     saturation::SPEC,
+    certificate::SPEC,
 ];
 
 /// Lines of one kind that a candidate shows.

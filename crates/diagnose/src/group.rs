@@ -57,7 +57,8 @@ fn distance(
 
 fn takes(record: &Record, symptom: &Symptom, hops: u32, config: &Config, now: Timestamp) -> bool {
     let incident = &record.incident;
-    // Users who are hurt are news beside a ticket that may be days old: only near in time is it one.
+    // Users who are hurt are news beside a ticket that may be days old: only near in time is it
+    // one.
     let is_news =
         symptom.kind.is_measured() && !incident.symptoms.iter().any(|it| it.kind.is_measured());
     let is_own = hops == 0 && !is_news;

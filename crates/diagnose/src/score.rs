@@ -20,6 +20,7 @@
 //! | piles up | +20 | far more requests wait in it than before |
 //! | calls nobody | +15 | of all that it calls it calls hardly anything any more |
 //! | asked in vain | +35 | a database that used to answer an agent does so no more |
+//! | certificate | +45 | a probe, or half of the failed calls, refuse the certificate that is shown |
 //! | calls fail | +35 | calls that lead to it fail clearly more than before |
 //! | hurt itself | +35 | its own users are hurt, and nothing that it calls got worse |
 //! | change close | +35 | a change at most 2 min before onset, or heard of up to 10 s after |
@@ -27,7 +28,7 @@
 //! | blocked | +30 | an agent saw a younger transaction block others for 5 s and more |
 //! | silent | +30 | telemetry stopped when the trouble began |
 //! | changed node | +30 | the change is where the failing path ends |
-//! | used up | +30 | telemetry tells that 95 % and more of a pool, processors, memory or a disk is used |
+//! | used up | +30 | 95 % and more of a pool, processors, memory or a disk is used |
 //! | with the trouble | +20 | what the agent saw began from 2 min before onset to 30 s after |
 //! | calls missing | +20 | calls that lead to it are no longer made, or no longer end |
 //! | change near | +20 | at most 5 min before, or up to 1 min after |
@@ -87,6 +88,7 @@ pub enum Part {
     WithTrouble,
     DiskLow,
     UsedUp,
+    CertificateRefused,
     ChangedBefore,
     MemoryGrows,
     WorseAsItGrows,
@@ -141,7 +143,7 @@ impl Part {
     pub const fn points(self) -> i32 {
         match self {
             Part::ProcessGone | Part::MemoryGrows | Part::Unlike => 45,
-            Part::BlockedLong | Part::DiskFull => 45,
+            Part::BlockedLong | Part::DiskFull | Part::CertificateRefused => 45,
             Part::LostBetween | Part::TrafficRose => 40,
             Part::CallsFail | Part::HurtItself | Part::ChangeClose | Part::SideBySide => 35,
             Part::AskedInVain => 35,
@@ -298,6 +300,7 @@ mod tests {
         check(&[MemoryGrows, CallsMissing, WorseAsItGrows, Deepest], 0.85);
         check(&[LostBetween, WorksAsBefore, CallsMissing, Deepest], 0.80);
         check(&[TrafficRose, HurtItself, Deepest], 0.80);
+        check(&[CertificateRefused, HurtItself, Deepest], 0.85);
         check(&[UsedUp, WithTrouble, HurtItself, Deepest], 0.90);
         check(&[UsedUp, WithTrouble, HurtItself, LeadsOn], 0.55);
         check(&[UsedUp, WithTrouble, HurtItself, Deepest, ChangedBefore], 0.60);

@@ -164,6 +164,9 @@ fn harm(symptom: &Symptom, over: bool) -> String {
             let verb = tense("is used up before long", "was to be used up before long");
             format!("{source} of {entity} {verb}")
         }
+        SymptomKind::Certificate => {
+            format!("the certificate of {entity} {}", tense("is about to expire", "was renewed"))
+        }
         SymptomKind::Alert => {
             format!("alert {source} of {entity} {}", tense("fires", "fired"))
         }
@@ -179,6 +182,7 @@ fn because(cause: &Cause) -> String {
         CauseKind::Outlier | CauseKind::Network | CauseKind::Surge | CauseKind::Saturation => {
             format!(" because {}", cause.summary)
         }
+        CauseKind::Certificate => format!(" because the certificate of {entity} is refused"),
         CauseKind::DependencyDown => format!(" because {entity} does not answer"),
         CauseKind::Change => format!(" because of {}", cause.summary),
         CauseKind::Lock => format!(" because a transaction in {entity} blocks others"),

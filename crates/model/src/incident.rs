@@ -150,6 +150,8 @@ pub enum CauseKind {
     /// Requests pile up in it and are refused while nothing that it calls got worse, or something
     /// that it has only so much of is used up.
     Saturation,
+    /// The certificate that is shown is refused, most often because it has expired.
+    Certificate,
     Unknown,
 }
 
@@ -166,6 +168,7 @@ impl CauseKind {
         CauseKind::Disk,
         CauseKind::Surge,
         CauseKind::Saturation,
+        CauseKind::Certificate,
         CauseKind::Unknown,
     ];
 
@@ -182,6 +185,7 @@ impl CauseKind {
             CauseKind::Disk => "disk",
             CauseKind::Surge => "surge",
             CauseKind::Saturation => "saturation",
+            CauseKind::Certificate => "certificate",
             CauseKind::Unknown => "unknown",
         }
     }

@@ -5,8 +5,8 @@
 //! `ARCHITECTURE.md`: one word per thing, from YAML to Rust to JSON.
 //!
 //! Reading order: `time`, `entity`, `text` and `signal` (what arrives), `histogram`, `traces`,
-//! `condition`, `alert`, `level` and `tick` (what the engine is fed with), `symptom`, `incident`, `plan`,
-//! `experiment` and `fault` (what it says, does and proves).
+//! `condition`, `alert`, `level` and `tick` (what the engine is fed with), `symptom`, `incident`,
+//! `plan`, `experiment` and `fault` (what it says, does and proves).
 
 pub mod time;
 

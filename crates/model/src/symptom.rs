@@ -77,6 +77,8 @@ pub enum SymptomKind {
     Blind,
     /// Something of which there is only so much is used up before long.
     Exhaustion,
+    /// A certificate is about to expire.
+    Certificate,
 }
 
 impl SymptomKind {
@@ -89,12 +91,13 @@ impl SymptomKind {
         SymptomKind::Alert,
         SymptomKind::Blind,
         SymptomKind::Exhaustion,
+        SymptomKind::Certificate,
     ];
 
     /// Did Immune itself measure that users are hurt?
     pub fn is_measured(self) -> bool {
-        use SymptomKind::{Alert, Blind, Exhaustion};
-        !matches!(self, Alert | Blind | Exhaustion)
+        use SymptomKind::{Alert, Blind, Certificate, Exhaustion};
+        !matches!(self, Alert | Blind | Exhaustion | Certificate)
     }
 
     pub fn as_str(self) -> &'static str {
@@ -107,6 +110,7 @@ impl SymptomKind {
             SymptomKind::Alert => "alert",
             SymptomKind::Blind => "blind",
             SymptomKind::Exhaustion => "exhaustion",
+            SymptomKind::Certificate => "certificate",
         }
     }
 }

@@ -148,6 +148,9 @@ pub struct ProbeResult {
     /// `None` when it answered as expected, else what was wrong: `timed out after 2s`.
     pub error: Option<String>,
     pub duration_nanos: u64,
+    /// Until when the certificate is valid that it was shown, where it was shown one.
+    #[serde(default)]
+    pub certificate_until: Option<Timestamp>,
 }
 
 /// What an agent sees of a configured target's process.

@@ -112,6 +112,7 @@ fn proof_of(symptom: &Symptom, objectives: &[ObjectiveState]) -> Proof {
                 | SymptomKind::Alert
                 | SymptomKind::Blind
                 | SymptomKind::Exhaustion
+                | SymptomKind::Certificate
         ) =>
         {
             Proof::Well

@@ -119,6 +119,8 @@ export function harmWords(symptom: Symptom, over: boolean): string {
       return `${name} ${over ? 'did' : 'does'} not finish requests`;
     case 'absent_traffic':
       return `${name} ${over ? 'got' : 'gets'} no requests any more`;
+    case 'certificate':
+      return `the certificate of ${name} ${over ? 'was renewed' : 'is about to expire'}`;
     case 'exhaustion':
       return `${symptom.source} of ${name} ${over ? 'was to be' : 'is'} used up before long`;
     case 'blind':
@@ -201,7 +203,7 @@ function felt(symptom: Symptom, over: boolean, objective?: ObjectiveState): Figu
     !over && objective && objective.requests_1m > 0
       ? ` · ${count(objective.requests_1m)} requests in 1${THIN}min`
       : '';
-  const waits = symptom.kind !== 'blind' && symptom.kind !== 'exhaustion';
+  const waits = !['blind', 'exhaustion', 'certificate'].includes(symptom.kind);
   if (symptom.unit === 'seconds' && waits) {
     return {
       label: `Users wait at ${name}`,
@@ -237,6 +239,12 @@ function felt(symptom: Symptom, over: boolean, objective?: ObjectiveState): Figu
       return { label: name, value: 'does not finish requests', about: goal, bad: !over };
     case 'absent_traffic':
       return { label: name, value: 'no requests', about: goal, bad: !over };
+    case 'certificate':
+      return {
+        label: `Certificate of ${name}`,
+        value: over ? 'renewed' : `expires in ${duration(symptom.measured)}`,
+        about: `probe ${symptom.source}`,
+      };
     case 'exhaustion':
       return {
         label: `${symptom.source} of ${name}`,

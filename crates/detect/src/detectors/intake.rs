@@ -142,7 +142,9 @@ impl Detectors {
                 self.left_out += 1;
                 continue;
             }
-            self.probes.entry(key).or_default().take(result, probe, self.now);
+            let watch = self.probes.entry(key).or_default();
+            watch.take(result, probe, self.now);
+            watch.certificate.take(result, self.config.certificate_within.0, self.now);
         }
     }
 

@@ -1,9 +1,9 @@
 //! Blind: a service serves its callers as ever, but nothing is heard of it any more.
 //!
 //! Its telemetry is lost on the way: an exporter, a collector, a token that expired. Nobody is
-//! hurt, so it is a ticket and never a page; but as long as it lasts nobody would notice from inside
-//! when somebody is. Only callers can tell that it serves, so a service that nobody calls, or that
-//! is called by nobody who tells, is "no data" and nothing more.
+//! hurt, so it is a ticket and never a page; but as long as it lasts nobody would notice from
+//! inside when somebody is. Only callers can tell that it serves, so a service that nobody calls,
+//! or that is called by nobody who tells, is "no data" and nothing more.
 
 use std::time::Duration;
 

@@ -4,8 +4,8 @@
 //! the night. Told of are room of file systems (by telemetry, or by an agent's look), memory that
 //! has a limit, and pools of connections; processors have no trend.
 //!
-//! Bounded by `SERIES_MAX` levels of less than 1 KB each; the one that was told of longest ago gives
-//! way, and that is counted.
+//! Bounded by `SERIES_MAX` levels of less than 1 KB each; the one that was told of longest ago
+//! gives way, and that is counted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use model::tick::ProbeResult;
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Spec;
+use super::{Spec, certificate};
 use crate::config::Probe;
 use crate::standing::Standing;
 
@@ -32,6 +32,7 @@ pub struct Watch {
     failures: u32,
     first_failure: Timestamp,
     pub standing: Option<Standing>,
+    pub certificate: certificate::Watch,
 }
 
 impl Watch {

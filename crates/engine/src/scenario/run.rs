@@ -111,6 +111,8 @@ struct Runner<'a> {
     /// Orders with the time at which the executor is done with them.
     orders: Vec<(Timestamp, Action)>,
     probes: BTreeMap<String, bool>,
+    /// Until when the certificate is valid that a probe is shown.
+    certificates: BTreeMap<String, Timestamp>,
     /// When each alert that fires began to, by fingerprint.
     alerts: BTreeMap<String, Timestamp>,
     happened: Vec<Happening>,
@@ -159,6 +161,7 @@ impl<'a> Runner<'a> {
             agent_looks: true,
             orders: Vec::new(),
             probes: BTreeMap::new(),
+            certificates: BTreeMap::new(),
             alerts: BTreeMap::new(),
             happened: Vec::new(),
             causes: BTreeMap::new(),
@@ -204,6 +207,10 @@ impl<'a> Runner<'a> {
                 return;
             }
             Step::Alert { labels, fires } => return self.alert(labels, *fires),
+            Step::Certificate { probe, valid_for } => {
+                self.certificates.insert(probe.clone(), now + *valid_for);
+                return;
+            }
             Step::Probe { name, ok } => {
                 self.probes.insert(name.clone(), *ok);
                 return;
@@ -244,12 +251,20 @@ impl<'a> Runner<'a> {
                 continue;
             }
             let ok = self.probes.get(&probe.name).copied().unwrap_or(true);
+            let certificate_until = self.certificates.get(&probe.name).copied();
+            let has_expired = certificate_until.is_some_and(|until| until <= now);
+            let error = match (ok, has_expired) {
+                (false, _) => Some("timed out after 2s"),
+                (true, true) => Some("invalid peer certificate: certificate expired"),
+                (true, false) => None,
+            };
             let result = ProbeResult {
                 at: now,
                 probe: probe.name.clone(),
                 entity: model::Entity::service(&model::Scope::default(), &probe.service),
-                error: (!ok).then(|| "timed out after 2s".to_owned()),
+                error: error.map(str::to_owned),
                 duration_nanos: 1_000_000,
+                certificate_until: certificate_until.filter(|_| error.is_none()),
             };
             self.core.apply(Entry::Probe(result));
         }

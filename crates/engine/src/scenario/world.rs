@@ -15,6 +15,7 @@ use model::signal::{Attributes, Batch, Span, SpanKind, SpanStatus};
 use model::time::SECOND;
 use model::{Entity, Scope, Timestamp};
 
+use self::telling::Filling;
 use super::parse::{Need, Scenario, Step};
 use super::telemetry::span;
 use conduct::Conducts;
@@ -69,14 +70,6 @@ struct Instance {
     last_seen: Timestamp,
     spans: Vec<Span>,
     levels: BTreeMap<Resource, Filling>,
-}
-
-/// How much is used of something since a time, and how that grows an hour.
-#[derive(Clone, Copy)]
-struct Filling {
-    since: Timestamp,
-    share: f64,
-    per_hour: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

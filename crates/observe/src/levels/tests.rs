@@ -1,3 +1,5 @@
+//! Levels as collectors and SDKs tell them.
+
 use std::sync::Arc;
 
 use model::signal::{

@@ -119,7 +119,8 @@ impl Healer {
     fn hearing(&self, incident: &Incident, now: Timestamp) -> Vec<Hearing> {
         let firing = incident.firing.iter().filter_map(|at| incident.symptoms.get(*at as usize));
         let by_telemetry = firing.filter(|symptom| {
-            !matches!(symptom.kind, SymptomKind::ProbeFailing | SymptomKind::Blind)
+            use SymptomKind::{Blind, Certificate, ProbeFailing};
+            !matches!(symptom.kind, ProbeFailing | Blind | Certificate)
         });
         let services: BTreeSet<Entity> = by_telemetry
             .map(|symptom| symptom.entity.owner().unwrap_or_else(|| symptom.entity.clone()))

@@ -1,3 +1,5 @@
+//! Whose alerts are, how they begin, go on and end.
+
 use model::{EntityKind, Scope};
 
 use super::*;

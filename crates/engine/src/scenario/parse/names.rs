@@ -73,10 +73,12 @@ impl<'a> Names<'a> {
                     false => self.check(who),
                 }
             }
-            Step::Probe { name, .. } => match self.probes.contains(name.as_str()) {
-                true => Ok(()),
-                false => Err(format!("there is no probe `{name}` in the configuration")),
-            },
+            Step::Probe { name, .. } | Step::Certificate { probe: name, .. } => {
+                match self.probes.contains(name.as_str()) {
+                    true => Ok(()),
+                    false => Err(format!("there is no probe `{name}` in the configuration")),
+                }
+            }
             Step::Executor(_)
             | Step::Alert { .. }
             | Step::Agent { .. }

@@ -74,6 +74,11 @@ pub enum Step {
         name: String,
         ok: bool,
     },
+    /// The certificate that a probe is shown is valid for so long from now on.
+    Certificate {
+        probe: String,
+        valid_for: Duration,
+    },
     /// How much it uses of a resource, 0–1, and how that grows an hour.
     Level {
         who: String,
@@ -170,10 +175,6 @@ pub(super) fn step(words: &[&str]) -> Result<Step, String> {
         ["deploy", who, version] => Step::Deploy { who: name(who), version: name(version) },
         ["probe", which, "fail"] => Step::Probe { name: name(which), ok: false },
         ["probe", which, "ok"] => Step::Probe { name: name(which), ok: true },
-        ["level", who, of, used] => level(who, of, used, "0%/h")?,
-        ["level", who, of, used, growth] => level(who, of, used, growth)?,
-        ["alert", which, labels @ .., "over"] => alert(which, labels, false)?,
-        ["alert", which, labels @ ..] => alert(which, labels, true)?,
         ["executor", how] => Step::Executor(match *how {
             "obeys" => Executor::Obeys,
             "in_vain" => Executor::InVain,
@@ -204,13 +205,26 @@ pub(super) fn step(words: &[&str]) -> Result<Step, String> {
             kind: change_kind(kind)?,
             summary: summary.join(" "),
         },
-        _ => {
-            return Err(format!(
-                "`{}` is not something that can happen; see docs/scenarios.md",
-                words.join(" ")
-            ));
-        }
+        _ => return told(words),
     })
+}
+
+/// What telemetry, probes and other systems tell from now on.
+fn told(words: &[&str]) -> Result<Step, String> {
+    match words {
+        ["level", who, of, used] => level(who, of, used, "0%/h"),
+        ["level", who, of, used, growth] => level(who, of, used, growth),
+        ["alert", which, labels @ .., "over"] => alert(which, labels, false),
+        ["alert", which, labels @ ..] => alert(which, labels, true),
+        ["certificate", probe, valid_for] => {
+            let valid_for = duration(valid_for)?;
+            Ok(Step::Certificate { probe: (*probe).to_owned(), valid_for })
+        }
+        _ => Err(format!(
+            "`{}` is not something that can happen; see docs/scenarios.md",
+            words.join(" ")
+        )),
+    }
 }
 
 fn level(who: &str, of: &str, used: &str, growth: &str) -> Result<Step, String> {

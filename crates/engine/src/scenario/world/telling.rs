@@ -8,7 +8,7 @@ use model::tick::{ProcessIdentity, ProcessReport, ProcessState};
 use model::time::SECOND;
 
 use super::super::telemetry::{active_requests, group, level, resource};
-use super::{Filling, Instance, State, World};
+use super::{Instance, State, World};
 
 /// Stock SDKs send spans each 5 s and metrics each 60 s.
 const SPAN_EXPORT_SECS: u64 = 5;
@@ -82,6 +82,14 @@ impl World {
         }
         reports
     }
+}
+
+/// How much is used of something since a time, and how that grows an hour.
+#[derive(Clone, Copy)]
+pub(super) struct Filling {
+    pub since: Timestamp,
+    pub share: f64,
+    pub per_hour: f64,
 }
 
 impl Filling {
