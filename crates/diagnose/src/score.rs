@@ -20,7 +20,7 @@
 //! | piles up | +20 | far more requests wait in it than before |
 //! | calls nobody | +15 | of all that it calls it calls hardly anything any more |
 //! | asked in vain | +35 | a database that used to answer an agent does so no more |
-//! | certificate | +45 | a probe, or half of the failed calls, refuse the certificate that is shown |
+//! | certificate | +45 | a probe, or half of the failed calls, refuse the certificate |
 //! | calls fail | +35 | calls that lead to it fail clearly more than before |
 //! | hurt itself | +35 | its own users are hurt, and nothing that it calls got worse |
 //! | change close | +35 | a change at most 2 min before onset, or heard of up to 10 s after |

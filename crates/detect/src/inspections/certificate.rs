@@ -1,7 +1,7 @@
 //! Certificates: one that a probe was shown is about to expire.
 //!
-//! Nobody is hurt until then, so it is a ticket; when it has expired, the probe fails, and that is a
-//! page of its own. It ends once another certificate is shown.
+//! Nobody is hurt until then, so it is a ticket; when it has expired, the probe fails, and that is
+//! a page of its own. It ends once another certificate is shown.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub const SPEC: Spec = Spec {
     unit: "seconds",
     default: "14 days before",
     documentation: "Notices that the certificate which a server shows to an `https` probe expires \
-        within `detect.certificate_within`. A ticket, until it is renewed; when it has expired, the \
-        probe fails.",
+        within `detect.certificate_within`. A ticket, until it is renewed; when it has expired, \
+        the probe fails.",
 };
 
 /// Answers with another certificate before it ends.

@@ -1,11 +1,12 @@
 //! Alerts of other systems: posted as Alertmanager posts them, and by Debian's Alertmanager itself.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::http;
 use crate::lab::Lab;
+use crate::program::{Program, installed};
 use crate::wait::until;
 
 /// `alerts.rs` has no other time than this; nothing here depends on it.
@@ -106,16 +107,6 @@ fn who_may_send_alerts_and_what_is_refused() {
     assert_eq!(post(Some("collector"), &huge).status, 413);
 }
 
-/// Debian's Alertmanager, which ends with the test.
-struct Alertmanager(Child);
-
-impl Drop for Alertmanager {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn debians_alertmanager_tells_of_an_alert_and_of_its_end() {
     let Some(program) = installed("prometheus-alertmanager") else { return };
@@ -146,7 +137,7 @@ fn debians_alertmanager_tells_of_an_alert_and_of_its_end() {
     command.arg(format!("--web.listen-address={port}")).arg("--cluster.listen-address=");
     let log = std::fs::File::create(lab.dir.path().join("alertmanager.log")).unwrap();
     command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-    let _alertmanager = Alertmanager(command.spawn().unwrap());
+    let _alertmanager = Program(command.spawn().unwrap());
     let tell = |ends_at: Option<&str>| {
         let mut alert = json!({
             "labels": {
@@ -174,16 +165,4 @@ fn debians_alertmanager_tells_of_an_alert_and_of_its_end() {
     assert_eq!(symptom["summary"], summary);
     until("alertmanager takes the end", || tell(Some("2026-01-05T00:01:00Z")));
     lab.incident("it is over", |incident| incident["state"] == "resolved");
-}
-
-/// `None` where a program of another package is not installed, which is said; in CI it must be.
-fn installed(program: &str) -> Option<std::path::PathBuf> {
-    let path = std::path::Path::new("/usr/bin").join(program);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{program} is not installed");
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "skipped: {program} is not installed");
-    None
 }

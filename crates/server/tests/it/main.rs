@@ -17,6 +17,8 @@ mod traffic;
 
 mod webhook;
 
+mod program;
+
 mod healing;
 
 mod crashes;
@@ -30,6 +32,8 @@ mod schedule;
 mod notifications;
 
 mod alerts;
+
+mod certificates;
 
 mod api;
 
