@@ -62,7 +62,8 @@ async fn look(probe: &Probe, client: &reqwest::Client) -> Result<Option<Timestam
     }
 }
 
-/// Asks once; says until when the certificate is valid that was shown. The error is one line without secrets of the address.
+/// Asks once; says until when the certificate is valid that was shown. The error is one line
+/// without secrets of the address.
 async fn ask(probe: &Probe, client: &reqwest::Client) -> Result<Option<Timestamp>, String> {
     if let Some(tcp) = &probe.tcp {
         return TcpStream::connect(tcp.address.as_str())
