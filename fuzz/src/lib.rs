@@ -12,6 +12,8 @@
 
 mod agent_input;
 
+mod alertmanager;
+
 mod configuration;
 
 mod engine_loop;
@@ -117,6 +119,7 @@ pub const ALL: &[Target] = &[
     configuration::TOOLKIT,
     configuration::CLIENT_LOG,
     scenario::SCENARIO,
+    alertmanager::ALERTMANAGER,
     agent_input::PROTOCOL,
     agent_input::LEDGER,
     names::DNS,

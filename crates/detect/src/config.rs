@@ -3,11 +3,14 @@
 //! Plain data with defaults; `Config::validate` (in `validate`) checks what types cannot. The
 //! probes are described here because their judgement lives here; the server carries them out.
 
+mod alerts;
+
 use model::human::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::inspections::Spec;
+pub use alerts::{AlertLabels, AlertRule, Alerts};
 
 /// Something in the configuration that cannot be meant so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +40,14 @@ pub struct Config {
     pub stalled: Stalled,
     /// Traffic that vanishes while the service is still heard of.
     pub absent_traffic: AbsentTraffic,
+    /// Telemetry that is lost while the service serves.
+    pub blind: Blind,
+    /// Disks, memory and pools that are used up before long.
+    pub exhaustion: Exhaustion,
+    /// A certificate that an `https` probe is shown is a ticket when it expires within so long.
+    pub certificate_within: HumanDuration,
+    /// Alerts of other systems, which they tell of by Alertmanager's webhook.
+    pub alerts: Alerts,
     /// Users' figures must be well for this long, with real traffic, before a symptom ends.
     pub clear_after: HumanDuration,
     /// A service without requests for this long has "no traffic".
@@ -58,6 +69,10 @@ impl Default for Config {
             probes: Vec::new(),
             stalled: Stalled::default(),
             absent_traffic: AbsentTraffic::default(),
+            blind: Blind::default(),
+            exhaustion: Exhaustion::default(),
+            certificate_within: HumanDuration::from_secs(14 * 86_400),
+            alerts: Alerts::default(),
             clear_after: HumanDuration::from_secs(60),
             no_traffic_after: HumanDuration::from_secs(60),
             no_data_after: HumanDuration::from_secs(120),
@@ -295,5 +310,47 @@ impl Default for AbsentTraffic {
             absent_for: HumanDuration::from_secs(60),
             expected_requests_min: 100,
         }
+    }
+}
+
+/// Telemetry that is lost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Blind {
+    pub enabled: bool,
+    /// How long nothing must have been heard of a service; at least twice its longest silence.
+    pub silent_for: HumanDuration,
+    /// How long it must have been heard before.
+    pub learn_for: HumanDuration,
+    /// Calls to it that callers must tell of meanwhile, nearly all of which went well.
+    pub calls_min: u64,
+}
+
+impl Default for Blind {
+    fn default() -> Self {
+        Blind {
+            enabled: true,
+            silent_for: HumanDuration::from_secs(300),
+            learn_for: HumanDuration::from_secs(600),
+            calls_min: 20,
+        }
+    }
+}
+
+/// What is used up before long.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Exhaustion {
+    pub enabled: bool,
+    /// Used up within so long, at the pace of now.
+    pub within: HumanDuration,
+    /// Percent that must be used already.
+    pub used_min: f64,
+}
+
+impl Default for Exhaustion {
+    fn default() -> Self {
+        let within = HumanDuration::from_secs(86_400);
+        Exhaustion { enabled: true, within, used_min: 50.0 }
     }
 }

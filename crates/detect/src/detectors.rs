@@ -15,7 +15,7 @@ use model::{Entity, EntityKind, Tick, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::inspections::{absent_traffic, probe, stalled};
+use crate::inspections::{absent_traffic, alert, exhaustion, probe, stalled};
 use crate::objective::{Surroundings, Tracker, amount, definitions_for};
 use crate::service::Service;
 use crate::standing::Standing;
@@ -43,6 +43,8 @@ pub struct Detectors {
     services: BTreeMap<Entity, Service>,
     /// By name and entity.
     probes: BTreeMap<(String, Entity), probe::Watch>,
+    alerts: alert::Alerts,
+    levels: exhaustion::Levels,
     incident_services: BTreeSet<Entity>,
     /// Symptoms that ended between ticks, by reload or relearning.
     ended: Vec<SymptomKey>,
@@ -57,6 +59,8 @@ impl Detectors {
             objectives: BTreeMap::new(),
             services: BTreeMap::new(),
             probes: BTreeMap::new(),
+            alerts: alert::Alerts::default(),
+            levels: exhaustion::Levels::default(),
             incident_services: BTreeSet::new(),
             ended: Vec::new(),
             left_out: 0,
@@ -86,6 +90,10 @@ impl Detectors {
             }
         }
         self.take_probes(tick);
+        self.take_alerts(tick);
+        if self.config.exhaustion.enabled {
+            self.levels.take(tick, &self.config.exhaustion);
+        }
         for report in &tick.processes {
             let now = self.now;
             let owner = report.entity.owner();
@@ -178,10 +186,17 @@ impl Detectors {
         self.probes.retain(|(name, _), watch| {
             let keep = known.contains(name.as_str());
             if !keep {
-                self.ended.extend(watch.standing.take().map(|standing| standing.symptom.key()));
+                self.ended.extend(end(&mut watch.standing));
+                self.ended.extend(end(&mut watch.certificate.standing));
             }
             keep
         });
+        if !config.alerts.enabled {
+            self.ended.extend(self.alerts.end());
+        }
+        if !config.exhaustion.enabled {
+            self.ended.extend(self.levels.end());
+        }
         for service in self.services.values_mut() {
             if !config.stalled.enabled {
                 self.ended.extend(end(&mut service.stalled));
@@ -192,6 +207,9 @@ impl Detectors {
             if !config.absent_traffic.enabled {
                 self.ended.extend(end(&mut service.absent));
             }
+            if !config.blind.enabled {
+                self.ended.extend(end(&mut service.blind.standing));
+            }
         }
         self.config = config;
     }
@@ -200,11 +218,17 @@ impl Detectors {
         &self.config
     }
 
-    /// All that was left out because of a bound, so far: objectives, services, probes, and within
-    /// services operations, calls, callers, gauges and processes. Counted as often as it came.
+    /// All that was left out because of a bound, so far: objectives, services, probes, alerts,
+    /// levels, and within services operations, calls, callers, gauges and processes. Counted as
+    /// often as it came.
     pub fn left_out(&self) -> u64 {
         let in_services: u64 = self.services.values().map(|service| service.left_out).sum();
-        self.left_out + in_services
+        self.left_out + in_services + self.alerts.left_out() + self.levels.left_out()
+    }
+
+    /// Alerts of other systems, as they were told last.
+    pub fn alerts(&self) -> impl Iterator<Item = (&String, &alert::Told)> {
+        self.alerts.all()
     }
 
     /// How each objective's entity fares, sorted by source, then entity.
@@ -235,6 +259,7 @@ impl Detectors {
         for service in self.services.values_mut() {
             service.resume(self.now);
         }
+        self.alerts.resume(self.now);
     }
 
     fn surroundings(&self, entity: &Entity) -> Surroundings {
@@ -268,6 +293,9 @@ impl Detectors {
                 let hurt = self.hurt(&entity);
                 absent_traffic::judge(&entity, &mut service, config, self.now, hurt);
             }
+            if self.config.blind.enabled {
+                service.blind.judge(&entity, &self.config.blind, self.now);
+            }
             self.services.insert(entity, service);
         }
     }
@@ -283,8 +311,16 @@ impl Detectors {
             if watch.held(clear_after) {
                 cleared.extend(end(&mut watch.standing));
             }
+            if watch.certificate.held(clear_after) {
+                cleared.extend(end(&mut watch.certificate.standing));
+            }
         }
+        cleared.extend(self.levels.conclude(clear_after, self.now));
+        cleared.extend(self.alerts.conclude(&self.config.alerts, clear_after, self.now));
         for service in self.services.values_mut() {
+            if service.blind.held(clear_after) {
+                cleared.extend(end(&mut service.blind.standing));
+            }
             let flows = service.flows.values_mut().map(|flow| &mut flow.standing);
             for standing in flows.chain([&mut service.stalled, &mut service.absent]) {
                 if standing.as_ref().is_some_and(|it| it.held(clear_after, GOOD_MIN)) {
@@ -320,6 +356,7 @@ impl Detectors {
             if !keep {
                 cleared.extend(end(&mut service.stalled));
                 cleared.extend(end(&mut service.absent));
+                cleared.extend(end(&mut service.blind.standing));
                 let flows = service.flows.values_mut();
                 cleared.extend(flows.filter_map(|flow| end(&mut flow.standing)));
                 self.left_out += service.left_out;
@@ -330,13 +367,18 @@ impl Detectors {
 
     fn firing(&self) -> Vec<Symptom> {
         let of_objectives = self.objectives.values().flatten().filter_map(Tracker::firing);
-        let of_probes = self.probes.values().filter_map(|watch| watch.standing.as_ref());
+        let of_probes = self
+            .probes
+            .values()
+            .flat_map(|watch| watch.standing.iter().chain(&watch.certificate.standing));
         let of_services = self.services.values().flat_map(|service| {
             let flows = service.flows.values().filter_map(|flow| flow.standing.as_ref());
-            flows.chain(&service.stalled).chain(&service.absent)
+            flows.chain(&service.stalled).chain(&service.absent).chain(&service.blind.standing)
         });
         let standing = of_probes.chain(of_services).map(|standing| &standing.symptom);
-        let mut firing: Vec<Symptom> = of_objectives.chain(standing).cloned().collect();
+        let all = of_objectives.chain(standing).chain(self.alerts.firing());
+        let all = all.chain(self.levels.firing());
+        let mut firing: Vec<Symptom> = all.cloned().collect();
         firing.sort_by_cached_key(Symptom::key);
         firing
     }

@@ -15,6 +15,14 @@ pub mod stalled;
 
 pub mod absent_traffic;
 
+pub mod alert;
+
+pub mod blind;
+
+pub mod exhaustion;
+
+pub mod certificate;
+
 use serde::Serialize;
 
 /// What people are told of an inspection.
@@ -36,4 +44,8 @@ pub const ALL: &[Spec] = &[
     probe::SPEC,
     stalled::SPEC,
     absent_traffic::SPEC,
+    alert::SPEC,
+    blind::SPEC,
+    exhaustion::SPEC,
+    certificate::SPEC,
 ];

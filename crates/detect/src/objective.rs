@@ -335,6 +335,7 @@ impl Tracker {
             total,
             error_kinds: self.error_kinds.clone(),
             exemplar: self.exemplar.clone(),
+            runbook_url: String::new(),
             summary: String::new(),
         }
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use processes::Processes;
 
+use crate::inspections::blind;
 use crate::inspections::stalled::Flow;
 use crate::rate::Rate;
 use crate::standing::Standing;
@@ -52,6 +53,7 @@ pub struct Service {
     pub left_out: u64,
     pub stalled: Option<Standing>,
     pub absent: Option<Standing>,
+    pub blind: blind::Watch,
 }
 
 /// Requests in flight as one instance (or the service) reports them.
@@ -85,6 +87,7 @@ impl Service {
             left_out: 0,
             stalled: None,
             absent: None,
+            blind: blind::Watch::default(),
         }
     }
 
@@ -104,6 +107,7 @@ impl Service {
     pub fn resume(&mut self, now: Timestamp) {
         self.pass(Duration::ZERO);
         self.last_request = self.last_request.map(|_| now);
+        self.blind.resume(now);
         for flow in self.flows.values_mut() {
             flow.last_arrival = now;
         }

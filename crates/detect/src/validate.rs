@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::human::HumanDuration;
 
-use crate::config::{Config, Probe, Problem, Slo};
+use crate::config::{Alerts, Config, Probe, Problem, Slo};
 use crate::inspections::fast_burn::HARM_FACTOR;
 use crate::objective::{DEFAULT_AVAILABILITY, DEFAULT_LATENCY};
 
@@ -13,6 +13,9 @@ use crate::objective::{DEFAULT_AVAILABILITY, DEFAULT_LATENCY};
 pub const SLOS_MAX: usize = 500;
 /// Most probes that configuration may name.
 pub const PROBES_MAX: usize = 200;
+
+/// Most rules about alerts that configuration may hold.
+pub const ALERT_RULES_MAX: usize = 1_000;
 
 /// Lowest objective, in percent, at which a burn of `HARM_FACTOR` can happen at all.
 const OBJECTIVE_MIN: f64 = 93.06;
@@ -95,6 +98,7 @@ impl Config {
         for (at, probe) in self.probes.iter().enumerate() {
             check_probe(&mut problems, at, probe, &mut names);
         }
+        check_alerts(&mut problems, &self.alerts);
         check_times(&mut problems, self);
         problems.0
     }
@@ -138,11 +142,17 @@ fn check_tiers(problems: &mut Problems, config: &Config) {
         "fast.false_pages_per_year",
         "write a number above 0 and at most 365",
     );
+    problems.check(
+        (0.0..100.0).contains(&config.exhaustion.used_min),
+        "exhaustion.used_min",
+        "write a percentage from 0 to below 100",
+    );
     let counts = [
         ("fast.bad_requests_min", config.fast.bad_requests_min),
         ("burn.bad_requests_min", config.burn.bad_requests_min),
         ("stalled.in_flight_min", config.stalled.in_flight_min),
         ("stalled.learn_completions", config.stalled.learn_completions),
+        ("blind.calls_min", config.blind.calls_min),
         ("absent_traffic.expected_requests_min", config.absent_traffic.expected_requests_min),
     ];
     for (path, count) in counts {
@@ -210,6 +220,29 @@ fn check_probe<'a>(
     );
 }
 
+fn check_alerts(problems: &mut Problems, alerts: &Alerts) {
+    let count = alerts.rules.len();
+    problems.check(
+        count <= ALERT_RULES_MAX,
+        "alerts.rules",
+        format!("{count} rules are more than the {ALERT_RULES_MAX} allowed"),
+    );
+    for (at, rule) in alerts.rules.iter().enumerate() {
+        let path = |field: &str| format!("alerts.rules[{at}].{field}");
+        problems.check(
+            !rule.matches.is_empty(),
+            path("match"),
+            "a rule for all alerts is none; write for example {alertname: DiskFull}",
+        );
+        let says = rule.service.is_some() || rule.environment.is_some();
+        let says = says || rule.severity.is_some() || rule.ignore;
+        problems.check(says, path("match"), "the rule says nothing; add `service: NAME`");
+        let empty = |text: &Option<String>| text.as_ref().is_some_and(|it| it.trim().is_empty());
+        problems.check(!empty(&rule.service), path("service"), "the service is empty");
+        problems.check(!empty(&rule.environment), path("environment"), "the environment is empty");
+    }
+}
+
 fn check_times(problems: &mut Problems, config: &Config) {
     let times = [
         ("stalled.silent_for", config.stalled.silent_for, 5, 3_600),
@@ -217,6 +250,11 @@ fn check_times(problems: &mut Problems, config: &Config) {
         ("stalled.learn_for", config.stalled.learn_for, 60, 86_400),
         ("absent_traffic.learn_for", config.absent_traffic.learn_for, 60, 7 * 86_400),
         ("absent_traffic.absent_for", config.absent_traffic.absent_for, 30, 86_400),
+        ("blind.silent_for", config.blind.silent_for, 60, 86_400),
+        ("blind.learn_for", config.blind.learn_for, 60, 7 * 86_400),
+        ("exhaustion.within", config.exhaustion.within, 600, 60 * 86_400),
+        ("certificate_within", config.certificate_within, 3_600, 365 * 86_400),
+        ("alerts.expire_after", config.alerts.expire_after, 60, 30 * 86_400),
         ("clear_after", config.clear_after, 10, 3_600),
         ("no_traffic_after", config.no_traffic_after, 10, 86_400),
         ("no_data_after", config.no_data_after, 30, 7 * 86_400),

@@ -27,6 +27,16 @@ pub fn seconds(value: f64) -> String {
     }
 }
 
+/// A time in minutes, below two of them in seconds: `7 min`, `90 s`.
+pub fn minutes(seconds: f64) -> String {
+    if seconds < 120.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+}
+
+/// A time in its largest unit: `90 s`, `7 min`, `5 hours`, `3 days`.
+pub fn span(seconds: f64) -> String {
+    if seconds < 7_200.0 { minutes(seconds) } else { coarse(seconds) }
+}
+
 /// A long time in its largest unit: `6 days`, `14 hours`.
 pub fn coarse(seconds: f64) -> String {
     let (value, unit) = if seconds >= 172_800.0 {

@@ -27,13 +27,17 @@ pub mod surge;
 
 pub mod saturation;
 
+pub mod certificate;
+
+mod used_up;
+
 pub mod unknown;
 
 use std::time::Duration;
 
 use model::incident::EvidenceKind;
 use model::tick::SeriesKey;
-use model::{CauseKind, Entity, Timestamp};
+use model::{CauseKind, Entity, SymptomKind, Timestamp};
 
 use crate::failure::Answer;
 use crate::leads::Harm;
@@ -63,6 +67,7 @@ pub const ALL: &[Spec] = &[
     disk::SPEC,
     surge::SPEC,
     saturation::SPEC,
+    certificate::SPEC,
 ];
 
 /// Lines of one kind that a candidate shows.
@@ -95,6 +100,14 @@ fn add_with_trouble(candidate: &mut Candidate, trouble: &Trouble, since: Timesta
     }
 }
 
+/// All that tells of trouble at `node` are alerts of other systems: no figure of Immune's own does.
+fn is_told_by_alerts_alone(trouble: &Trouble, node: &Entity) -> bool {
+    let kinds = trouble.hurt.get(node);
+    let is_alert = |kind: &SymptomKind| *kind == SymptomKind::Alert;
+    let is_led_to = trouble.reached.get(node).is_some_and(|reached| !reached.leads.is_empty());
+    !is_led_to && kinds.is_some_and(|kinds| kinds.iter().all(is_alert))
+}
+
 /// Adds how the trouble leads to `node`: calls that got worse, or its own users' harm.
 fn add_leads(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, reached: &Reached) {
     candidate.depth = reached.depth;
@@ -122,9 +135,18 @@ fn add_leads(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, reache
     }
     let nobody_leads = reached.leads.is_empty() || reached.is_doubtful();
     if let Some(kinds) = trouble.hurt.get(node).filter(|_| nobody_leads) {
-        let part = if reached.is_deepest() { Part::HurtItself } else { Part::WithinReach };
-        let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-        let words = format!("users of {node} are hurt ({})", kinds.join(", "));
+        let (part, words) = if trouble.is_blind(node) {
+            let words = format!("callers of {node} are served, only its telemetry is lost");
+            (Part::WithinReach, words)
+        } else if is_told_by_alerts_alone(trouble, node) {
+            let words = format!("an alert speaks of {node}, no figure of its users got worse");
+            (Part::WithinReach, words)
+        } else {
+            let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+            let words = format!("users of {node} are hurt ({})", kinds.join(", "));
+            let is_deepest = reached.is_deepest();
+            (if is_deepest { Part::HurtItself } else { Part::WithinReach }, words)
+        };
         candidate.line(part, EvidenceKind::Calls, trouble.window.onset, words);
     }
     if reached.is_deepest() {

@@ -345,6 +345,9 @@ fn troubles<'a>(
     late: Duration,
 ) -> Vec<Trouble<'a>> {
     let hurt = record.hurt(&known.topology);
+    if hurt.is_empty() {
+        return Vec::new();
+    }
     let onset = record.incident.onset;
     let harmed_since = record.harmed_since().unwrap_or(onset);
     record.turns.look_for_crashes(known, &hurt, (onset, harmed_since), (now, late));

@@ -61,7 +61,11 @@ fn distance(
 
 fn takes(record: &Record, symptom: &Symptom, hops: u32, config: &Config, now: Timestamp) -> bool {
     let incident = &record.incident;
-    let is_own = hops == 0;
+    // Users who are hurt are news beside a ticket that may be days old: only near in time is it
+    // one.
+    let is_news =
+        symptom.kind.is_measured() && !incident.symptoms.iter().any(|it| it.kind.is_measured());
+    let is_own = hops == 0 && !is_news;
     let reopen = config.reopen_within.0;
     let began_before_well = incident.mitigated.is_some_and(|well| symptom.onset <= well);
     match incident.state {

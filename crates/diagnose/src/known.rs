@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::conditions::Conditions;
 use crate::figures::Figures;
+use crate::levels::Levels;
 use crate::pieces::{Piece, Rule};
 use crate::processes::Processes;
 use crate::topology::Topology;
@@ -42,6 +43,7 @@ pub struct Known {
     pub in_flight: BTreeMap<Entity, InFlight>,
     pub changes: VecDeque<Change>,
     pub probes: BTreeMap<String, Probe>,
+    pub levels: Levels,
     left_out: u64,
     /// What diagnosis is run without; of the configuration, not of what was told.
     #[serde(skip)]
@@ -150,6 +152,7 @@ impl Known {
         });
         tick.processes.iter().for_each(|report| self.processes.take(report));
         tick.conditions.iter().for_each(|report| self.conditions.take(report));
+        tick.levels.iter().for_each(|level| self.levels.take(level));
         tick.probes.iter().for_each(|result| self.take_probe(result));
         for change in &tick.changes {
             if self.changes.len() >= CHANGES_MAX {
@@ -167,7 +170,7 @@ impl Known {
     /// How much was left out here at some bound, ever.
     pub fn left_out(&self) -> u64 {
         let parts = self.topology.left_out() + self.figures.left_out() + self.processes.left_out();
-        parts + self.conditions.left_out() + self.left_out
+        parts + self.conditions.left_out() + self.levels.left_out() + self.left_out
     }
 
     /// Instances of a service, those silent included.

@@ -21,6 +21,8 @@ mod processes;
 
 mod conditions;
 
+mod levels;
+
 mod known;
 
 mod record;

@@ -123,7 +123,7 @@ impl Record {
 
     /// Symptoms by which users are hurt now: firing and not recovering.
     pub fn hurting(&self) -> impl Iterator<Item = &Symptom> {
-        self.firing().filter(|symptom| symptom.recovering_since.is_none())
+        self.incident.telling().filter(|symptom| symptom.recovering_since.is_none())
     }
 
     /// Takes a symptom in, for the first time or again.
@@ -139,7 +139,9 @@ impl Record {
             self.turns.clear();
             self.relapsed = None;
         } else {
-            self.turns.add(self.incident.onset, symptom.onset);
+            if symptom.kind.is_measured() {
+                self.turns.add(self.incident.onset, symptom.onset);
+            }
         }
         let key = symptom.key();
         let symptoms = &mut self.incident.symptoms;
@@ -186,7 +188,7 @@ impl Record {
         let mut hurt = Hurt::new();
         let is_hurting = self.hurting().next().is_some();
         let counts = |one: &&Symptom| !is_hurting || one.recovering_since.is_none();
-        for symptom in self.firing().filter(counts) {
+        for symptom in self.incident.telling().filter(counts) {
             hurt.entry(topology.node(&symptom.entity)).or_default().insert(symptom.kind);
         }
         hurt
@@ -195,7 +197,7 @@ impl Record {
     /// Onset of what hurts users now, or did last.
     pub fn harmed_since(&self) -> Option<Timestamp> {
         let onset = self.hurting().map(|symptom| symptom.onset).min();
-        let onset = onset.or_else(|| self.firing().map(|symptom| symptom.onset).min());
+        let onset = onset.or_else(|| self.incident.telling().map(|symptom| symptom.onset).min());
         onset.map(|onset| self.relapsed.map_or(onset, |relapse| onset.max(relapse.since)))
     }
 
@@ -250,8 +252,11 @@ impl Record {
     /// Lets the state follow the symptoms. True when users' harm just ended.
     pub fn settle(&mut self, now: Timestamp) -> bool {
         let before = self.incident.state;
+        let symptoms = &self.incident.symptoms;
+        let is_measured = symptoms.iter().any(|symptom| symptom.kind.is_measured());
+        let tells = |symptom: &&Symptom| symptom.kind.is_measured() || !is_measured;
         let well_since =
-            self.incident.symptoms.iter().filter_map(|symptom| symptom.recovering_since).max();
+            symptoms.iter().filter(tells).filter_map(|symptom| symptom.recovering_since).max();
         let state = if self.hurting().next().is_some() {
             IncidentState::Open
         } else if self.incident.firing.is_empty() {
@@ -406,7 +411,10 @@ fn describe(symptom: &Symptom) -> String {
     let Symptom { entity, summary, measured, threshold, bad, total, .. } = symptom;
     let onset = symptom.onset.clock();
     let (bad, total) = (wording::number(*bad), wording::number(*total));
-    let figures = format!("{bad} of {total} bad since {onset}");
+    let figures = match symptom.kind.is_measured() {
+        false => format!("since {onset}"),
+        true => format!("{bad} of {total} bad since {onset}"),
+    };
     if summary.is_empty() {
         let kind = symptom.kind.as_str();
         format!("{entity} {kind}, {measured:.3} where {threshold:.3} is the limit, {figures}")

@@ -20,6 +20,7 @@
 //! | piles up | +20 | far more requests wait in it than before |
 //! | calls nobody | +15 | of all that it calls it calls hardly anything any more |
 //! | asked in vain | +35 | a database that used to answer an agent does so no more |
+//! | certificate | +45 | a probe, or half of the failed calls, refuse the certificate |
 //! | calls fail | +35 | calls that lead to it fail clearly more than before |
 //! | hurt itself | +35 | its own users are hurt, and nothing that it calls got worse |
 //! | change close | +35 | a change at most 2 min before onset, or heard of up to 10 s after |
@@ -27,6 +28,7 @@
 //! | blocked | +30 | an agent saw a younger transaction block others for 5 s and more |
 //! | silent | +30 | telemetry stopped when the trouble began |
 //! | changed node | +30 | the change is where the failing path ends |
+//! | used up | +30 | 95 % and more of a pool, processors, memory or a disk is used |
 //! | with the trouble | +20 | what the agent saw began from 2 min before onset to 30 s after |
 //! | calls missing | +20 | calls that lead to it are no longer made, or no longer end |
 //! | change near | +20 | at most 5 min before, or up to 1 min after |
@@ -59,6 +61,7 @@
 //! | itself well | −30 | its own requests go as before |
 //! | leads on | −30 | what it calls got worse as well, so it grows beside the trouble |
 //! | needed gone | −30 | a process that the changed one needs went away, unasked |
+//! | changed before | −30 | a change of the service came before it was used up |
 //! | all slow | −30 | all that the caller calls is slower: it is the caller |
 //! | back in vain | −50 | the process runs again for 60 s and users are still hurt |
 //!
@@ -84,6 +87,9 @@ pub enum Part {
     Blocked,
     WithTrouble,
     DiskLow,
+    UsedUp,
+    CertificateRefused,
+    ChangedBefore,
     MemoryGrows,
     WorseAsItGrows,
     ItselfWell,
@@ -143,6 +149,9 @@ impl Part {
         Part::Blocked,
         Part::WithTrouble,
         Part::DiskLow,
+        Part::UsedUp,
+        Part::CertificateRefused,
+        Part::ChangedBefore,
         Part::MemoryGrows,
         Part::WorseAsItGrows,
         Part::ItselfWell,
@@ -193,11 +202,11 @@ impl Part {
     pub const fn points(self) -> i32 {
         match self {
             Part::ProcessGone | Part::MemoryGrows | Part::Unlike => 45,
-            Part::BlockedLong | Part::DiskFull => 45,
+            Part::BlockedLong | Part::DiskFull | Part::CertificateRefused => 45,
             Part::LostBetween | Part::TrafficRose => 40,
             Part::CallsFail | Part::HurtItself | Part::ChangeClose | Part::SideBySide => 35,
             Part::AskedInVain => 35,
-            Part::Silent | Part::ChangedNode | Part::Blocked => 30,
+            Part::Silent | Part::ChangedNode | Part::Blocked | Part::UsedUp => 30,
             Part::CallsMissing | Part::ChangeNear | Part::WithTrouble => 20,
             Part::Refuses | Part::PilesUp => 20,
             Part::CallsNobody => 15,
@@ -211,6 +220,7 @@ impl Part {
             Part::MeantToKeep | Part::CallsSucceed => -15,
             Part::ExplainsLittle | Part::ProbeAnswers | Part::Surged => -20,
             Part::Answers => -25,
+            Part::ChangedBefore => -30,
             Part::UnchangedToo | Part::ChangedWell | Part::OtherVersion => -30,
             Part::ItselfWell | Part::LeadsOn | Part::AllSlow | Part::NeededGone => -30,
             Part::BackInVain => -50,
@@ -349,6 +359,10 @@ mod tests {
         check(&[MemoryGrows, CallsMissing, WorseAsItGrows, Deepest], 0.85);
         check(&[LostBetween, WorksAsBefore, CallsMissing, Deepest], 0.80);
         check(&[TrafficRose, HurtItself, Deepest], 0.80);
+        check(&[CertificateRefused, HurtItself, Deepest], 0.85);
+        check(&[UsedUp, WithTrouble, HurtItself, Deepest], 0.90);
+        check(&[UsedUp, WithTrouble, HurtItself, LeadsOn], 0.55);
+        check(&[UsedUp, WithTrouble, HurtItself, Deepest, ChangedBefore], 0.60);
         check(&[Refuses, CallsNobody, HurtItself, Deepest], 0.75);
         check(&[Refuses, PilesUp, CallsFail, NoAnswer, Deepest], 0.90);
         check(&[Refuses, PilesUp, HurtItself, Deepest, Surged], 0.60);

@@ -129,6 +129,10 @@ impl<'a> Trouble<'a> {
 
     fn leads_from(&self, caller: &Entity) -> Vec<Lead> {
         let (known, window) = (self.known, self.window);
+        if self.is_blind(caller) {
+            // It makes its calls as ever, only nobody tells of them.
+            return Vec::new();
+        }
         let callees: Vec<&Entity> = known.topology.callees(caller).map(|(node, _)| node).collect();
         let mut found: Vec<Lead> =
             callees.iter().filter_map(|node| leads::failing(known, window, caller, node)).collect();
@@ -177,6 +181,11 @@ impl<'a> Trouble<'a> {
         let since = self.window.onset + BUCKET;
         let heard = self.known.heard.get(caller);
         self.hurt.contains_key(caller) || heard.is_some_and(|heard| heard.last > since)
+    }
+
+    /// Its telemetry is lost: what it does not tell of says nothing.
+    pub fn is_blind(&self, node: &Entity) -> bool {
+        self.hurt.get(node).is_some_and(|kinds| kinds.contains(&SymptomKind::Blind))
     }
 
     fn is_stalled(&self, node: &Entity) -> bool {

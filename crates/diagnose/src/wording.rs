@@ -151,6 +151,20 @@ fn harm(symptom: &Symptom, over: bool) -> String {
         SymptomKind::AbsentTraffic => {
             format!("{entity} {} requests any more", tense("gets no", "got no"))
         }
+        SymptomKind::Blind => {
+            let verb = tense("is not heard", "was not heard");
+            format!("{entity} {verb} any more, though it serves")
+        }
+        SymptomKind::Exhaustion => {
+            let verb = tense("is used up before long", "was to be used up before long");
+            format!("{source} of {entity} {verb}")
+        }
+        SymptomKind::Certificate => {
+            format!("the certificate of {entity} {}", tense("is about to expire", "was renewed"))
+        }
+        SymptomKind::Alert => {
+            format!("alert {source} of {entity} {}", tense("fires", "fired"))
+        }
     }
 }
 
@@ -163,6 +177,7 @@ fn because(cause: &Cause) -> String {
         CauseKind::Outlier | CauseKind::Network | CauseKind::Surge | CauseKind::Saturation => {
             format!(" because {}", cause.summary)
         }
+        CauseKind::Certificate => format!(" because the certificate of {entity} is refused"),
         CauseKind::DependencyDown => format!(" because {entity} does not answer"),
         CauseKind::Change => format!(" because of {}", cause.summary),
         CauseKind::Lock => format!(" because a transaction in {entity} blocks others"),

@@ -41,6 +41,12 @@ impl Core {
         match entry {
             Entry::Telemetry { arrival, batch } => self.observer.take(&batch, arrival),
             Entry::Probe(result) => self.observer.probe(result),
+            Entry::Alerts { reports, left_out } => {
+                let quality = &mut self.quality;
+                quality.alerts = quality.alerts.saturating_add(reports.len() as u64);
+                quality.alerts_left_out = quality.alerts_left_out.saturating_add(left_out);
+                reports.into_iter().for_each(|report| self.observer.alert(report));
+            }
             Entry::Processes(reports) => {
                 reports.into_iter().for_each(|report| self.observer.process(report));
             }

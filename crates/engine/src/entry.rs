@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::human::HumanDuration;
 use model::signal::Batch;
 use model::tick::{ProbeResult, ProcessReport};
-use model::{Change, ConditionReport, IncidentId, Outcome, PlanId, Timestamp};
+use model::{AlertReport, Change, ConditionReport, IncidentId, Outcome, PlanId, Timestamp};
 use remediate::Paused;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,12 @@ pub enum Entry {
         batch: Arc<Batch>,
     },
     Probe(ProbeResult),
+    /// What another system told of its alerts, in one message.
+    Alerts {
+        reports: Vec<AlertReport>,
+        /// Alerts of the message that were not sent, or too many to be taken.
+        left_out: u64,
+    },
     Processes(Vec<ProcessReport>),
     Conditions(Vec<ConditionReport>),
     Change(Change),

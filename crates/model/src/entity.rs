@@ -55,6 +55,8 @@ pub enum EntityKind {
     Container,
     Process,
     Page,
+    /// All of a scope together: what nobody can tell a part of.
+    System,
 }
 
 impl EntityKind {
@@ -69,6 +71,7 @@ impl EntityKind {
         EntityKind::Container,
         EntityKind::Process,
         EntityKind::Page,
+        EntityKind::System,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -83,6 +86,7 @@ impl EntityKind {
             EntityKind::Container => "container",
             EntityKind::Process => "process",
             EntityKind::Page => "page",
+            EntityKind::System => "system",
         }
     }
 }
@@ -165,6 +169,11 @@ impl Entity {
 
     pub fn operation(scope: &Scope, service: &str, operation: &str) -> Self {
         Entity::part(scope, EntityKind::Operation, service, operation)
+    }
+
+    /// The scope as a whole.
+    pub fn system(scope: &Scope) -> Self {
+        Entity::new(scope, EntityKind::System, "system")
     }
 
     /// The service that this entity is, or is a part of.
@@ -267,6 +276,7 @@ impl fmt::Display for Entity {
             EntityKind::Instance if self.name.starts_with(&self.part_of) => f.write_str(&self.name),
             EntityKind::Instance => write!(f, "{}/{}", self.part_of, self.name),
             EntityKind::Operation => write!(f, "{} {}", self.part_of, self.name),
+            EntityKind::System => f.write_str("the system"),
             _ => write!(f, "{} {}", self.kind.as_str(), self.name),
         }
     }

@@ -63,6 +63,17 @@ pub struct Incident {
     pub timeline: Vec<TimelineEntry>,
 }
 
+impl Incident {
+    /// Symptoms that fire and say how users fare: those that were measured, or all of an incident
+    /// in which nothing was. An alert of another system comes late and stays long, so beside
+    /// figures it is no word on when users are well.
+    pub fn telling(&self) -> impl Iterator<Item = &Symptom> {
+        let is_measured = self.symptoms.iter().any(|symptom| symptom.kind.is_measured());
+        let firing = self.firing.iter().filter_map(|at| self.symptoms.get(*at as usize));
+        firing.filter(move |symptom| symptom.kind.is_measured() || !is_measured)
+    }
+}
+
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -136,8 +147,11 @@ pub enum CauseKind {
     Disk,
     /// Users ask for more than can be served.
     Surge,
-    /// Requests pile up in it and are refused, while nothing that it calls got worse.
+    /// Requests pile up in it and are refused while nothing that it calls got worse, or something
+    /// that it has only so much of is used up.
     Saturation,
+    /// The certificate that is shown is refused, most often because it has expired.
+    Certificate,
     Unknown,
 }
 
@@ -154,6 +168,7 @@ impl CauseKind {
         CauseKind::Disk,
         CauseKind::Surge,
         CauseKind::Saturation,
+        CauseKind::Certificate,
         CauseKind::Unknown,
     ];
 
@@ -170,6 +185,7 @@ impl CauseKind {
             CauseKind::Disk => "disk",
             CauseKind::Surge => "surge",
             CauseKind::Saturation => "saturation",
+            CauseKind::Certificate => "certificate",
             CauseKind::Unknown => "unknown",
         }
     }

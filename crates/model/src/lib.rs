@@ -5,8 +5,8 @@
 //! `ARCHITECTURE.md`: one word per thing, from YAML to Rust to JSON.
 //!
 //! Reading order: `time`, `entity`, `text` and `signal` (what arrives), `histogram`, `traces`,
-//! `condition` and `tick` (what the engine is fed with), `symptom`, `incident`, `plan`,
-//! `experiment` and `fault` (what it says, does and proves).
+//! `condition`, `alert`, `level` and `tick` (what the engine is fed with), `symptom`, `incident`,
+//! `plan`, `experiment` and `fault` (what it says, does and proves).
 
 pub mod time;
 
@@ -24,6 +24,10 @@ pub mod traces;
 
 pub mod condition;
 
+pub mod alert;
+
+pub mod level;
+
 pub mod tick;
 
 pub mod symptom;
@@ -40,6 +44,7 @@ pub mod byte_size;
 
 pub mod human;
 
+pub use alert::{AlertReport, AlertState};
 pub use byte_size::ByteSize;
 pub use change::{Change, ChangeKind};
 pub use condition::{Condition, ConditionReport};

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 pub struct Symptom {
     pub entity: Entity,
     pub kind: SymptomKind,
-    /// Name of the SLO or probe that tells of it.
+    /// Name of the SLO, probe or alert that tells of it.
     pub source: String,
     pub severity: Severity,
     /// When the harm began, as far as telemetry tells: end of the first failed request of this
@@ -26,13 +26,16 @@ pub struct Symptom {
     /// lasted.
     pub measured: f64,
     pub threshold: f64,
-    /// `ratio`, `seconds`, `per_second`, `failures`.
+    /// `ratio`, `seconds`, `per_second`, `failures`, `alerts`.
     pub unit: String,
     /// Bad and all requests since onset.
     pub bad: f64,
     pub total: f64,
     pub error_kinds: Vec<(String, f64)>,
     pub exemplar: Option<Exemplar>,
+    /// What to do about it, where an alert says so; else empty.
+    #[serde(default)]
+    pub runbook_url: String,
     /// One sentence: `21 % of requests to storefront failed in 10 s, objective 99 %`.
     pub summary: String,
 }
@@ -68,6 +71,14 @@ pub enum SymptomKind {
     Stalled,
     /// Traffic that was steady is gone although the service is still heard of.
     AbsentTraffic,
+    /// An alert of another system fires.
+    Alert,
+    /// It serves its callers, but its telemetry does not arrive any more.
+    Blind,
+    /// Something of which there is only so much is used up before long.
+    Exhaustion,
+    /// A certificate is about to expire.
+    Certificate,
 }
 
 impl SymptomKind {
@@ -77,7 +88,17 @@ impl SymptomKind {
         SymptomKind::ProbeFailing,
         SymptomKind::Stalled,
         SymptomKind::AbsentTraffic,
+        SymptomKind::Alert,
+        SymptomKind::Blind,
+        SymptomKind::Exhaustion,
+        SymptomKind::Certificate,
     ];
+
+    /// Did Immune itself measure that users are hurt?
+    pub fn is_measured(self) -> bool {
+        use SymptomKind::{Alert, Blind, Certificate, Exhaustion};
+        !matches!(self, Alert | Blind | Exhaustion | Certificate)
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -86,6 +107,10 @@ impl SymptomKind {
             SymptomKind::ProbeFailing => "probe_failing",
             SymptomKind::Stalled => "stalled",
             SymptomKind::AbsentTraffic => "absent_traffic",
+            SymptomKind::Alert => "alert",
+            SymptomKind::Blind => "blind",
+            SymptomKind::Exhaustion => "exhaustion",
+            SymptomKind::Certificate => "certificate",
         }
     }
 }

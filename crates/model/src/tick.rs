@@ -7,10 +7,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::alert::AlertReport;
 use crate::change::Change;
 use crate::condition::ConditionReport;
 use crate::entity::Entity;
 use crate::histogram::Histogram;
+use crate::level::Level;
 use crate::time::Timestamp;
 use crate::traces::TraceFacts;
 
@@ -28,6 +30,9 @@ pub struct Tick {
     /// Requests begun and not ended, where telemetry tells (`http.server.active_requests`); latest
     /// value.
     pub in_flight: Vec<(Entity, f64)>,
+    /// How much is used of what there is only so much of: what was told since the last step,
+    /// sorted by key.
+    pub levels: Vec<Level>,
     pub topology: Vec<TopologyChange>,
     pub instances: Vec<InstanceEvent>,
     /// Last arrival of any telemetry of a service (any signal, any instance), for those heard in
@@ -35,6 +40,8 @@ pub struct Tick {
     pub heard: Vec<(Entity, Timestamp)>,
     pub changes: Vec<Change>,
     pub probes: Vec<ProbeResult>,
+    /// What other systems told of their alerts, in the order of arrival.
+    pub alerts: Vec<AlertReport>,
     /// What the agents see of the processes that they were told of.
     pub processes: Vec<ProcessReport>,
     /// What they see of databases and disks.
@@ -141,6 +148,9 @@ pub struct ProbeResult {
     /// `None` when it answered as expected, else what was wrong: `timed out after 2s`.
     pub error: Option<String>,
     pub duration_nanos: u64,
+    /// Until when the certificate is valid that it was shown, where it was shown one.
+    #[serde(default)]
+    pub certificate_until: Option<Timestamp>,
 }
 
 /// What an agent sees of a configured target's process.
@@ -186,6 +196,10 @@ pub struct Quality {
     pub spans: u64,
     pub metric_points: u64,
     pub log_records: u64,
+    /// What other systems told of their alerts.
+    pub alerts: u64,
+    /// Alerts that they had and did not send, or that were too many.
+    pub alerts_left_out: u64,
     /// Spans whose end lies too far in the past to change a bucket; counted, not judged.
     pub late_spans: u64,
     /// Largest clamped difference between event time and arrival, in nanoseconds.
@@ -207,11 +221,13 @@ impl Tick {
     pub fn is_empty(&self) -> bool {
         self.requests.is_empty()
             && self.in_flight.is_empty()
+            && self.levels.is_empty()
             && self.topology.is_empty()
             && self.instances.is_empty()
             && self.heard.is_empty()
             && self.changes.is_empty()
             && self.probes.is_empty()
+            && self.alerts.is_empty()
             && self.processes.is_empty()
             && self.conditions.is_empty()
             && self.traces.is_empty()
@@ -224,6 +240,8 @@ impl Quality {
         self.spans += other.spans;
         self.metric_points += other.metric_points;
         self.log_records += other.log_records;
+        self.alerts = self.alerts.saturating_add(other.alerts);
+        self.alerts_left_out = self.alerts_left_out.saturating_add(other.alerts_left_out);
         self.late_spans += other.late_spans;
         self.skew_max_nanos = self.skew_max_nanos.max(other.skew_max_nanos);
         self.over_limit += other.over_limit;

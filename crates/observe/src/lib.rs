@@ -40,6 +40,8 @@ mod calls;
 
 mod metrics;
 
+mod levels;
+
 mod metric_points;
 
 mod streams;

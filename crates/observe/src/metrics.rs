@@ -45,6 +45,9 @@ impl Observer {
                 _ => {}
             };
         }
+        if self.take_level(source, metric, arrival) {
+            return;
+        }
         let Some((_, default)) = DURATIONS.iter().find(|(name, _)| *name == metric.name) else {
             return;
         };

@@ -10,12 +10,13 @@ use std::time::Duration;
 use model::signal::{Batch, Group, Resource};
 use model::tick::{ProbeResult, ProcessReport, Quality, SeriesKey};
 use model::traces::TraceFacts;
-use model::{Change, ConditionReport, EntityKind, Scope, Tick, Timestamp};
+use model::{AlertReport, Change, ConditionReport, EntityKind, Scope, Tick, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::calls::{Calls, SpanKey};
 use crate::config::Config;
 use crate::instances::{Heard, Instances};
+use crate::levels::Levels;
 use crate::origin::Origin;
 use crate::points::Points;
 use crate::recent::Recent;
@@ -38,6 +39,7 @@ pub struct Observer {
     /// Server and consumer spans counted lately.
     pub(crate) entries: Recent<SpanKey, ()>,
     pub(crate) streams: Streams,
+    pub(crate) levels: Levels,
     pub(crate) instances: Instances,
     pub(crate) trees: Trees,
     /// Instances whose requests in flight were told since the last tick.
@@ -48,6 +50,7 @@ pub struct Observer {
     heard: BTreeMap<Id, Timestamp>,
     changes: Vec<Change>,
     probes: Vec<ProbeResult>,
+    alerts: Vec<AlertReport>,
     processes: Vec<ProcessReport>,
     conditions: Vec<ConditionReport>,
     last_tick: Timestamp,
@@ -73,6 +76,7 @@ impl Observer {
             calls: Calls::new(&config.limits),
             entries: Recent::new(config.limits.recent_spans),
             streams: Streams::default(),
+            levels: Levels::default(),
             instances: Instances::default(),
             trees: Trees::default(),
             active: BTreeSet::new(),
@@ -81,6 +85,7 @@ impl Observer {
             heard: BTreeMap::new(),
             changes: Vec::new(),
             probes: Vec::new(),
+            alerts: Vec::new(),
             processes: Vec::new(),
             conditions: Vec::new(),
             last_tick: Timestamp::ZERO,
@@ -131,6 +136,12 @@ impl Observer {
         push_bounded(&mut self.probes, result, &mut self.quality);
     }
 
+    /// What another system told of one of its alerts.
+    pub fn alert(&mut self, report: AlertReport) {
+        self.begin(report.at);
+        push_bounded(&mut self.alerts, report, &mut self.quality);
+    }
+
     pub fn process(&mut self, report: ProcessReport) {
         self.begin(report.at);
         push_bounded(&mut self.processes, report, &mut self.quality);
@@ -179,11 +190,13 @@ impl Observer {
             now,
             requests,
             in_flight,
+            levels: self.levels.tick(now, &self.registry),
             topology: self.registry.take_news(),
             instances: self.instances.take_events(),
             heard,
             changes,
             probes: std::mem::take(&mut self.probes),
+            alerts: std::mem::take(&mut self.alerts),
             processes: std::mem::take(&mut self.processes),
             conditions: std::mem::take(&mut self.conditions),
             traces,

@@ -1,5 +1,5 @@
 //! Receivers of telemetry. Today OTLP 1.x: gRPC and HTTP, protobuf and JSON, traces, metrics and
-//! logs.
+//! logs. And what other systems post of their alerts (`alertmanager`), which the API takes.
 //!
 //! A request passes these, in this order: transport (`otlp_http`, `otlp_grpc`), admission and
 //! limits (`intake`), `compression`, [`decode`], [`Sink`], and back through `reply`. The server
@@ -31,6 +31,8 @@ mod otlp_grpc;
 mod serve;
 
 pub mod counters;
+
+pub mod alertmanager;
 
 pub use config::Config;
 pub use counters::Counters;

@@ -81,6 +81,7 @@ pub(crate) fn symptom(entity: &Entity) -> Symptom {
         total: 20.0,
         error_kinds: Vec::new(),
         exemplar: None,
+        runbook_url: String::new(),
         summary: "half of the requests failed".into(),
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn recovering_since(incident: &Incident) -> Option<Timestamp> {
         IncidentState::Mitigated => incident.mitigated,
         IncidentState::Open => {
             let mut latest = None;
-            for symptom in firing(incident) {
+            for symptom in incident.telling() {
                 latest = latest.max(Some(symptom.recovering_since?));
             }
             latest
@@ -102,11 +102,17 @@ fn told_of<'a>(symptom: &Symptom, objectives: &'a [ObjectiveState]) -> Option<&'
 fn proof_of(symptom: &Symptom, objectives: &[ObjectiveState]) -> Proof {
     match told_of(symptom, objectives) {
         Some(objective) => judge(objective),
-        // These have no objective: a probe that passes, calls that end and traffic that is back are
-        // seen by the symptom's own recovery.
+        // These have no objective: a probe that passes, calls that end, traffic or telemetry that
+        // is back and an alert that was said to be over are seen by the symptom's own recovery.
         None if matches!(
             symptom.kind,
-            SymptomKind::ProbeFailing | SymptomKind::Stalled | SymptomKind::AbsentTraffic
+            SymptomKind::ProbeFailing
+                | SymptomKind::Stalled
+                | SymptomKind::AbsentTraffic
+                | SymptomKind::Alert
+                | SymptomKind::Blind
+                | SymptomKind::Exhaustion
+                | SymptomKind::Certificate
         ) =>
         {
             Proof::Well
@@ -128,11 +134,6 @@ fn judge(objective: &ObjectiveState) -> Proof {
         Health::Burning => Proof::Burning,
         Health::Learning | Health::NoTraffic | Health::NoData => Proof::Unproven,
     }
-}
-
-fn firing(incident: &Incident) -> impl Iterator<Item = &Symptom> {
-    let indexes = incident.firing.iter();
-    indexes.filter_map(|index| incident.symptoms.get(usize::try_from(*index).ok()?))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Reading asks the loop between two entries; writing goes through the input log as a command.
 //! `auth` guards every route but health.
 
+mod alerts;
+
 mod asking;
 
 pub(crate) mod audit;
@@ -66,6 +68,7 @@ use storage::store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use alerts::Alert;
 pub use auth::{Role, may_ingest};
 pub use document::document;
 pub use error::Error;

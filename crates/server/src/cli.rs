@@ -3,6 +3,8 @@
 //! Every command prints for people by default and JSON with `--json`; errors go to stderr, say what
 //! was wrong and what to do, and end with status 1 (2: wrong use).
 
+mod alerts;
+
 mod audit;
 
 mod client;
@@ -99,6 +101,8 @@ enum Command {
     Top(top::Top),
     /// List incidents, newest first
     Incidents(incidents::List),
+    /// List alerts that other systems told of, and what they mean here
+    Alerts(ServerArgs),
     /// Tell of one incident: who is hurt, why, what is being done
     Explain(explain::Explain),
     /// Acknowledge an incident
@@ -216,6 +220,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Status(status) => status.run(),
         Command::Top(top) => top.run(),
         Command::Incidents(list) => list.run(),
+        Command::Alerts(server) => alerts::list(server),
         Command::Explain(explain) => explain.run(),
         Command::Acknowledge(one) => one.acknowledge(),
         Command::Close(one) => one.close(),

@@ -31,6 +31,8 @@ pub mod ingest;
 
 pub mod probes;
 
+mod certificate;
+
 pub mod hands;
 
 pub mod notify;

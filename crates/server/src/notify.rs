@@ -306,10 +306,14 @@ fn alert(
         (false, Some(at)) => at.to_string(),
         _ => NOT_ENDED.to_owned(),
     };
+    let mut annotations = labels([("summary", symptom.summary.clone())]);
+    if !symptom.runbook_url.is_empty() {
+        annotations.insert("runbook_url".to_owned(), symptom.runbook_url.clone());
+    }
     Alert {
         status: if firing { FIRING } else { RESOLVED },
         labels: all,
-        annotations: labels([("summary", symptom.summary.clone())]),
+        annotations,
         starts_at: symptom.onset.to_string(),
         ends_at: ended,
         generator_url: url.to_owned(),

@@ -8,13 +8,13 @@ use std::time::Duration;
 use detect::Probe;
 use engine::Entry;
 use model::tick::ProbeResult;
-use model::{Entity, Scope};
+use model::{Entity, Scope, Timestamp};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::clock;
 use crate::driver::Handle;
+use crate::{certificate, clock};
 
 /// Only this much of an answer is read.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -36,13 +36,17 @@ async fn run(probe: Probe, client: reqwest::Client, handle: Handle) {
     loop {
         beat.tick().await;
         let asked = Instant::now();
-        let error = look(&probe, &client).await.err();
+        let (error, certificate_until) = match look(&probe, &client).await {
+            Ok(until) => (None, until),
+            Err(error) => (Some(error), None),
+        };
         let result = ProbeResult {
             at: clock::now(),
             probe: probe.name.clone(),
             entity: entity.clone(),
             error,
             duration_nanos: u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            certificate_until,
         };
         if let Err(error) = handle.submit(Entry::Probe(result)) {
             tracing::debug!(probe = %probe.name, %error, "probe result was not taken");
@@ -51,25 +55,29 @@ async fn run(probe: Probe, client: reqwest::Client, handle: Handle) {
 }
 
 /// Asks once, and waits no longer than the probe's timeout: what hangs must not hang the probe.
-async fn look(probe: &Probe, client: &reqwest::Client) -> Result<(), String> {
+async fn look(probe: &Probe, client: &reqwest::Client) -> Result<Option<Timestamp>, String> {
     match timeout(probe.timeout.0, ask(probe, client)).await {
         Ok(answer) => answer,
         Err(_) => Err(format!("timed out after {}", probe.timeout)),
     }
 }
 
-/// Asks once. The error is one line without secrets of the address.
-async fn ask(probe: &Probe, client: &reqwest::Client) -> Result<(), String> {
+/// Asks once; says until when the certificate is valid that was shown. The error is one line
+/// without secrets of the address.
+async fn ask(probe: &Probe, client: &reqwest::Client) -> Result<Option<Timestamp>, String> {
     if let Some(tcp) = &probe.tcp {
         return TcpStream::connect(tcp.address.as_str())
             .await
-            .map(drop)
+            .map(|_| None)
             .map_err(|error| format!("connect to {}: {error}", tcp.address));
     }
     let Some(http) = &probe.http else {
         return Err("the probe has nothing to ask".to_owned());
     };
     let mut response = client.get(&http.url).send().await.map_err(reason)?;
+    let shown = response.extensions().get::<reqwest::tls::TlsInfo>();
+    let shown = shown.and_then(reqwest::tls::TlsInfo::peer_certificate);
+    let until = shown.and_then(certificate::valid_until);
     let status = response.status().as_u16();
     if status != http.status {
         return Err(format!("answered {status}, expected {}", http.status));
@@ -85,7 +93,7 @@ async fn ask(probe: &Probe, client: &reqwest::Client) -> Result<(), String> {
         Some(text) if !String::from_utf8_lossy(&body).contains(text) => {
             Err(format!("the answer does not contain `{text}`"))
         }
-        _ => Ok(()),
+        _ => Ok(until),
     }
 }
 
@@ -125,7 +133,10 @@ mod tests {
         address
     }
 
-    async fn outcome(answer: Option<&'static str>, wanted: &str) -> Result<(), String> {
+    async fn outcome(
+        answer: Option<&'static str>,
+        wanted: &str,
+    ) -> Result<Option<Timestamp>, String> {
         // Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let address = server(answer).await;
@@ -148,8 +159,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_judged_by_status_and_words() {
-        assert_eq!(outcome(Some(GOOD), "").await, Ok(()));
-        assert_eq!(outcome(Some(GOOD), ", body_contains: hell").await, Ok(()));
+        assert_eq!(outcome(Some(GOOD), "").await, Ok(None));
+        assert_eq!(outcome(Some(GOOD), ", body_contains: hell").await, Ok(None));
         assert!(outcome(Some(GOOD), ", body_contains: heaven").await.is_err());
         let wrong = outcome(Some(GOOD), ", status: 204").await;
         assert_eq!(wrong, Err("answered 200, expected 204".to_owned()));

@@ -75,7 +75,8 @@ pub async fn run(
     let hands = hands::start(own_hands, handle.clone(), ground.orders);
     let drills = Drills::open(handle.clone(), hands.clone(), journal.clone(), &config, seed()?)?;
     drills.resume();
-    let probes = probes::spawn(&config.detect.probes, &client, &handle);
+    let probing = probing_client()?;
+    let probes = probes::spawn(&config.detect.probes, &probing, &handle);
     let mut tasks = JoinSet::new();
     tasks.spawn(tick(handle.clone(), ground.telemetry.disk.clone()));
     tasks.spawn(drills.clone().keep_schedule());
@@ -228,13 +229,22 @@ impl Ground {
 }
 
 fn http_client() -> Result<reqwest::Client> {
+    client_builder().build().context("cannot make an HTTP client")
+}
+
+/// Probes connect anew each time, as users do: a connection that is kept tells neither of a
+/// listener that is gone nor of the certificate of now.
+fn probing_client() -> Result<reqwest::Client> {
+    let builder = client_builder().pool_max_idle_per_host(0).tls_info(true);
+    builder.build().context("cannot make an HTTP client for probes")
+}
+
+fn client_builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         // An address means what it says: what happens to be in the environment is not asked.
         .no_proxy()
         .user_agent(concat!("immune/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .context("cannot make an HTTP client")
 }
 
 /// The beat of the loop.

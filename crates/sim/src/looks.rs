@@ -83,6 +83,7 @@ impl World {
             entity: of.entity.clone(),
             error: if is_refused { Some("connection refused".to_owned()) } else { error },
             duration_nanos: (1e9 * seconds.min(probe.timeout_seconds)) as u64,
+            certificate_until: None,
         }
     }
 

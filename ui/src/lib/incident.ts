@@ -119,6 +119,14 @@ export function harmWords(symptom: Symptom, over: boolean): string {
       return `${name} ${over ? 'did' : 'does'} not finish requests`;
     case 'absent_traffic':
       return `${name} ${over ? 'got' : 'gets'} no requests any more`;
+    case 'certificate':
+      return `the certificate of ${name} ${over ? 'was renewed' : 'is about to expire'}`;
+    case 'exhaustion':
+      return `${symptom.source} of ${name} ${over ? 'was to be' : 'is'} used up before long`;
+    case 'blind':
+      return `${name} ${over ? 'was' : 'is'} not heard any more, though it serves`;
+    case 'alert':
+      return `alert ${symptom.source} of ${name} ${over ? 'fired' : 'fires'}`;
   }
 }
 
@@ -127,7 +135,12 @@ export interface Figure {
   value: string;
   about: string;
   bad?: boolean;
+  /** Where to read what to do about it. */
+  href?: string;
 }
+
+/** Alerts of other systems that are shown beside what was measured. */
+const ALERTS_SHOWN = 3;
 
 /** How bad: what users feel, how much was lost, what is left of the budget, who is hurt. */
 export function impactFigures(
@@ -144,6 +157,8 @@ export function impactFigures(
   const { bad_requests, requests, services } = incident.impact;
   const seconds = (hurtUntil(incident, now) - hurtSince(incident)) / 1000;
   const figures: Figure[] = [felt(symptom, over, objective)];
+  const alerts = incident.symptoms.filter((one) => one.kind === 'alert' && one !== symptom);
+  figures.push(...alerts.slice(0, ALERTS_SHOWN).map((alert) => felt(alert, over)));
   if (requests > 0) {
     const aMinute = seconds >= 60 ? `, ${count((bad_requests / seconds) * 60)} a minute` : '';
     figures.push({
@@ -188,7 +203,8 @@ function felt(symptom: Symptom, over: boolean, objective?: ObjectiveState): Figu
     !over && objective && objective.requests_1m > 0
       ? ` · ${count(objective.requests_1m)} requests in 1${THIN}min`
       : '';
-  if (symptom.unit === 'seconds') {
+  const waits = !['blind', 'exhaustion', 'certificate'].includes(symptom.kind);
+  if (symptom.unit === 'seconds' && waits) {
     return {
       label: `Users wait at ${name}`,
       value: took(symptom.measured),
@@ -223,6 +239,28 @@ function felt(symptom: Symptom, over: boolean, objective?: ObjectiveState): Figu
       return { label: name, value: 'does not finish requests', about: goal, bad: !over };
     case 'absent_traffic':
       return { label: name, value: 'no requests', about: goal, bad: !over };
+    case 'certificate':
+      return {
+        label: `Certificate of ${name}`,
+        value: over ? 'renewed' : `expires in ${duration(symptom.measured)}`,
+        about: `probe ${symptom.source}`,
+      };
+    case 'exhaustion':
+      return {
+        label: `${symptom.source} of ${name}`,
+        value: over ? 'has room again' : `used up in ${duration(symptom.measured)}`,
+        about: 'at the pace of now',
+      };
+    case 'blind':
+      return { label: name, value: over ? 'was not heard' : 'is not heard', about: 'it serves' };
+    case 'alert':
+      return {
+        label: `Alert ${symptom.source}`,
+        value: over ? 'fired' : 'fires',
+        about: symptom.summary,
+        bad: !over,
+        href: symptom.runbook_url || undefined,
+      };
   }
 }
 

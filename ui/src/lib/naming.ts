@@ -52,6 +52,7 @@ const CAUSES: Record<CauseKind, string> = {
   disk: 'disk full',
   surge: 'traffic surge',
   saturation: 'requests pile up',
+  certificate: 'certificate refused',
   unknown: 'unknown',
 };
 

@@ -106,6 +106,7 @@ impl World {
             total: 10.0,
             error_kinds: Vec::new(),
             exemplar: None,
+            runbook_url: String::new(),
             summary: String::new(),
         }
     }

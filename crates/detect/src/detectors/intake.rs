@@ -54,6 +54,7 @@ impl Detectors {
             && let Some(service) = self.service(&owner)
         {
             service.heard = service.heard.max(at.min(now));
+            service.blind.hear(at.min(now));
         }
     }
 
@@ -77,6 +78,7 @@ impl Detectors {
             SeriesKey::Service(entity) => {
                 if let Some(service) = self.service(entity) {
                     service.heard = service.heard.max(now);
+                    service.blind.hear(now);
                     service.take_requests(count, end, now);
                 }
                 self.take_for_objectives(entity, point);
@@ -90,6 +92,11 @@ impl Detectors {
             }
             SeriesKey::Edge { caller, callee } => {
                 self.calls(caller, callee);
+                let called =
+                    callee.owner().filter(|callee| Some(callee) != caller.owner().as_ref());
+                if let Some(service) = called.and_then(|callee| self.services.get_mut(&callee)) {
+                    service.blind.take_calls(count, amount(point.errors), point.bucket, now);
+                }
                 let owner = caller.owner();
                 if let Some(service) = owner.and_then(|owner| self.service(&owner)) {
                     service.take_flow(&point.series, count, end, now);
@@ -139,7 +146,17 @@ impl Detectors {
                 self.left_out += 1;
                 continue;
             }
-            self.probes.entry(key).or_default().take(result, probe, self.now);
+            let watch = self.probes.entry(key).or_default();
+            watch.take(result, probe, self.now);
+            watch.certificate.take(result, self.config.certificate_within.0, self.now);
+        }
+    }
+
+    pub(super) fn take_alerts(&mut self, tick: &Tick) {
+        if self.config.alerts.enabled {
+            for report in &tick.alerts {
+                self.alerts.take(report, &self.config.alerts, &self.services);
+            }
         }
     }
 }

@@ -145,6 +145,7 @@ fn symptom(
         total: missing,
         error_kinds: Vec::new(),
         exemplar: None,
+        runbook_url: String::new(),
         summary: format!(
             "no request reached {entity} for {} s; {rate:.1} per second were usual, and {state}",
             absent.as_secs()

@@ -10,7 +10,7 @@ use model::tick::ProbeResult;
 use model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Spec;
+use super::{Spec, certificate};
 use crate::config::Probe;
 use crate::standing::Standing;
 
@@ -32,6 +32,7 @@ pub struct Watch {
     failures: u32,
     first_failure: Timestamp,
     pub standing: Option<Standing>,
+    pub certificate: certificate::Watch,
 }
 
 impl Watch {
@@ -81,6 +82,7 @@ impl Watch {
             total: failures,
             error_kinds: vec![(error.to_owned(), failures)],
             exemplar: None,
+            runbook_url: String::new(),
             summary: format!(
                 "probe {} of {} failed {} times in a row: {error}",
                 probe.name, result.entity, self.failures

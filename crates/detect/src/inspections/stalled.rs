@@ -185,6 +185,7 @@ fn blank(entity: &Entity, now: Timestamp) -> Symptom {
         total: 0.0,
         error_kinds: Vec::new(),
         exemplar: None,
+        runbook_url: String::new(),
         summary: String::new(),
     }
 }

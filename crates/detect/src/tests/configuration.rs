@@ -55,6 +55,9 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
             "slos: [{name: a, service: s, objective: 100, availability: {}}]",
             "slos[0].objective: an objective of 100 leaves no error budget",
         ),
+        ("alerts: {rules: [{match: {}, ignore: true}]}", "alerts.rules[0].match: a rule for all"),
+        ("alerts: {rules: [{match: {a: b}}]}", "alerts.rules[0].match: the rule says nothing"),
+        ("alerts: {expire_after: 5s}", "alerts.expire_after: 5s is out of range"),
         (
             "slos: [{name: a, service: s, objective: 99}]",
             "slos[0].objective: what is measured is missing",

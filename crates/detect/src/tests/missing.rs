@@ -174,6 +174,7 @@ fn answer(scene: &mut Scene, error: Option<&str>) {
             entity: service("gateway"),
             error: error.map(str::to_owned),
             duration_nanos: 1,
+            certificate_until: None,
         };
         scene.tick().probes.push(result);
     }

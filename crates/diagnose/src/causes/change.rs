@@ -13,7 +13,7 @@ use model::incident::EvidenceKind;
 use model::tick::SeriesKey;
 use model::{CauseKind, Change, ChangeKind, Entity};
 
-use super::{Spec, add_leads, crash, surge};
+use super::{Spec, add_leads, crash, is_told_by_alerts_alone, surge};
 use crate::score::{Candidate, Part};
 use crate::versions::{self, Verdict};
 use crate::walk::{Reached, Trouble};
@@ -126,6 +126,10 @@ fn candidate(trouble: &Trouble, change: &Change, node: &Entity, reached: &Reache
         add_well_between(&mut candidate, trouble, change, node);
     }
     add_probes(&mut candidate, trouble, change, node);
+    if is_told_by_alerts_alone(trouble, node) {
+        let words = format!("only an alert speaks of {node}: its own requests go as before");
+        candidate.line(Part::ItselfWell, EvidenceKind::Calls, trouble.window.now, words);
+    }
     candidate.summary = format!("{what} {when}");
     candidate
 }

@@ -5,7 +5,8 @@
 //! told apart here, so anything else that is known of the service (a change, a leak, a crash, one
 //! instance unlike the others) is named in its place (`assess`). Two signs, of which one is needed:
 //! it answers with refusals of its own (503, 429) though no call that it makes fails, or far more
-//! requests than before wait in it while few are completed.
+//! requests than before wait in it while few are completed. Where telemetry tells what is used up
+//! (`used_up`), that says why, and is a sign by itself.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use model::incident::EvidenceKind;
 use model::tick::{BUCKET, SeriesKey};
 use model::{CauseKind, Entity, EntityKind, SymptomKind};
 
-use super::{Spec, add_answers, add_leads, surge};
+use super::{Spec, add_answers, add_leads, surge, used_up};
 use crate::figures::Sum;
 use crate::score::{Candidate, Part};
 use crate::walk::{Reached, Trouble};
@@ -23,7 +24,8 @@ pub const SPEC: Spec = Spec {
     id: CauseKind::Saturation,
     title: "Requests pile up",
     documentation: "A service takes requests and does not get them done: they wait in it until it \
-                    refuses more, and nothing that it calls got worse. Its workers hang, wait for \
+                    refuses more, and nothing that it calls got worse; or telemetry tells that \
+                    something it has only so much of is used up. Its workers hang, wait for \
                     each other, or are too few.",
     propose,
 };
@@ -44,7 +46,15 @@ fn propose(trouble: &Trouble) -> Vec<Candidate> {
         .iter()
         .filter(|(node, _)| node.kind == EntityKind::Service)
         .filter(|(node, reached)| reached.is_deepest() && trouble.known.tells_of_itself(node));
-    nodes.filter_map(|(node, reached)| of_node(trouble, node, reached)).collect()
+    let piled = nodes.filter_map(|(node, reached)| of_node(trouble, node, reached));
+    let mut candidates: Vec<Candidate> = piled.collect();
+    for used_up in used_up::candidates(trouble) {
+        match candidates.iter_mut().find(|piled| piled.node == used_up.node) {
+            Some(piled) => used_up::explain(piled, used_up),
+            None => candidates.push(used_up),
+        }
+    }
+    candidates
 }
 
 fn of_node(trouble: &Trouble, node: &Entity, reached: &Reached) -> Option<Candidate> {

@@ -37,7 +37,8 @@ const INSTANCES_SHOWN: usize = 3;
 fn propose(trouble: &Trouble) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for (node, reached) in &trouble.reached {
-        if !trouble.known.tells_of_itself(node) {
+        // Of one whose telemetry is lost callers tell that it serves.
+        if !trouble.known.tells_of_itself(node) || trouble.is_blind(node) {
             continue;
         }
         let instances: Vec<(&Entity, Option<Timestamp>)> = trouble

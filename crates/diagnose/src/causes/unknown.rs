@@ -89,6 +89,9 @@ fn add_wishes(candidate: &mut Candidate, trouble: &Trouble, node: &Entity) {
     let is_watched =
         known.processes.all().any(|target| known.topology.node(&target.entity) == *node);
     let words = match node.kind {
+        _ if trouble.is_blind(node) => {
+            format!("look at what sends it: SDK and exporter of {node}, collector, token, network")
+        }
         EntityKind::Service if is_watched => return,
         EntityKind::Service if known.tells_of_itself(node) => {
             format!("to know more: a target for {node}, so that an agent watches its process")

@@ -50,6 +50,7 @@ fn calls_that_are_no_longer_made_and_a_failing_probe_name_the_database() {
         entity: database("orders"),
         error: Some("connection refused".to_owned()),
         duration_nanos: 1_000_000,
+        certificate_until: None,
     });
     scene.second();
     scene.check_first(CauseKind::DependencyDown, &database("orders"));
@@ -248,6 +249,7 @@ fn a_configuration_after_which_a_probe_fails_is_sure_enough_to_be_taken_back() {
             entity: service("storefront"),
             error: Some("status 502, expected 200".to_owned()),
             duration_nanos: 1_000_000,
+            certificate_until: None,
         });
         scene.serves(&service("storefront"), well(pages));
         scene.serves(&service("orders"), well(0));

@@ -92,6 +92,7 @@ fn any_symptom() -> impl Strategy<Value = Symptom> {
             total,
             error_kinds: Vec::new(),
             exemplar: None,
+            runbook_url: String::new(),
             summary: String::new(),
         },
     )

@@ -180,6 +180,7 @@ impl Scene {
             total: 100.0,
             error_kinds: Vec::new(),
             exemplar: None,
+            runbook_url: String::new(),
             summary: String::new(),
         };
         self.firing.insert(symptom.key(), symptom);

@@ -9,10 +9,10 @@ use model::plan::{ActionKind, OutcomeResult};
 use model::signal::Batch;
 use model::tick::ProbeResult;
 use model::{
-    Action, Cause, Change, Entity, EntityKind, IncidentId, IncidentState, Outcome, PlanId,
-    PlanState,
+    Action, AlertReport, AlertState, Cause, Change, Entity, EntityKind, IncidentId, IncidentState,
+    Outcome, PlanId, PlanState,
 };
-use model::{Scope, Timestamp};
+use model::{Scope, Severity, Timestamp};
 
 use super::parse::{Executor, Expectation, Scenario, Step};
 use super::world::{OFFERED, OFFERED_BY_DATABASE, World};
@@ -128,6 +128,10 @@ struct Runner<'a> {
     /// Orders with the time at which the executor is done with them.
     orders: Vec<(Timestamp, Action)>,
     probes: BTreeMap<String, bool>,
+    /// Until when the certificate is valid that a probe is shown.
+    certificates: BTreeMap<String, Timestamp>,
+    /// When each alert that fires began to, by fingerprint.
+    alerts: BTreeMap<String, Timestamp>,
     happened: Vec<Happening>,
     causes: BTreeMap<IncidentId, String>,
     /// Why a person was called, last.
@@ -179,6 +183,8 @@ impl<'a> Runner<'a> {
             agent_looks: true,
             orders: Vec::new(),
             probes: BTreeMap::new(),
+            certificates: BTreeMap::new(),
+            alerts: BTreeMap::new(),
             happened: Vec::new(),
             causes: BTreeMap::new(),
             humans: BTreeMap::new(),
@@ -220,6 +226,11 @@ impl<'a> Runner<'a> {
             }
             Step::Agent { looks } => {
                 self.agent_looks = *looks;
+                return;
+            }
+            Step::Alert { labels, fires } => return self.alert(labels, *fires),
+            Step::Certificate { probe, valid_for } => {
+                self.certificates.insert(probe.clone(), now + *valid_for);
                 return;
             }
             Step::Probe { name, ok } => {
@@ -286,15 +297,47 @@ impl<'a> Runner<'a> {
                 continue;
             }
             let ok = self.probes.get(&probe.name).copied().unwrap_or(true);
+            let certificate_until = self.certificates.get(&probe.name).copied();
+            let has_expired = certificate_until.is_some_and(|until| until <= now);
+            let error = match (ok, has_expired) {
+                (false, _) => Some("timed out after 2s"),
+                (true, true) => Some("invalid peer certificate: certificate expired"),
+                (true, false) => None,
+            };
             let result = ProbeResult {
                 at: now,
                 probe: probe.name.clone(),
                 entity: model::Entity::service(&model::Scope::default(), &probe.service),
-                error: (!ok).then(|| "timed out after 2s".to_owned()),
+                error: error.map(str::to_owned),
                 duration_nanos: 1_000_000,
+                certificate_until: certificate_until.filter(|_| error.is_none()),
             };
             self.core.apply(Entry::Probe(result));
         }
+    }
+
+    /// As a system tells that groups nothing and repeats as the scenario says.
+    fn alert(&mut self, labels: &BTreeMap<String, String>, fires: bool) {
+        let now = self.now;
+        let fingerprint = model::alert::fingerprint(labels);
+        let (starts_at, state) = if fires {
+            (*self.alerts.entry(fingerprint.clone()).or_insert(now), AlertState::Firing)
+        } else {
+            let began = self.alerts.remove(&fingerprint);
+            (began.unwrap_or(now), AlertState::Resolved(now))
+        };
+        let report = AlertReport {
+            at: now,
+            told_by: "scenario".to_owned(),
+            fingerprint,
+            state,
+            starts_at,
+            labels: labels.clone(),
+            summary: String::new(),
+            runbook_url: String::new(),
+            generator_url: String::new(),
+        };
+        self.core.apply(Entry::Alerts { reports: vec![report], left_out: 0 });
     }
 
     fn execute(&mut self, now: Timestamp) {
@@ -332,7 +375,12 @@ impl<'a> Runner<'a> {
                 if *reason == IncidentReason::Opened {
                     let first = &incident.symptoms[0];
                     let service = first.entity.owner().unwrap_or_else(|| first.entity.clone());
-                    self.say(format!("incident service={service} symptom={}", first.kind.as_str()));
+                    let ticket = match first.severity {
+                        Severity::Page => "",
+                        Severity::Ticket => " severity=ticket",
+                    };
+                    let kind = first.kind.as_str();
+                    self.say(format!("incident service={service} symptom={kind}{ticket}"));
                 }
                 if let Some(cause) = incident.causes.first() {
                     let words =

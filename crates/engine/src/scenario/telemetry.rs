@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::Timestamp;
+use model::level::Resource as Level;
 use model::signal::{
     Attributes, Group, InstrumentationScope, Metric, MetricData, Number, NumberPoint, PointHeader,
     Resource, Span, SpanKind, Temporality,
@@ -59,4 +60,36 @@ pub(super) fn active_requests(now: Timestamp, value: i64) -> Metric {
         },
         ..Metric::default()
     }
+}
+
+/// Of a pool of connections.
+const POOL_MAX: f64 = 20.0;
+
+/// How much is used, by the metrics that tell it.
+pub(super) fn level(resource: Level, share: f64) -> Vec<Metric> {
+    let pool = ("db.client.connection.pool.name", "main");
+    let used = ("db.client.connection.state", "used");
+    let disk = ("system.filesystem.mountpoint", "/data");
+    let heap = ("jvm.memory.pool.name", "heap");
+    match resource {
+        Level::Cpu => vec![gauge("process.cpu.utilization", &[("cpu.mode", "user")], share)],
+        Level::Memory => vec![
+            gauge("jvm.memory.used", &[heap], share * (1 << 30) as f64),
+            gauge("jvm.memory.limit", &[heap], (1 << 30) as f64),
+        ],
+        Level::Disk => vec![gauge("system.filesystem.utilization", &[disk], share)],
+        Level::Pool => vec![
+            gauge("db.client.connection.count", &[pool, used], (share * POOL_MAX).round()),
+            gauge("db.client.connection.max", &[pool], POOL_MAX),
+        ],
+    }
+}
+
+fn gauge(name: &str, attributes: &[(&str, &str)], value: f64) -> Metric {
+    let all = attributes.iter();
+    let attributes =
+        all.fold(Attributes::default(), |all, (name, value)| all.with_str(name, value));
+    let header = PointHeader { attributes, ..PointHeader::default() };
+    let point = NumberPoint { header, value: Some(Number::Double(value)) };
+    Metric { name: name.into(), data: MetricData::Gauge(vec![point]), ..Metric::default() }
 }

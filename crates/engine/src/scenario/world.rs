@@ -14,10 +14,12 @@ mod telling;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use model::level::Resource;
 use model::signal::{Attributes, Batch, Span, SpanKind, SpanStatus};
 use model::time::SECOND;
 use model::{Entity, Scope, Timestamp};
 
+use self::telling::Filling;
 use super::parse::{Need, Scenario, Step};
 use super::telemetry::span;
 use calls::{Between, REFUSED, TIMEOUT};
@@ -82,6 +84,7 @@ struct Instance {
     /// Nanoseconds by which its clock is ahead.
     ahead: i64,
     spans: Vec<Span>,
+    levels: BTreeMap<Resource, Filling>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -183,6 +186,7 @@ impl World {
             last_seen: now,
             ahead: 0,
             spans: Vec::new(),
+            levels: BTreeMap::new(),
         };
         self.instances.insert(name.to_owned(), instance);
     }
@@ -224,6 +228,12 @@ impl World {
             Step::Slow { who, duration, share } => self.conducts.slow(who, *duration, *share),
             Step::Leak { who, bytes } => self.each(who, |instance| instance.leak = *bytes),
             Step::Clock { who, ahead } => self.each(who, |instance| instance.ahead = *ahead),
+            Step::Level { who, resource, share, per_hour } => {
+                let filling = Filling { since: now, share: *share, per_hour: *per_hour };
+                self.each(who, |instance| {
+                    instance.levels.insert(*resource, filling);
+                });
+            }
             Step::Capacity { service, per_second } => {
                 self.service(service).capacity = Some(*per_second);
             }

@@ -306,6 +306,7 @@ fn time_never_runs_backwards_and_what_is_handed_in_is_handed_out_once() {
         entity: service("shop"),
         error: None,
         duration_nanos: 1,
+        certificate_until: None,
     };
     observer.probe(probe.clone());
     let tick = observer.tick(1, at(5.0));

@@ -114,10 +114,14 @@ impl Healer {
         }
     }
 
-    /// When each service that is hurt was heard last. A failing probe is seen by Immune itself.
+    /// When each service that is hurt was heard last. A failing probe is seen by Immune itself, and
+    /// users of a service whose telemetry is lost are not hurt by that.
     fn hearing(&self, incident: &Incident, now: Timestamp) -> Vec<Hearing> {
         let firing = incident.firing.iter().filter_map(|at| incident.symptoms.get(*at as usize));
-        let by_telemetry = firing.filter(|symptom| symptom.kind != SymptomKind::ProbeFailing);
+        let by_telemetry = firing.filter(|symptom| {
+            use SymptomKind::{Blind, Certificate, ProbeFailing};
+            !matches!(symptom.kind, ProbeFailing | Blind | Certificate)
+        });
         let services: BTreeSet<Entity> = by_telemetry
             .map(|symptom| symptom.entity.owner().unwrap_or_else(|| symptom.entity.clone()))
             .collect();

@@ -21,7 +21,7 @@ use crate::config::{Token, Tokens};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// May send telemetry, and nothing else.
+    /// May send telemetry and alerts, and nothing else.
     Ingest,
     Read,
     Approve,
@@ -46,7 +46,7 @@ pub(super) async fn require(
     let (principal, held) = if tokens.any() {
         let bearer = bearer(request.headers()).ok_or(Error::Unauthenticated)?;
         let (name, held) = role_of(tokens, bearer).ok_or(Error::Unauthenticated)?;
-        if held < role {
+        if !held.may(role) {
             let role = role.as_str();
             let message = format!("`{name}` may not do this: a token for `{role}` is needed");
             return Err(Error::Forbidden(message));
@@ -61,6 +61,14 @@ pub(super) async fn require(
 }
 
 impl Role {
+    /// Roles hold those below them, but who reads does not send.
+    fn may(self, needed: Role) -> bool {
+        match needed {
+            Role::Ingest => matches!(self, Role::Ingest | Role::Admin),
+            _ => self >= needed,
+        }
+    }
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Role::Ingest => "ingest",
@@ -175,6 +183,9 @@ mod tests {
         assert_eq!(role_of(&tokens, "admin-secret-00001").unwrap().1, Role::Admin);
         assert_eq!(role_of(&tokens, "ingest-secret-0001").unwrap().1, Role::Ingest);
         assert_eq!(role_of(&tokens, "ingest-secret-0002"), None);
+        assert!(Role::Ingest.may(Role::Ingest) && !Role::Ingest.may(Role::Read));
+        assert!(Role::Admin.may(Role::Ingest) && !Role::Approve.may(Role::Ingest));
+        assert!(Role::Approve.may(Role::Read) && !Role::Read.may(Role::Approve));
         assert!(may_ingest(&tokens, Some("ingest-secret-0001")));
         assert!(!may_ingest(&tokens, Some("reading-secret-001")));
         assert!(!may_ingest(&tokens, None));

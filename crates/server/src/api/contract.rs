@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::auth::{Held, Principal};
-use super::extract::{Events, ExperimentFile, Figures, Json, Path, Query};
+use super::extract::{AlertmanagerMessage, Events, ExperimentFile, Figures, Json, Path, Query};
 use super::{App, Error};
 
 /// Where schemas of named types stand in the document.
@@ -82,6 +82,13 @@ impl Part for ExperimentFile {
             "application/yaml": { "schema": schema },
             "application/json": { "schema": schema },
         }));
+    }
+}
+
+impl Part for AlertmanagerMessage {
+    fn describe(contract: &mut Contract, schemas: &mut Schemas) {
+        let schema = schemas.bodies.subschema_for::<receivers::alertmanager::Message>();
+        contract.body = Some(json!({ "application/json": { "schema": schema } }));
     }
 }
 

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::Stream;
 use model::experiment::Experiment;
 use serde::Serialize;
@@ -28,6 +29,9 @@ pub(super) struct Query<T>(pub T);
 
 /// A body that is an experiment file (YAML or JSON), whatever its content type says.
 pub(super) struct ExperimentFile(pub Experiment);
+
+/// A body that Alertmanager posted, whatever its content type says; not read yet.
+pub(super) struct AlertmanagerMessage(pub Bytes);
 
 /// An answer that goes on: server-sent events, whose data are JSON of this type.
 pub(super) struct Events<T> {
@@ -89,6 +93,17 @@ impl<S: Send + Sync> FromRequest<S> for ExperimentFile {
         let text = text.map_err(|rejection| unread(rejection.status(), rejection.body_text()))?;
         let experiment = chaos::parse(&text);
         experiment.map(ExperimentFile).map_err(|error| Error::Invalid(error.to_string()))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for AlertmanagerMessage {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        match Bytes::from_request(request, state).await {
+            Ok(body) => Ok(AlertmanagerMessage(body)),
+            Err(rejection) => Err(unread(rejection.status(), rejection.body_text())),
+        }
     }
 }
 

@@ -72,6 +72,12 @@ fn of_the_loop(figures: &Loop, text: &mut String) {
         ("immune_frozen", "1 while healing is frozen.", f64::from(figures.frozen)),
         ("immune_services", "Services known.", figures.services as f64),
         ("immune_objectives", "Objectives judged.", figures.objectives as f64),
+        ("immune_alerts_total", "Alerts that other systems told of.", quality.alerts as f64),
+        (
+            "immune_alerts_left_out_total",
+            "Alerts that other systems had and did not send, or that were too many.",
+            quality.alerts_left_out as f64,
+        ),
         (
             "immune_late_spans_total",
             "Spans that ended too long ago to be judged.",

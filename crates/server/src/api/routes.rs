@@ -10,8 +10,8 @@ use telemetry::{FROM, TO};
 
 use super::route::{Area, Kind, Parameter, Route, get, post};
 use super::{
-    Role, audit, changes, document, drills, healing, incidents, metrics, pauses, plans, services,
-    settings, status, stream,
+    Role, alerts, audit, changes, document, drills, healing, incidents, metrics, pauses, plans,
+    services, settings, status, stream,
 };
 
 pub(super) const AREAS: &[Area] = &[
@@ -52,6 +52,18 @@ const INCIDENTS: Area = Area {
             "/api/v1/incidents/{id}/close",
             "Ends an incident whose recovery cannot be proven",
             || post(incidents::close),
+        ),
+        Route::new(
+            Role::Read,
+            "/api/v1/alerts",
+            "Alerts that other systems told of, and what they mean here",
+            || get(alerts::list),
+        ),
+        Route::new(
+            Role::Ingest,
+            "/api/v1/alerts/alertmanager",
+            "Takes alerts by Alertmanager's webhook, version 4",
+            || post(alerts::alertmanager),
         ),
         Route::new(
             Role::Read,

@@ -31,6 +31,8 @@ pub(crate) struct Status {
     pub catching_up_until: Option<Timestamp>,
     pub agent_connected: bool,
     pub services: usize,
+    /// Alerts of other systems that fire.
+    pub alerts_firing: usize,
     /// When telemetry arrived last, as far as the loop has come.
     pub last_telemetry: Option<Timestamp>,
     pub telemetry: Vec<Telemetry>,
@@ -63,18 +65,6 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<Status>, Error
 }
 
 pub(super) async fn gather(app: &App) -> Result<Status, Error> {
-    let (last_tick, open_incidents, frozen, pauses, catching_up_until, services, last_telemetry) =
-        app.ask(|core| {
-            let engine = &core.engine;
-            let frozen = engine.healer.frozen();
-            let frozen = frozen.map(frozen_by);
-            let services = engine.diagnoser.services().count();
-            let open = engine.open_incidents().count();
-            let pauses = engine.healer.pauses().to_vec();
-            let heard = engine.diagnoser.last_heard();
-            (engine.now(), open, frozen, pauses, engine.calm_until(), services, heard)
-        })
-        .await?;
     let telemetry = app.counters.snapshot().into_iter().map(|counts| Telemetry {
         signal: counts.signal.as_str().to_owned(),
         transport: counts.transport.as_str().to_owned(),
@@ -83,21 +73,37 @@ pub(super) async fn gather(app: &App) -> Result<Status, Error> {
         rejected_items: counts.rejected_items,
         refused_requests: counts.refused.iter().map(|(_, count)| count).sum(),
     });
-    Ok(Status {
+    let of_the_rest = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: app.started,
         now: clock::now(),
-        last_tick,
-        open_incidents,
+        last_tick: Timestamp::ZERO,
+        open_incidents: 0,
         healing_mode: app.config.healing.mode,
-        frozen,
-        pauses,
-        catching_up_until,
+        frozen: None,
+        pauses: Vec::new(),
+        catching_up_until: None,
         agent_connected: app.hands.connected(),
-        services,
-        last_telemetry,
+        services: 0,
+        alerts_firing: 0,
+        last_telemetry: None,
         telemetry: telemetry.collect(),
-    })
+    };
+    let status = app.ask(move |core| {
+        let engine = &core.engine;
+        Status {
+            last_tick: engine.now(),
+            open_incidents: engine.open_incidents().count(),
+            frozen: engine.healer.frozen().map(frozen_by),
+            pauses: engine.healer.pauses().to_vec(),
+            catching_up_until: engine.calm_until(),
+            services: engine.diagnoser.services().count(),
+            alerts_firing: engine.detectors.alerts().filter(|(_, it)| it.ended.is_none()).count(),
+            last_telemetry: engine.diagnoser.last_heard(),
+            ..of_the_rest
+        }
+    });
+    Ok(status.await?)
 }
 
 fn frozen_by(freeze: &remediate::Freeze) -> Frozen {

@@ -15,16 +15,21 @@ use super::units;
 pub fn paragraph(incident: &Incident, plans: &[Plan]) -> String {
     let mut text = format!("{}.", incident.title.trim_end_matches('.'));
     let since = incident.onset.clock();
+    // What nobody measured at users is not said of them.
+    let (lasts, lasted) = match incident.symptoms.iter().any(|one| one.kind.is_measured()) {
+        true => ("Users are hurt", "Users were hurt"),
+        false => ("It lasts", "It lasted"),
+    };
     let _ = match (incident.state, incident.mitigated, incident.resolved) {
-        (IncidentState::Open, ..) => write!(text, " Users are hurt since {since} UTC"),
+        (IncidentState::Open, ..) => write!(text, " {lasts} since {since} UTC"),
         (IncidentState::Mitigated, Some(at), _) => write!(
             text,
-            " Users were hurt from {since} to {} UTC; the recovery is being watched",
+            " {lasted} from {since} to {} UTC; the recovery is being watched",
             at.clock()
         ),
         (_, mitigated, resolved) => write!(
             text,
-            " Users were hurt from {since} to {} UTC; it is over",
+            " {lasted} from {since} to {} UTC; it is over",
             mitigated.or(resolved).map_or_else(|| "?".to_owned(), |at| at.clock())
         ),
     };
@@ -119,6 +124,9 @@ fn impact(text: &mut String, incident: &Incident) {
         let fires = incident.firing.iter().any(|firing| *firing as usize == index);
         let sign = if fires { '!' } else { ' ' };
         let _ = writeln!(text, "  {sign} {}  {}", symptom.onset.clock(), symptom.summary);
+        if !symptom.runbook_url.is_empty() {
+            let _ = writeln!(text, "              what to do: {}", symptom.runbook_url);
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Lab {
     pub otlp: Arc<Mutex<Option<SocketAddr>>>,
     stranger: Option<Child>,
     token: Option<String>,
+    /// Of the server, beside its own.
+    pub environment: Vec<(&'static str, PathBuf)>,
 }
 
 /// A loopback address that no other lab has: its ports are free for good.
@@ -86,6 +88,7 @@ impl Lab {
             otlp: Arc::default(),
             stranger: None,
             token: None,
+            environment: Vec::new(),
         };
         lab.start_takes(Duration::ZERO);
         lab
@@ -155,6 +158,7 @@ impl Lab {
         command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program);
         command.arg("run").arg("-c").arg(self.write_config());
         command.env("RUST_LOG", "info,server=debug");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdout(Stdio::null()).stderr(log);
         self.server = Some(command.spawn().unwrap());
     }

@@ -17,6 +17,8 @@ mod traffic;
 
 mod webhook;
 
+mod program;
+
 mod healing;
 
 mod crashes;
@@ -28,6 +30,10 @@ mod drills;
 mod schedule;
 
 mod notifications;
+
+mod alerts;
+
+mod certificates;
 
 mod api;
 

@@ -72,6 +72,7 @@ impl<'a> Names<'a> {
             | Step::Unhalt(who)
             | Step::Hang(who)
             | Step::Unhang(who)
+            | Step::Level { who, .. }
             | Step::Deploy { who, .. } => self.check(who),
             Step::Slow { who, .. } if who.starts_with("db:") => self.check_database(who),
             Step::DatabaseErrors { database: who, .. } | Step::Lock(who) | Step::Unlock(who) => {
@@ -97,11 +98,14 @@ impl<'a> Names<'a> {
             Step::Refuse { who, .. } | Step::Accept(who) | Step::Disk { who, .. } => {
                 self.check_callee(who)
             }
-            Step::Probe { name, .. } => match self.probes.contains(name.as_str()) {
-                true => Ok(()),
-                false => Err(format!("there is no probe `{name}` in the configuration")),
-            },
+            Step::Probe { name, .. } | Step::Certificate { probe: name, .. } => {
+                match self.probes.contains(name.as_str()) {
+                    true => Ok(()),
+                    false => Err(format!("there is no probe `{name}` in the configuration")),
+                }
+            }
             Step::Executor(_)
+            | Step::Alert { .. }
             | Step::Agent { .. }
             | Step::Away(_)
             | Step::Freeze

@@ -1,8 +1,11 @@
 //! What can happen in a scenario, and how it is written.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use model::alert::ALERT_NAME;
 use model::human::HumanDuration;
+use model::level::Resource;
 use model::{ByteSize, ChangeKind};
 use remediate::Paused;
 
@@ -117,6 +120,23 @@ pub enum Step {
     Probe {
         name: String,
         ok: bool,
+    },
+    /// The certificate that a probe is shown is valid for so long from now on.
+    Certificate {
+        probe: String,
+        valid_for: Duration,
+    },
+    /// How much it uses of a resource, 0–1, and how that grows an hour.
+    Level {
+        who: String,
+        resource: Resource,
+        share: f64,
+        per_hour: f64,
+    },
+    /// Another system tells of an alert with these labels, the name among them.
+    Alert {
+        labels: BTreeMap<String, String>,
+        fires: bool,
     },
     /// What the executor does with orders from now on.
     Executor(Executor),
@@ -265,13 +285,46 @@ fn life_or_people(words: &[&str]) -> Result<Step, String> {
             kind: change_kind(kind)?,
             summary: summary.join(" "),
         },
-        _ => {
-            return Err(format!(
-                "`{}` is not something that can happen; see docs/scenarios.md",
-                words.join(" ")
-            ));
-        }
+        _ => return told(words),
     })
+}
+
+/// What telemetry, probes and other systems tell from now on.
+fn told(words: &[&str]) -> Result<Step, String> {
+    match words {
+        ["level", who, of, used] => level(who, of, used, "0%/h"),
+        ["level", who, of, used, growth] => level(who, of, used, growth),
+        ["alert", which, labels @ .., "over"] => alert(which, labels, false),
+        ["alert", which, labels @ ..] => alert(which, labels, true),
+        ["certificate", probe, valid_for] => {
+            let valid_for = duration(valid_for)?;
+            Ok(Step::Certificate { probe: (*probe).to_owned(), valid_for })
+        }
+        _ => Err(format!(
+            "`{}` is not something that can happen; see docs/scenarios.md",
+            words.join(" ")
+        )),
+    }
+}
+
+fn level(who: &str, of: &str, used: &str, growth: &str) -> Result<Step, String> {
+    let all = Resource::ALL;
+    let known = || all.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", ");
+    let resource = all.iter().copied().find(|one| one.as_str() == of);
+    let resource = resource.ok_or_else(|| format!("`{of}` is not one of {}", known()))?;
+    let growth = growth.strip_suffix("/h").ok_or("write growth as `10%/h`")?;
+    let (share, per_hour) = (share(used)?, share(growth)?);
+    Ok(Step::Level { who: who.to_owned(), resource, share, per_hour })
+}
+
+fn alert(which: &str, words: &[&str], fires: bool) -> Result<Step, String> {
+    let mut labels = BTreeMap::from([(ALERT_NAME.to_owned(), which.to_owned())]);
+    for word in words {
+        let usage = || format!("write `{word}` as `LABEL=VALUE`, and `over` last");
+        let (name, value) = word.split_once('=').ok_or_else(usage)?;
+        labels.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(Step::Alert { labels, fires })
 }
 
 fn errors(who: &str, of: &str, status: &str) -> Result<Step, String> {

@@ -7,7 +7,7 @@ use model::signal::Batch;
 use model::tick::{ProcessIdentity, ProcessReport, ProcessState};
 use model::time::SECOND;
 
-use super::super::telemetry::{active_requests, group, resource};
+use super::super::telemetry::{active_requests, group, level, resource};
 use super::{Instance, State, World};
 
 /// Stock SDKs send spans each 5 s and metrics each 60 s.
@@ -37,7 +37,10 @@ impl World {
             let stuck = in_flight.get(&instance.service).copied().unwrap_or(0);
             let due = phase.is_multiple_of(METRIC_EXPORT_SECS);
             if due && instance.state == State::Running {
-                let metrics = vec![active_requests(now, stuck)];
+                let mut metrics = vec![active_requests(now, stuck)];
+                for (resource, filling) in &instance.levels {
+                    metrics.extend(level(*resource, filling.at(now)));
+                }
                 batches.push(Batch::Metrics(vec![group(&resource, metrics)]));
             }
         }
@@ -78,5 +81,20 @@ impl World {
             reports.push(ProcessReport { at: now, target, entity, state, memory_bytes });
         }
         reports
+    }
+}
+
+/// How much is used of something since a time, and how that grows an hour.
+#[derive(Clone, Copy)]
+pub(super) struct Filling {
+    pub since: Timestamp,
+    pub share: f64,
+    pub per_hour: f64,
+}
+
+impl Filling {
+    fn at(&self, now: Timestamp) -> f64 {
+        let hours = now.since(self.since).as_secs_f64() / 3_600.0;
+        (self.share + self.per_hour * hours).clamp(0.0, 1.0)
     }
 }

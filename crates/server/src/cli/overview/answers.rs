@@ -87,6 +87,8 @@ pub(crate) struct Status {
     pub(crate) pauses: Vec<remediate::Pause>,
     pub(crate) catching_up_until: Option<Timestamp>,
     pub(crate) agent_connected: bool,
+    /// Alerts of other systems that fire.
+    pub(crate) alerts_firing: usize,
     pub(crate) telemetry: Vec<Telemetry>,
     /// When the newest telemetry was taken.
     pub(crate) last_telemetry: Option<Timestamp>,

@@ -36,6 +36,10 @@ pub(crate) fn bottom(overview: &Overview) -> Bottom {
         true => ("agent there".to_owned(), true),
         false => ("no agent".to_owned(), false),
     });
+    if status.alerts_firing > 0 {
+        let alerts = units::plural(status.alerts_firing, "alert", "alerts");
+        parts.push((format!("{alerts} of other systems: `immune alerts`"), true));
+    }
     let refused: u64 = status.telemetry.iter().map(|counts| counts.refused_requests).sum();
     if refused > 0 {
         parts.push((format!("{} refused", units::count(refused)), false));
