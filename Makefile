@@ -68,6 +68,7 @@ chaostoolkit: build ## Chaos Toolkit's experiments beside Chaos Toolkit itself, 
 
 prove: cargo-is-there ## the long proofs with release programs, four hours, then `fuzz`
 	cargo test --package remediate --release --lib model_check -- --include-ignored --nocapture
+	cargo xtask mutate-detectors
 	cargo build --workspace --bins --release
 	tests/e2e/run long "$(TARGET)/release"
 	fuzz/prove-planted

@@ -7,6 +7,8 @@ use model::human::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::inspections::Spec;
+
 /// Something in the configuration that cannot be meant so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -41,6 +43,9 @@ pub struct Config {
     pub no_traffic_after: HumanDuration,
     /// A service of which nothing was heard for this long has "no data".
     pub no_data_after: HumanDuration,
+    /// The inspection that is left out, by its id: no setting, see `engine::parts`.
+    #[serde(skip)]
+    pub without: Option<&'static str>,
 }
 
 impl Default for Config {
@@ -56,7 +61,14 @@ impl Default for Config {
             clear_after: HumanDuration::from_secs(60),
             no_traffic_after: HumanDuration::from_secs(60),
             no_data_after: HumanDuration::from_secs(120),
+            without: None,
         }
+    }
+}
+
+impl Config {
+    pub(crate) fn inspects(&self, inspection: &Spec) -> bool {
+        self.without != Some(inspection.id)
     }
 }
 

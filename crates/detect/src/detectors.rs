@@ -260,10 +260,10 @@ impl Detectors {
                 let callers = service.callers.iter().filter_map(|caller| self.services.get(caller));
                 callers.map(|caller| caller.waiting(since)).sum()
             };
-            if self.config.stalled.enabled {
+            if self.config.stalled.enabled && self.config.inspects(&stalled::SPEC) {
                 stalled::judge(&entity, &mut service, &self.config.stalled, self.now, &in_callers);
             }
-            if self.config.absent_traffic.enabled {
+            if self.config.absent_traffic.enabled && self.config.inspects(&absent_traffic::SPEC) {
                 let config = &self.config.absent_traffic;
                 let hurt = self.hurt(&entity);
                 absent_traffic::judge(&entity, &mut service, config, self.now, hurt);

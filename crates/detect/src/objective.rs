@@ -27,7 +27,7 @@ use summary::summary;
 
 use crate::config::Config;
 use crate::inspections::burn_rate::{self, Budget};
-use crate::inspections::fast_burn::{Cusum, Increment, Odds, Run, Spread};
+use crate::inspections::fast_burn::{self, Cusum, Increment, Odds, Run, Spread};
 use crate::inspections::latency::{self, Learner};
 use crate::rate::Rate;
 use crate::rings::Rings;
@@ -42,9 +42,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// The longest window that is kept.
 const BUDGET_WINDOW: Duration = Duration::from_secs(3 * 86_400);
-
-/// The level is kept at most so many times the alarm threshold.
-const LEVEL_CAP: f64 = 2.0;
 
 /// What is known about the entity's service as a whole.
 #[derive(Clone, Copy, Debug)]
@@ -135,9 +132,9 @@ impl Tracker {
         let odds = Odds::of(self.definition.objective);
         let threshold = self.threshold(&odds, config);
         let was_calm = self.cusum.run().is_none();
-        self.cusum.take(&increment, &odds, threshold * LEVEL_CAP);
+        self.cusum.take(&increment, &odds, threshold);
         if let Some(hanging) = hanging {
-            self.hanging.take(&hanging, &odds, threshold * LEVEL_CAP);
+            self.hanging.take(&hanging, &odds, threshold);
         }
         if increment.bad > 0.0 {
             if was_calm && self.firing.is_none() {
@@ -180,6 +177,10 @@ impl Tracker {
     }
 
     fn raise(&mut self, config: &Config, now: Timestamp) {
+        let is_latency = self.definition.kind == SymptomKind::LatencyBurn;
+        if is_latency && !config.inspects(&latency::SPEC) {
+            return;
+        }
         let firing_severity = self.firing.as_ref().map(|firing| firing.symptom.severity);
         if firing_severity == Some(Severity::Page) {
             return;
@@ -192,12 +193,17 @@ impl Tracker {
             }
             return;
         }
+        // What is sudden and not yet known to last is not judged by what it takes of the budget.
+        let limit = self.threshold(&Odds::of(self.definition.objective), config);
+        if self.cusum.level() >= limit {
+            return;
+        }
         let budget = Budget {
             allowed: 1.0 - self.definition.objective,
             first_seen: self.first_seen,
             cleared_at: self.cleared_at,
         };
-        if !config.burn.enabled {
+        if !config.burn.enabled || !config.inspects(&burn_rate::SPEC) {
             return;
         }
         let Some((pair, long)) = burn_rate::judge(&self.rings, now, &budget, &config.burn) else {
@@ -216,16 +222,16 @@ impl Tracker {
     /// The fast tier's alarm.
     fn sudden(&self, config: &Config) -> Option<(Severity, Run)> {
         // Most objectives are calm most of the time.
-        if self.cusum.level() <= 0.0 {
+        if self.cusum.level() <= 0.0 || !config.inspects(&fast_burn::SPEC) {
             return None;
         }
         let per_second = self.rate.per_second();
         let limit = self.threshold(&Odds::of(self.definition.objective), config);
         let spread = match self.definition.kind {
-            SymptomKind::LatencyBurn => Spread::AtLeast(latency::SPREAD_MIN),
+            SymptomKind::LatencyBurn => Spread::OfBuckets(latency::SPREAD_MIN),
             _ => Spread::NoBurst,
         };
-        let alarm = |cusum: &Cusum| cusum.alarm(limit, &config.fast, per_second, spread).cloned();
+        let alarm = |cusum: &Cusum| cusum.alarm(limit, &config.fast, per_second, spread);
         let run = alarm(&self.cusum)?;
         let hangs = self.definition.learned && alarm(&self.hanging).is_some();
         Some((if hangs { Severity::Page } else { self.severity_max() }, run))

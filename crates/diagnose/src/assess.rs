@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::causes;
 use crate::known::Known;
 use crate::leads::Window;
+use crate::pieces::{Piece, Rule};
 use crate::score::{self, Candidate, Part};
 use crate::walk::Trouble;
 
@@ -79,17 +80,26 @@ pub fn gather(troubles: &[Trouble], held: &mut Vec<Held>, confidence_min: f64) {
     if let Some(known) = troubles.first().map(|trouble| trouble.known) {
         held.retain(|old| !was_replaced(known, old));
     }
+    let follows = |rule| troubles.iter().all(|trouble| trouble.known.follows(rule));
     let mut fresh: Vec<Held> = Vec::new();
     for trouble in troubles {
-        let candidates = causes::ALL.iter().flat_map(|spec| (spec.propose)(trouble));
-        fresh.extend(candidates.map(|candidate| Held::new(candidate, trouble.window)));
+        let without = trouble.known.without;
+        let sought = causes::ALL.iter().filter(|spec| without != Some(Piece::Cause(spec.id)));
+        for mut candidate in sought.flat_map(|spec| (spec.propose)(trouble)) {
+            if let Some(Piece::Evidence(part)) = without {
+                candidate.devalue(part);
+            }
+            fresh.push(Held::new(candidate, trouble.window));
+        }
     }
     held.retain(|old| {
-        let is_proven = old.is_direct() && old.cause.confidence >= confidence_min;
+        let is_proven = old.is_direct()
+            && old.cause.confidence >= confidence_min
+            && follows(Rule::HoldWhatWasSeen);
         let is_of_before = after.is_some() && old.window < oldest;
         is_proven
             || is_of_before
-            || now.since(old.confirmed) <= HOLD
+            || (now.since(old.confirmed) <= HOLD && follows(Rule::HoldBriefly))
             || fresh.iter().any(|new| new.same_as(old))
     });
     for new in fresh {
@@ -113,6 +123,7 @@ pub fn gather(troubles: &[Trouble], held: &mut Vec<Held>, confidence_min: f64) {
 /// What looked like a crash turned out to be a deploy.
 fn was_replaced(known: &Known, held: &Held) -> bool {
     held.cause.kind == CauseKind::Crash
+        && known.follows(Rule::ReplacedIsNoCrash)
         && known.processes.all().any(|target| {
             let gone = target.gone.as_ref();
             let its = gone.filter(|gone| Some(&gone.process) == held.cause.process.as_ref());
@@ -144,7 +155,9 @@ pub fn rank(
         one.back = one.back.or_else(|| back_since(known, one, now));
     }
     let mut ranked: Vec<Held> = held.to_vec();
-    ranked.iter_mut().for_each(|one| contradict(one, now, well));
+    if known.without != Some(Piece::Evidence(Part::BackInVain)) {
+        ranked.iter_mut().for_each(|one| contradict(one, now, well));
+    }
     ranked.sort_by(order);
     let is_named = |one: &Held| one.cause.confidence >= confidence_min;
     let crashed: Vec<Entity> = ranked
@@ -169,14 +182,23 @@ pub fn rank(
         .filter(|one| {
             let is_weaker_word =
                 matches!(one.cause.kind, CauseKind::Silent | CauseKind::DependencyDown);
-            !(is_weaker_word && crashed.contains(&one.node))
+            let is_spared = is_weaker_word && crashed.contains(&one.node);
+            !(is_spared && known.follows(Rule::CrashSparesWords))
         })
         .filter(|one| {
             let is_outlier = one.cause.kind == CauseKind::Outlier;
-            !(is_outlier && leaking.iter().any(|it| *it == one.cause.entity || *it == one.node))
+            let leaks = leaking.iter().any(|it| *it == one.cause.entity || *it == one.node);
+            !(is_outlier && leaks && known.follows(Rule::LeakSparesOutlier))
         })
-        .filter(|one| !(one.cause.kind == CauseKind::Saturation && explained.contains(&one.node)))
-        .filter(|one| !(one.off_path && something_named))
+        .filter(|one| {
+            let stands_back = one.off_path && something_named;
+            !(stands_back && known.follows(Rule::OffPathStandsBack))
+        })
+        .filter(|one| {
+            let is_saturation = one.cause.kind == CauseKind::Saturation;
+            let is_explained = is_saturation && explained.contains(&one.node);
+            !(is_explained && known.follows(Rule::ExplainedIsNoSaturation))
+        })
         .map(|one| one.cause)
         .take(CAUSES_SHOWN)
         .collect()

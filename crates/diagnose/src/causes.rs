@@ -102,7 +102,7 @@ fn add_leads(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, reache
         let part = match lead.harm {
             _ if lead.doubt.is_some() => Part::Remark,
             Harm::Fails => Part::CallsFail,
-            Harm::Missing | Harm::Slow | Harm::Stopped => Part::CallsMissing,
+            Harm::Missing | Harm::Slow => Part::CallsMissing,
         };
         let at = lead.during.first_error_at.unwrap_or(lead.since);
         let words = wording::calls(lead);

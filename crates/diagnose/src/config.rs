@@ -6,6 +6,8 @@
 use model::human::HumanDuration;
 use serde::{Deserialize, Serialize};
 
+use crate::pieces::Piece;
+
 /// How symptoms are grouped and causes named.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -24,6 +26,9 @@ pub struct Config {
     pub late_evidence: HumanDuration,
     /// Ended incidents that are kept for reading.
     pub ended_kept: usize,
+    /// What diagnosis is run without: no setting, see `pieces`.
+    #[serde(skip)]
+    pub without: Option<Piece>,
 }
 
 impl Default for Config {
@@ -35,6 +40,7 @@ impl Default for Config {
             cause_confidence_min: 0.5,
             late_evidence: HumanDuration::from_secs(1200),
             ended_kept: 200,
+            without: None,
         }
     }
 }

@@ -48,9 +48,10 @@ pub struct Diagnoser {
 
 impl Diagnoser {
     pub fn new(config: Config) -> Self {
+        let known = Known::without(config.without);
         Diagnoser {
             config,
-            known: Known::default(),
+            known,
             records: BTreeMap::new(),
             last_id: 0,
             set_aside: BTreeMap::new(),
@@ -64,6 +65,7 @@ impl Diagnoser {
 
     /// Takes new settings; incidents keep their course.
     pub fn reload(&mut self, config: Config) {
+        self.known.without = config.without;
         self.config = config;
     }
 
@@ -74,7 +76,7 @@ impl Diagnoser {
             observed.firing.iter().map(|symptom| (symptom.key(), symptom)).collect();
         let was_active: BTreeSet<IncidentId> = self.active().map(|incident| incident.id).collect();
         for record in self.records.values_mut().filter(|record| record.is_active()) {
-            update_symptoms(record, &firing, observed, now);
+            update_symptoms(record, &firing, observed, &self.known, now);
         }
         self.set_aside.retain(|key, then| {
             firing.get(key).is_some_and(|symptom| !record::is_raised_anew(symptom, *then))
@@ -280,6 +282,7 @@ fn update_symptoms(
     record: &mut Record,
     firing: &BTreeMap<SymptomKey, &Symptom>,
     observed: &Observed,
+    known: &Known,
     now: Timestamp,
 ) {
     for (key, at) in &observed.cleared {
@@ -290,7 +293,7 @@ fn update_symptoms(
     let keys: Vec<SymptomKey> = record.firing().map(Symptom::key).collect();
     for key in &keys {
         if let Some(symptom) = firing.get(key) {
-            record.refresh(symptom, now);
+            record.refresh(symptom, known, now);
         }
     }
     record.withdraw(firing, now);

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::known::Known;
+use crate::pieces::Rule;
 use crate::record::Record;
 
 /// The nearest incident that takes `symptom`, if one does, those that are resolved last; the oldest
@@ -25,14 +26,17 @@ pub fn place(
     now: Timestamp,
 ) -> Option<IncidentId> {
     let node = known.topology.node(&symptom.entity);
-    let near = known.topology.near(&node, config.join_hops);
+    let hops_max = if known.follows(Rule::GroupNeighbours) { config.join_hops } else { 0 };
+    let near = known.topology.near(&node, hops_max);
     records
         .iter()
         .filter(|(_, record)| record.incident.scope == symptom.entity.scope && record.has_room())
         .filter_map(|(id, record)| {
             let hops = distance(&record.incident, known, config, &near)?;
             let is_over = record.incident.state == IncidentState::Resolved;
-            takes(record, symptom, hops, config, now).then_some((is_over, hops, *id))
+            let is_taken = (!is_over || known.follows(Rule::Reopen))
+                && takes(record, symptom, hops, config, now);
+            is_taken.then_some((is_over, hops, *id))
         })
         .min()
         .map(|(_, _, id)| id)

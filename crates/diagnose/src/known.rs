@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::conditions::Conditions;
 use crate::figures::Figures;
+use crate::pieces::{Piece, Rule};
 use crate::processes::Processes;
 use crate::topology::Topology;
 
@@ -42,6 +43,9 @@ pub struct Known {
     pub changes: VecDeque<Change>,
     pub probes: BTreeMap<String, Probe>,
     left_out: u64,
+    /// What diagnosis is run without; of the configuration, not of what was told.
+    #[serde(skip)]
+    pub without: Option<Piece>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,6 +118,16 @@ impl Heard {
 }
 
 impl Known {
+    /// Nothing is known yet; `piece` is what diagnosis is run without.
+    pub fn without(piece: Option<Piece>) -> Known {
+        Known { without: piece, ..Known::default() }
+    }
+
+    /// Is this rule followed?
+    pub fn follows(&self, rule: Rule) -> bool {
+        self.without != Some(Piece::Rule(rule))
+    }
+
     pub fn take(&mut self, tick: &Tick) {
         for change in &tick.topology {
             match change {

@@ -1,7 +1,7 @@
 //! Leads: calls from one node to another that got worse when the trouble began.
 //!
 //! "Worse" is judged against the edge's own ten minutes before, never against a fixed limit: an
-//! edge that always fails one call in ten leads nowhere. Four ways of being worse:
+//! edge that always fails one call in ten leads nowhere. Three ways of being worse:
 //!
 //! - **fails**: the share of failed calls rose (`comparison`).
 //! - **missing**: the caller still serves, worse than before, and makes at most a fifth of the
@@ -9,7 +9,6 @@
 //!   that cannot even connect, where only calls on a connection leave spans. Also when the caller's
 //!   requests never end. A caller that serves as well as ever is asked for something else.
 //! - **slow**: calls take clearly longer (`comparison`).
-//! - **stopped**: the calls ended altogether, seen from the callee that is no longer asked.
 
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use crate::comparison;
 use crate::failure::{self, Answer};
 use crate::figures::Sum;
 use crate::known::Known;
+use crate::pieces::Rule;
 
 /// How long before onset the figures of "before" begin.
 pub const BEFORE: Duration = Duration::from_secs(600);
@@ -77,7 +77,6 @@ pub enum Harm {
     Fails,
     Missing,
     Slow,
-    Stopped,
 }
 
 /// Why missing calls may say nothing of the callee.
@@ -103,7 +102,7 @@ pub struct Lead {
     pub compared: Duration,
     /// Why these calls may be missing by the caller's own doing.
     pub doubt: Option<Doubt>,
-    /// Calls that were to be expected, for those missing or stopped.
+    /// Calls that were to be expected, for those missing.
     pub expected: f64,
     /// Failed requests that the caller served meanwhile.
     pub caller_errors: f64,
@@ -134,7 +133,7 @@ pub fn failing(known: &Known, window: Window, caller: &Entity, callee: &Entity) 
     let keys = known.topology.calls(caller, callee);
     let during = window.during(known, keys);
     let before = window.before(known, keys);
-    comparison::fails_more(&before, &during)
+    (known.follows(Rule::FollowFailing) && comparison::fails_more(&before, &during))
         .then(|| lead(known, window, (caller, callee), Harm::Fails, (during, before)))
 }
 
@@ -154,7 +153,7 @@ pub fn missing(
     let served_during = window.during(known, &served);
     let is_worse = comparison::fails_more(&served_before, &served_during)
         || comparison::is_slower(&served_before, &served_during);
-    if !hangs && !is_worse {
+    if (!hangs && !is_worse) || !known.follows(Rule::FollowMissing) {
         return None;
     }
     let growth = if hangs {
@@ -178,22 +177,8 @@ pub fn slow(known: &Known, window: Window, caller: &Entity, callee: &Entity) -> 
     let keys = known.topology.calls(caller, callee);
     let during = window.during(known, keys);
     let before = window.before(known, keys);
-    comparison::is_slower(&before, &during)
+    (known.follows(Rule::FollowSlow) && comparison::is_slower(&before, &during))
         .then(|| lead(known, window, (caller, callee), Harm::Slow, (during, before)))
-}
-
-/// Calls from `caller` that no longer reach `callee`, in time, whatever the caller does.
-pub fn stopped(known: &Known, window: Window, caller: &Entity, callee: &Entity) -> Option<Lead> {
-    let keys = known.topology.calls(caller, callee);
-    let during = window.during(known, keys);
-    let before = window.before(known, keys);
-    let expected = before.total * window.growth();
-    if expected < EXPECTED_MIN || during.total > MISSING_SHARE_MAX * expected {
-        return None;
-    }
-    let mut lead = lead(known, window, (caller, callee), Harm::Stopped, (during, before));
-    lead.expected = expected;
-    Some(lead)
 }
 
 fn lead(

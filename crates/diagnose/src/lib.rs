@@ -11,6 +11,8 @@
 
 mod config;
 
+pub mod pieces;
+
 mod topology;
 
 mod figures;
@@ -51,4 +53,5 @@ mod view;
 
 pub use config::{Config, ConfigError};
 pub use diagnoser::{Diagnoser, Diagnosis};
+pub use pieces::{Piece, Rule};
 pub use view::InstanceSeen;

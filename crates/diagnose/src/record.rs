@@ -14,6 +14,8 @@ use model::{Cause, CauseKind, Entity, IncidentId, IncidentState, Severity, Sympt
 use serde::{Deserialize, Serialize};
 
 use crate::assess::Held;
+use crate::known::Known;
+use crate::pieces::Rule;
 use crate::topology::Topology;
 use crate::turns::{Hurt, Turns};
 use crate::wording;
@@ -162,7 +164,7 @@ impl Record {
     }
 
     /// Brings a firing symptom up to date. One that got worse counts as raised anew.
-    pub fn refresh(&mut self, symptom: &Symptom, now: Timestamp) {
+    pub fn refresh(&mut self, symptom: &Symptom, facts: &Known, now: Timestamp) {
         let key = symptom.key();
         self.unmentioned.remove(&key);
         let Some(known) = self.incident.symptoms.iter_mut().find(|known| is(known, &key)) else {
@@ -171,7 +173,9 @@ impl Record {
         let is_worse = is_raised_anew(symptom, (known.detected, known.severity));
         known.clone_from(symptom);
         if is_worse {
-            self.turns.worsen(self.incident.onset, symptom);
+            if facts.follows(Rule::TurnByWorse) {
+                self.turns.worsen(self.incident.onset, symptom);
+            }
             self.last_activity = now;
             self.note(symptom.detected, format!("symptom got worse: {}", describe(symptom)));
         }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::known::Known;
 use crate::leads::{Harm, Window};
+use crate::pieces::Rule;
 use crate::walk::Trouble;
 
 const TURNS_MAX: usize = 3;
@@ -87,6 +88,9 @@ impl Turns {
         (onset, harmed_since): (Timestamp, Timestamp),
         (now, late): (Timestamp, Duration),
     ) {
+        if !known.follows(Rule::TurnByCrash) {
+            return;
+        }
         let latest = self.latest(onset);
         let mut found = Vec::new();
         for target in known.processes.all() {
@@ -120,7 +124,8 @@ impl Turns {
         let bucket = now.floor_to(BUCKET);
         let start = bucket - LOOK_BACK;
         let latest = self.latest(onset);
-        if self.looked == bucket || start.since(latest) <= APART {
+        let is_near = start.since(latest) <= APART;
+        if self.looked == bucket || is_near || !known.follows(Rule::TurnByFailures) {
             return;
         }
         self.looked = bucket;

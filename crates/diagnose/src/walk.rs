@@ -1,9 +1,8 @@
 //! The walk from those who are hurt along calls that got worse to what is worst off furthest down.
 //!
-//! Breadth first from each hurt node to its callees, over edges with a lead; for a service that is
-//! no longer asked also up to callers whose calls stopped. A node without a lead onwards is
-//! *deepest*: what is wrong there is not explained by what it calls. Bounded in depth and nodes;
-//! circles are walked once.
+//! Breadth first from each hurt node to its callees, over edges with a lead. A node without a lead
+//! onwards is *deepest*: what is wrong there is not explained by what it calls. Bounded in depth
+//! and nodes; circles are walked once.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -13,6 +12,7 @@ use model::{Entity, SymptomKind, Timestamp};
 use crate::failure;
 use crate::known::Known;
 use crate::leads::{self, Doubt, Harm, Lead, Window};
+use crate::pieces::Rule;
 
 const DEPTH_MAX: u32 = 8;
 const REACHED_MAX: usize = 200;
@@ -86,7 +86,6 @@ impl<'a> Trouble<'a> {
                 }
             }
         }
-        trouble.walk_up();
         trouble
     }
 
@@ -118,7 +117,7 @@ impl<'a> Trouble<'a> {
         // that asks for what cannot be is wrong by itself.
         let leads_on = match lead.doubt {
             Some(_) => self.hurt.contains_key(&callee),
-            None => !lead.is_callers_doing(),
+            None => !(lead.is_callers_doing() && self.known.follows(Rule::RefusedStatement)),
         };
         if let Some(reached) = self.reached.get_mut(&callee) {
             reached.leads.push(lead);
@@ -164,7 +163,7 @@ impl<'a> Trouble<'a> {
         if failure::is_refused(&during) {
             return Some(Doubt::Refuses);
         }
-        let is_missed = |lead: &Lead| matches!(lead.harm, Harm::Missing | Harm::Stopped);
+        let is_missed = |lead: &Lead| lead.harm == Harm::Missing;
         let leads = self.reached.get(caller).map(|reached| &reached.leads);
         let is_missing = leads.is_some_and(|it| !it.is_empty() && it.iter().all(is_missed));
         let before = self.window.before(self.known, &served);
@@ -178,32 +177,6 @@ impl<'a> Trouble<'a> {
         let since = self.window.onset + BUCKET;
         let heard = self.known.heard.get(caller);
         self.hurt.contains_key(caller) || heard.is_some_and(|heard| heard.last > since)
-    }
-
-    /// From services that are no longer asked to callers that no longer ask.
-    fn walk_up(&mut self) {
-        let mut ring: Vec<Entity> = self
-            .hurt
-            .iter()
-            .filter(|(_, kinds)| kinds.contains(&SymptomKind::AbsentTraffic))
-            .map(|(node, _)| node.clone())
-            .collect();
-        for depth in 1..=DEPTH_MAX {
-            let mut next = Vec::new();
-            for callee in &ring {
-                for caller in self.known.topology.callers(callee) {
-                    if self.reached.contains_key(caller) || self.reached.len() >= REACHED_MAX {
-                        continue;
-                    }
-                    if let Some(lead) = leads::stopped(self.known, self.window, caller, callee) {
-                        let reached = Reached { depth, leads: vec![lead], onwards: Vec::new() };
-                        self.reached.insert(caller.clone(), reached);
-                        next.push(caller.clone());
-                    }
-                }
-            }
-            ring = next;
-        }
     }
 
     fn is_stalled(&self, node: &Entity) -> bool {

@@ -109,11 +109,6 @@ pub fn calls(lead: &Lead) -> String {
             seconds(during.mean_seconds().unwrap_or(0.0)),
             seconds(before.mean_seconds().unwrap_or(0.0))
         ),
-        Harm::Stopped => format!(
-            "{pair}: {} since {since}, {} in {compared}",
-            number(during.total),
-            number(before.total)
-        ),
     }
 }
 

@@ -25,6 +25,8 @@ pub mod core;
 
 pub mod snapshot;
 
+pub mod parts;
+
 pub mod scenario;
 
 pub use config::Config;

@@ -13,7 +13,7 @@ mod telemetry;
 mod world;
 
 pub use parse::{ParseError, Scenario};
-pub use run::{Happening, Report, run};
+pub use run::{Happening, Report, run, run_without};
 
 /// Reads and runs one scenario file's text.
 pub fn check(text: &str) -> Result<Report, ParseError> {

@@ -108,6 +108,12 @@ fn mistakes_are_told_by_line() {
         ("topology a -> b\ntarget c\nrun 9m\nexpect silence", 1, "`c`"),
         ("topology a -> b\nat 1m change a fix x\nrun 9m\nexpect silence", 2, "deploy"),
         ("topology a -> b\nrun 9m\nexpect silence\nexpect 1m human", 3, "silence"),
+        ("topology a -> b\nat 1m lock b\nrun 9m\nexpect silence", 2, "database `b`"),
+        ("topology a -> b\nat 1m cut a db:x/y\nrun 9m\nexpect silence", 2, "database"),
+        ("topology a -> b\nat 1m clock a 90s\nrun 9m\nexpect silence", 2, "+90s"),
+        ("topology a -> b\nat 1m retries a b 9", 2, "retries"),
+        ("topology a -> b\nat 1m disk a 2GiB", 2, "30%"),
+        ("topology a -> b\nrun 9m\nexpect 1m confidence leak a", 3, "confidence"),
     ] {
         let error = scenario::check(text).unwrap_err();
         assert_eq!(error.line, line, "{text}: {error}");

@@ -11,6 +11,8 @@ use model::{ActionKind, CauseKind, ContainerOperation, Mode, SignalName, UnitOpe
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::guardrails::Guardrail;
+
 /// The `healing` section.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -295,6 +297,9 @@ pub struct Limits {
     /// A look of the agent at the target must have come within this (G-17). One that says nothing
     /// new is told once a minute.
     pub look_fresh_within: HumanDuration,
+    /// The guardrail that is not asked, by its id: no setting, see `engine::parts`.
+    #[serde(skip)]
+    pub without: Option<&'static str>,
 }
 
 impl Default for Limits {
@@ -316,7 +321,14 @@ impl Default for Limits {
             deploy_settle: HumanDuration::from_secs(60),
             telemetry_fresh_within: HumanDuration::from_secs(2 * 60),
             look_fresh_within: HumanDuration::from_secs(90),
+            without: None,
         }
+    }
+}
+
+impl Limits {
+    pub(crate) fn asks(&self, guardrail: &Guardrail) -> bool {
+        self.without != Some(guardrail.spec.id)
     }
 }
 

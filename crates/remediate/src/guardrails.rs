@@ -61,6 +61,9 @@ pub const ALL: &[Guardrail] = &[
     telemetry::GUARDRAIL,
 ];
 
+/// The one by which a plan gives up.
+pub(crate) const ATTEMPTS: Guardrail = attempts::GUARDRAIL;
+
 /// One rule.
 #[derive(Clone, Copy)]
 pub struct Guardrail {
@@ -177,8 +180,9 @@ pub(crate) fn decide_undo(context: &Context<'_>, expect: Expectation) -> Decisio
 }
 
 fn decide_by(guardrails: &[Guardrail], context: &Context<'_>) -> Decision {
+    let asked = guardrails.iter().filter(|guardrail| context.limits.asks(guardrail));
     Decision {
-        verdicts: guardrails.iter().map(|guardrail| guardrail.check(context)).collect(),
+        verdicts: asked.map(|guardrail| guardrail.check(context)).collect(),
         expectation: expectation(context).ok(),
     }
 }

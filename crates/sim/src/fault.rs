@@ -1,8 +1,8 @@
 //! Faults: what breaks, how badly, what would be the right answer to it.
 //!
 //! Families are split into those that detection and diagnosis may be tuned on and those that stay
-//! sealed. Of nearly each kind of trouble in one set a relative is in the other: what was learned of
-//! the one is tried on it.
+//! sealed. Of nearly each kind of trouble in one set a relative is in the other: what was learned
+//! of the one is tried on it.
 
 mod begin;
 

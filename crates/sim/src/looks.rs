@@ -1,5 +1,5 @@
-//! What is seen beside telemetry: probes of entries, agents' looks into databases and disks, changes
-//! that somebody tells of.
+//! What is seen beside telemetry: probes of entries, agents' looks into databases and disks,
+//! changes that somebody tells of.
 
 use std::time::Duration;
 

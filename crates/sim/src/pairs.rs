@@ -1,9 +1,9 @@
 //! Twins of decisions: a fault that healing is right for, and the same without what makes it right.
 //!
 //! Whoever always acts, or never does, is right half of the time by chance. So a decision counts
-//! here only together with its contrary: the same fault in the same moment where nothing may be done
-//! to what broke (a person has to be called), or so small that it hurts nobody (nobody is to be
-//! woken, nothing touched). A pair is right when both decisions are.
+//! here only together with its contrary: the same fault in the same moment where nothing may be
+//! done to what broke (a person has to be called), or so small that it hurts nobody (nobody is to
+//! be woken, nothing touched). A pair is right when both decisions are.
 
 use serde::Serialize;
 
@@ -41,8 +41,8 @@ impl Contrary {
     }
 }
 
-/// Twins of a fault that was played from `session` on; none where healing was not right, or where it
-/// hurt nobody.
+/// Twins of a fault that was played from `session` on; none where healing was not right, or where
+/// it hurt nobody.
 pub fn run(session: &Session, fault: &Fault, healed: &Episode) -> Vec<Pair> {
     if !matches!(fault.remedy, Remedy::Act(_)) || healed.hurt_after.is_none() {
         return Vec::new();

@@ -200,7 +200,7 @@ pub(crate) fn session(plan: &Plan, random: &Random, seconds: u64) -> Session {
     Session::new(world, random)
 }
 
-/// A fault of one of the families that were drawn least often so far: which fleets have a victim for
+/// A fault of one of the families that were drawn least often so far: how many fleets have a victim
 /// differs much from family to family.
 fn draw_fault(
     session: &Session,

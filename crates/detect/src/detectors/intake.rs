@@ -6,6 +6,7 @@ use model::tick::{BUCKET, RequestPoint, SeriesKey, TopologyChange};
 use model::{Entity, Tick, Timestamp};
 
 use super::{Detectors, OBJECTIVES_MAX, SERVICES_MAX, end};
+use crate::inspections::probe;
 use crate::objective::{Tracker, amount, definitions_for};
 use crate::service::Service;
 
@@ -123,6 +124,9 @@ impl Detectors {
     }
 
     pub(super) fn take_probes(&mut self, tick: &Tick) {
+        if !self.config.inspects(&probe::SPEC) {
+            return;
+        }
         for result in &tick.probes {
             let Some(probe) = self.config.probes.iter().find(|probe| probe.name == result.probe)
             else {

@@ -145,23 +145,6 @@ fn unknown_names_the_deepest_service_that_got_worse() {
 }
 
 #[test]
-fn a_service_that_is_no_longer_asked_leads_up_to_the_caller_that_crashed() {
-    let mut scene = Scene::new();
-    scene
-        .serves(&service("storefront"), well(10))
-        .serves(&service("orders"), well(10))
-        .calls(&service("storefront"), &service("orders"), well(10))
-        .runs("storefront", &service("storefront"), 77)
-        .seconds(600);
-    let onset = scene.now;
-    scene.goes("storefront", false).hushes(&service("storefront"));
-    scene.serves(&service("orders"), well(0)).seconds(30);
-    scene.fires_as(&service("orders"), SymptomKind::AbsentTraffic, 0.0, onset).second();
-    scene.check_first(CauseKind::Crash, &service("storefront"));
-    assert!(scene.incident(1).title.starts_with("orders gets no requests any more because"));
-}
-
-#[test]
 fn who_hangs_above_a_silent_service_may_merely_not_ask_it() {
     let mut scene = polyglot(600);
     let onset = scene.now;

@@ -199,6 +199,9 @@ impl Parser {
     fn expect(&mut self, line: usize, words: &[&str]) -> Result<(), String> {
         let expectation = match words {
             ["silence"] => Expectation { line, by: None, words: "silence".to_owned() },
+            [_, "confidence", rest @ ..] if !asks_well(rest) => {
+                return Err("write `expect 12m confidence kind=leak entity=cart 85%`".into());
+            }
             [by, rest @ ..] if !rest.is_empty() => {
                 Expectation { line, by: Some(duration(by)?), words: rest.join(" ") }
             }
@@ -233,7 +236,7 @@ impl Parser {
         steps.sort_by_key(|(_, when, _)| *when);
         let names = Names::of(&self.edges, &self.instances, &config);
         for target in &self.targets {
-            names.check(target).map_err(|message| at(1, message))?;
+            names.check_callee(target).map_err(|message| at(1, message))?;
         }
         for (line, when, step) in &steps {
             names.check_step(step).map_err(|message| at(*line, message))?;
@@ -254,4 +257,10 @@ impl Parser {
             expectations: self.expectations,
         })
     }
+}
+
+/// `kind=leak entity=cart 85%`
+fn asks_well(words: &[&str]) -> bool {
+    let [kind, entity, .., percent] = words else { return false };
+    kind.starts_with("kind=") && entity.starts_with("entity=") && percent.ends_with('%')
 }

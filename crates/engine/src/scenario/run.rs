@@ -8,12 +8,16 @@ use model::human::HumanDuration;
 use model::plan::{ActionKind, OutcomeResult};
 use model::signal::Batch;
 use model::tick::ProbeResult;
-use model::{Action, Change, Entity, IncidentId, IncidentState, Outcome, PlanId, PlanState};
+use model::{
+    Action, Cause, Change, Entity, EntityKind, IncidentId, IncidentState, Outcome, PlanId,
+    PlanState,
+};
 use model::{Scope, Timestamp};
 
 use super::parse::{Executor, Expectation, Scenario, Step};
-use super::world::{OFFERED, World};
+use super::world::{OFFERED, OFFERED_BY_DATABASE, World};
 use crate::event::{Event, EventKind, IncidentReason};
+use crate::parts::Part;
 use crate::{Command, Config, Core, Effects, Entry};
 
 /// 2026-01-05T00:00:00Z, a Monday.
@@ -24,6 +28,8 @@ const EXECUTOR_TAKES: Duration = Duration::from_secs(2);
 const EXPORTERS_KEEP: Duration = Duration::from_secs(60);
 /// Blessed times are rounded up to this, so that a small shift is no difference.
 const BLESS_STEP: Duration = Duration::from_secs(5);
+/// Begins an expectation that asks how sure a cause is at its time.
+const CONFIDENCE: &str = "confidence ";
 
 /// Something worth a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +69,11 @@ impl Report {
             lines.push("expect silence".to_owned());
         }
         for happening in &self.happened {
+            if happening.words.starts_with(CONFIDENCE) {
+                // What was asked of a moment is answered of that moment.
+                lines.push(format!("expect {} {}", HumanDuration(happening.at), happening.words));
+                continue;
+            }
             let step = BLESS_STEP.as_millis() as u64;
             let rounded = (happening.at.as_millis() as u64).div_ceil(step) * step;
             let mut by = Duration::from_millis(rounded);
@@ -77,7 +88,16 @@ impl Report {
 }
 
 pub fn run(scenario: &Scenario) -> Report {
-    let mut runner = Runner::new(scenario);
+    play(Runner::new(scenario, None))
+}
+
+/// Runs it on the loop that lacks a part.
+pub fn run_without(scenario: &Scenario, part: Part) -> Report {
+    play(Runner::new(scenario, Some(part)))
+}
+
+fn play(mut runner: Runner<'_>) -> Report {
+    let scenario = runner.scenario;
     let seconds = scenario.run_for.as_secs();
     let mut second = 0;
     while second < seconds {
@@ -119,24 +139,26 @@ struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    fn new(scenario: &'a Scenario) -> Self {
+    fn new(scenario: &'a Scenario, without: Option<Part>) -> Self {
         let world = World::new(scenario, START);
         let targets = scenario.targets.iter().filter_map(|name| {
-            let (entity, _) = world.target(name)?;
-            let actions = OFFERED.to_vec();
+            let entity = world.entity(name)?;
+            let is_database = entity.kind == EntityKind::Database;
+            let offered = if is_database { OFFERED_BY_DATABASE } else { OFFERED };
+            let actions = offered.to_vec();
             let action_timeout = HumanDuration::from_secs(30);
             Some(remediate::Target {
                 name: name.clone(),
                 entity,
                 actions,
                 undos: vec![(ActionKind::Eject, ActionKind::Return)],
-                has_process: true,
+                has_process: !is_database,
                 action_timeout,
                 stateful: scenario.stateful.contains(name),
             })
         });
         let settings = scenario.config.clone();
-        let config = Config {
+        let mut config = Config {
             targets: targets.collect(),
             observe: settings.observe,
             detect: settings.detect,
@@ -144,6 +166,9 @@ impl<'a> Runner<'a> {
             remediate: settings.healing,
             catch_up: settings.catch_up,
         };
+        if let Some(part) = without {
+            part.leave_out(&mut config);
+        }
         Runner {
             scenario,
             core: Core::new(config, "scenario"),
@@ -224,10 +249,34 @@ impl<'a> Runner<'a> {
         if !reports.is_empty() && self.agent_looks {
             self.core.apply(Entry::Processes(reports));
         }
+        let looks = self.world.conditions(&self.scenario.targets, now);
+        if !looks.is_empty() && self.agent_looks {
+            self.core.apply(Entry::Conditions(looks));
+        }
         self.probe(now);
         self.execute(now);
         let effects = self.core.apply(Entry::Tick { now });
         self.take(effects);
+        self.answer(now);
+    }
+
+    /// Says how sure the causes are that the scenario asks for at this time.
+    fn answer(&mut self, now: Timestamp) {
+        let asked = self.scenario.expectations.iter().filter(|expectation| {
+            expectation.by.is_some_and(|by| START + by == now)
+                && expectation.words.starts_with(CONFIDENCE)
+        });
+        let asked = asked.filter_map(|expectation| expectation.words.rsplit_once(' '));
+        for (question, _) in asked {
+            let causes = self.core.engine.diagnoser.active().flat_map(|incident| &incident.causes);
+            let of = |cause: &&Cause| {
+                format!("{CONFIDENCE}kind={} entity={}", cause.kind.as_str(), cause.entity)
+                    == question
+            };
+            let confidence = causes.filter(of).map(|cause| cause.confidence).fold(0.0, f64::max);
+            let words = format!("{question} {:.0}%", 100.0 * confidence);
+            self.happened.push(Happening { at: now.since(START), words });
+        }
     }
 
     fn probe(&mut self, now: Timestamp) {

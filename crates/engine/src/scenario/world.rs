@@ -1,6 +1,10 @@
 //! The system that a scenario plays: services that call each other, and the telemetry which stock
 //! SDKs would send of it. No randomness: shares are dealt out evenly, instances take turns.
 
+mod calls;
+
+mod conditions;
+
 mod conduct;
 
 mod remedies;
@@ -16,11 +20,15 @@ use model::{Entity, Scope, Timestamp};
 
 use super::parse::{Need, Scenario, Step};
 use super::telemetry::span;
+use calls::{Between, REFUSED, TIMEOUT};
+use conditions::Looks;
 use conduct::Conducts;
 
-pub(super) use remedies::OFFERED;
+pub(super) use remedies::{OFFERED, OFFERED_BY_DATABASE};
 
 const CALL_DEPTH_MAX: usize = 32;
+/// Calls that one request can lead to, retries included; what is beyond is refused.
+const CALLS_MAX: u32 = 1_000;
 /// A rolling deploy: how long an instance is away, and the pause before the next.
 const REPLACE_TAKES: Duration = Duration::from_secs(3);
 const REPLACE_EVERY: Duration = Duration::from_secs(10);
@@ -29,9 +37,14 @@ pub(super) struct World {
     services: BTreeMap<String, Service>,
     instances: BTreeMap<String, Instance>,
     conducts: Conducts,
-    /// How much longer answers take from one to the other.
-    delays: BTreeMap<(String, String), Duration>,
-    refused: BTreeSet<String>,
+    between: Between,
+    /// What calls to it end with, by name.
+    refused: BTreeMap<String, String>,
+    looks: Looks,
+    /// Services and instances that take requests and never answer.
+    hanging: BTreeSet<String>,
+    /// Calls that the present request may still make.
+    calls_left: u32,
     entries: BTreeMap<String, Entry>,
     rollouts: Vec<Rollout>,
     /// The version of each service before its last deploy.
@@ -47,7 +60,6 @@ struct Service {
     /// In turn; a crashed instance stays in the list, a stopped one does not.
     balanced: Vec<String>,
     turn: usize,
-    hangs: bool,
     in_flight: i64,
     /// Requests that it can serve in a second, and those that it began in this one.
     capacity: Option<f64>,
@@ -62,10 +74,13 @@ struct Instance {
     started: Timestamp,
     state: State,
     muted: bool,
+    halted: bool,
     /// Bytes that each request leaves in memory, and what they left so far.
     leak: u64,
     leaked: u64,
     last_seen: Timestamp,
+    /// Nanoseconds by which its clock is ahead.
+    ahead: i64,
     spans: Vec<Span>,
 }
 
@@ -91,10 +106,14 @@ struct Rollout {
 }
 
 /// How a call went, as its caller sees it.
-#[derive(Clone, Copy)]
 enum Answer {
     Status(u16, Duration),
-    Refused,
+    /// With this `error.type`, at once.
+    Refused(String),
+    /// The database is there, and refuses the statement or fails at it.
+    StatementFailed(String, Duration),
+    /// Nothing came back in time.
+    TimedOut(Duration),
     /// No answer at all while the scenario lasts.
     Never,
 }
@@ -105,8 +124,11 @@ impl World {
             services: BTreeMap::new(),
             instances: BTreeMap::new(),
             conducts: Conducts::default(),
-            delays: BTreeMap::new(),
-            refused: BTreeSet::new(),
+            between: Between::default(),
+            refused: BTreeMap::new(),
+            looks: Looks::of(&scenario.steps),
+            hanging: BTreeSet::new(),
+            calls_left: 0,
             entries: BTreeMap::new(),
             rollouts: Vec::new(),
             before: BTreeMap::new(),
@@ -139,7 +161,6 @@ impl World {
             callees: Vec::new(),
             balanced: vec![format!("{name}-1")],
             turn: 0,
-            hangs: false,
             in_flight: 0,
             capacity: None,
             begun: 0.0,
@@ -156,9 +177,11 @@ impl World {
             started: now,
             state: State::Running,
             muted: false,
+            halted: false,
             leak: 0,
             leaked: 0,
             last_seen: now,
+            ahead: 0,
             spans: Vec::new(),
         };
         self.instances.insert(name.to_owned(), instance);
@@ -200,41 +223,47 @@ impl World {
             Step::Errors { who, share, status } => self.conducts.fail(who, *share, *status),
             Step::Slow { who, duration, share } => self.conducts.slow(who, *duration, *share),
             Step::Leak { who, bytes } => self.each(who, |instance| instance.leak = *bytes),
-            Step::Delay { from, to, duration } => {
-                self.delays.insert((from.clone(), to.clone()), *duration);
-            }
+            Step::Clock { who, ahead } => self.each(who, |instance| instance.ahead = *ahead),
             Step::Capacity { service, per_second } => {
                 self.service(service).capacity = Some(*per_second);
             }
-            Step::Hang(who) => self.service(who).hangs = true,
-            Step::Unhang(who) => {
-                let service = self.service(who);
-                service.hangs = false;
-                service.in_flight = 0;
-            }
+            Step::Hang(who) => drop(self.hanging.insert(who.clone())),
+            Step::Unhang(who) => self.unhang(who),
+            Step::Halt(who) => self.each(who, |instance| instance.halted = true),
+            Step::Unhalt(who) => self.each(who, |instance| instance.halted = false),
             Step::Mute(who) => self.each(who, |instance| instance.muted = true),
             Step::Unmute(who) => self.each(who, |instance| instance.muted = false),
-            Step::Refuse(who) => drop(self.refused.insert(who.clone())),
-            Step::Accept(who) => drop(self.refused.remove(who)),
-            Step::Deploy { who, version } => {
-                let named = self.instances.get(who).map(|instance| instance.service.clone());
-                let waiting = match &named {
-                    Some(_) => vec![who.clone()],
-                    None => self.service(who).balanced.clone(),
-                };
-                let service = named.unwrap_or_else(|| who.clone());
-                self.remember_version(&service);
-                let version = version.clone();
-                self.rollouts.push(Rollout {
-                    service,
-                    waiting,
-                    replacing: None,
-                    version,
-                    next_at: now,
-                });
+            Step::Refuse { who, error } => {
+                self.refused.insert(who.clone(), error.clone());
             }
-            _ => {}
+            Step::Accept(who) => drop(self.refused.remove(who)),
+            Step::Deploy { who, version } => self.deploy(who, version, now),
+            Step::DatabaseErrors { database, share, kind } => {
+                self.conducts.refuse(database, *share, kind);
+            }
+            other => {
+                self.between.apply(other);
+                self.looks.apply(other, now);
+            }
         }
+    }
+
+    fn deploy(&mut self, who: &str, version: &str, now: Timestamp) {
+        let named = self.instances.get(who).map(|instance| instance.service.clone());
+        let waiting = match &named {
+            Some(_) => vec![who.to_owned()],
+            None => self.service(who).balanced.clone(),
+        };
+        let service = named.unwrap_or_else(|| who.to_owned());
+        self.remember_version(&service);
+        let version = version.to_owned();
+        self.rollouts.push(Rollout { service, waiting, replacing: None, version, next_at: now });
+    }
+
+    fn unhang(&mut self, who: &str) {
+        self.hanging.remove(who);
+        let of = self.instances.get(who).map(|instance| instance.service.clone());
+        self.service(&of.unwrap_or_else(|| who.to_owned())).in_flight = 0;
     }
 
     /// Brings an instance up with a new process.
@@ -246,13 +275,15 @@ impl World {
                 pid += 1;
                 instance.pid = pid;
                 instance.started = now;
-                (instance.leak, instance.leaked) = (0, 0);
+                (instance.leak, instance.leaked, instance.ahead) = (0, 0, 0);
+                instance.halted = false;
                 instance.state = State::Running;
                 started.push((instance.service.clone(), name.to_owned()));
             }
         });
         self.next_pid = pid;
         for (service, name) in started {
+            self.hanging.remove(&name);
             let balanced = &mut self.service(&service).balanced;
             if !balanced.contains(&name) {
                 balanced.push(name);
@@ -287,6 +318,7 @@ impl World {
                 let trace = self.id();
                 let spread = SECOND * n / (requests as u64).max(1);
                 let end = Timestamp(now.0 - SECOND + spread);
+                self.calls_left = CALLS_MAX;
                 self.serve(&service, trace, 0, end, CALL_DEPTH_MAX);
             }
         }
@@ -304,15 +336,22 @@ impl World {
     ) -> Answer {
         let service = self.service(name);
         if service.balanced.is_empty() || depth == 0 {
-            return Answer::Refused;
+            return Answer::Refused(REFUSED.to_owned());
         }
         service.turn += 1;
         let instance = service.balanced[service.turn % service.balanced.len()].clone();
-        if self.refused.contains(name) || self.instances[&instance].state == State::Crashed {
-            return Answer::Refused;
+        if let Some(error) = self.refused.get(name).or(self.refused.get(&instance)) {
+            return Answer::Refused(error.clone());
         }
+        if self.instances[&instance].state == State::Crashed {
+            return Answer::Refused(REFUSED.to_owned());
+        }
+        if self.instances[&instance].halted {
+            return Answer::TimedOut(TIMEOUT);
+        }
+        let hangs = self.hanging.contains(name) || self.hanging.contains(&instance);
         let service = self.service(name);
-        if service.hangs {
+        if hangs {
             service.in_flight += 1;
             return Answer::Never;
         }
@@ -355,96 +394,16 @@ impl World {
         Answer::Status(status, duration)
     }
 
-    /// Calls, and where it is refused and that may be, calls the next instance.
-    #[expect(clippy::too_many_arguments, reason = "what `call` takes, and once more")]
-    fn ask(
-        &mut self,
-        callee: &str,
-        need: Need,
-        instance: &str,
-        trace: u64,
-        parent: u64,
-        end: Timestamp,
-        depth: usize,
-    ) -> Option<(bool, Duration)> {
-        let tries = match need {
-            Need::Retried if !is_dependency(callee) => self.service(callee).balanced.len().max(1),
-            _ => 1,
-        };
-        let mut took = Duration::ZERO;
-        for _ in 0..tries {
-            let (failed, more) = self.call(callee, instance, trace, parent, end, depth)?;
-            took += more;
-            if !failed {
-                return Some((false, took));
-            }
-        }
-        Some((true, took))
-    }
-
-    /// One call as its caller records it: (failed, how long), or `None` when it never ends.
-    fn call(
-        &mut self,
-        callee: &str,
-        instance: &str,
-        trace: u64,
-        parent: u64,
-        end: Timestamp,
-        depth: usize,
-    ) -> Option<(bool, Duration)> {
-        let span_id = self.id();
-        let brief = Duration::from_millis(1);
-        let (answer, mut attributes) = match callee.strip_prefix("db:") {
-            Some(database) => {
-                let (system, namespace) = database.split_once('/').unwrap_or((database, ""));
-                let answer = match self.refused.contains(callee) {
-                    true => Answer::Refused,
-                    false => Answer::Status(200, brief),
-                };
-                let attributes = Attributes::default()
-                    .with_str("db.system.name", system)
-                    .with_str("db.namespace", namespace);
-                (answer, attributes)
-            }
-            None => {
-                let port = self.service(callee).port;
-                let answer = self.serve(callee, trace, span_id, end, depth - 1);
-                let attributes = Attributes::default()
-                    .with_str("http.request.method", "GET")
-                    .with_str("server.address", "127.0.0.1")
-                    .with_i64("server.port", port);
-                (answer, attributes)
-            }
-        };
-        let (failed, duration) = match answer {
-            Answer::Never => return None,
-            Answer::Refused => {
-                attributes = attributes.with_str("error.type", "ECONNREFUSED");
-                (true, brief)
-            }
-            Answer::Status(status, duration) => {
-                if !is_dependency(callee) {
-                    attributes =
-                        attributes.with_i64("http.response.status_code", i64::from(status));
-                }
-                let caller = self.instances[instance].service.clone();
-                let delay = self.delays.get(&(caller, callee.to_owned())).copied();
-                (status >= 500, duration + delay.unwrap_or_default())
-            }
-        };
-        let mut span = span(trace, span_id, parent, SpanKind::Client, end, duration, attributes);
-        let answered_4xx = matches!(answer, Answer::Status(status, _) if status >= 400);
-        if failed || answered_4xx {
-            span.status = SpanStatus::Error;
-        }
-        self.record(instance, span);
-        Some((failed, duration))
-    }
-
     fn record(&mut self, instance: &str, span: Span) {
         if let Some(instance) = self.instances.get_mut(instance)
             && !instance.muted
         {
+            let (start, end) = (span.start_unix_nanos, span.end_unix_nanos);
+            let span = Span {
+                start_unix_nanos: start.saturating_add_signed(instance.ahead),
+                end_unix_nanos: end.saturating_add_signed(instance.ahead),
+                ..span
+            };
             instance.spans.push(span);
         }
     }

@@ -42,7 +42,8 @@ impl Healer {
             self.enter(id, PlanState::Denied, &why, now, out);
             return self.call_about(id, Call::Denied(id), &format!("{what}: {why}"), out);
         }
-        if self.attempts_used(record) >= record.policy.attempts_in_all() {
+        let is_bounded = self.config.guardrails.asks(&guardrails::ATTEMPTS);
+        if is_bounded && self.attempts_used(record) >= record.policy.attempts_in_all() {
             return self.give_up(id, "all attempts are used up", now, out);
         }
         let decision = guardrails::decide(&self.context(record, incident, now));

@@ -9,6 +9,7 @@ use model::{ActionId, Outcome, PlanId, PlanState, Timestamp};
 
 use super::people::Call;
 use super::{Healer, note};
+use crate::guardrails;
 use crate::proposals::Proposals;
 
 impl Healer {
@@ -113,7 +114,8 @@ impl Healer {
         let memory = self.memory.entry(policy.target.clone()).or_default();
         memory.wait(&policy, now);
         let until = memory.not_before.unwrap_or(now).clock();
-        if used >= allowed || !self.climb(id, out) {
+        let is_bounded = self.config.guardrails.asks(&guardrails::ATTEMPTS);
+        if (is_bounded && used >= allowed) || !self.climb(id, out) {
             return self.give_up(id, why, now, out);
         }
         let reason = format!("attempt {used} of {allowed}: {why}; not before {until}");

@@ -55,15 +55,7 @@ impl Fault {
             Family::SlowInstance | Family::NoisyNeighbour | Family::MemoryPressure => {
                 self.slow_one(world);
             }
-            Family::Leak => {
-                let seconds = self.seconds(world).unwrap_or_default() * (1.0 + m);
-                let grows = seconds * MEBIBYTES_PER_SECOND / LEAKS_FOR;
-                let bytes_per_second = grows.max(1.0 + 2.0 * m) * MEBIBYTE;
-                for copy in &self.copies {
-                    let who = Who::copy(node, *copy);
-                    world.begin(Effect::Leak { who, bytes_per_second }, LASTS, false);
-                }
-            }
+            Family::Leak => self.leak(world),
             Family::BadDeploy | Family::SlowDeploy | Family::DelayedDeploy => self.deploy(world),
             Family::BadConfiguration | Family::FlagFlip => self.configure(world),
             Family::DatabaseDown => refuse(world, node, 1.0, Failure::Refused),
@@ -96,15 +88,7 @@ impl Fault {
             Family::Descriptors => {
                 world.begin(Effect::Errors { who: all, share: m }, LASTS, true);
             }
-            Family::ClockSkew => {
-                for copy in &self.copies {
-                    let who = Who::copy(node, *copy);
-                    // Whatever is signed by others has expired, or is not yet valid.
-                    world.begin(Effect::Errors { who, share: m }, LASTS, false);
-                    let seconds = SKEW_SECONDS * (m - 0.5);
-                    world.begin(Effect::Skew { who, seconds }, LASTS, false);
-                }
-            }
+            Family::ClockSkew => self.skew(world),
             Family::Saturation | Family::SlowConsumer => {
                 let times = self.served() * world.rate_now(node) / world.capacity(node);
                 world.begin(Effect::Slots { who: all, times }, LASTS, false);
@@ -120,6 +104,26 @@ impl Fault {
                 world.begin(Effect::Hang { who: all }, TRIGGER_SECONDS, true);
             }
             Family::RetryStorm => self.storm(world),
+        }
+    }
+
+    fn leak(&self, world: &mut World) {
+        let seconds = self.seconds(world).unwrap_or_default() * (1.0 + self.magnitude);
+        let grows = seconds * MEBIBYTES_PER_SECOND / LEAKS_FOR;
+        let bytes_per_second = grows.max(1.0 + 2.0 * self.magnitude) * MEBIBYTE;
+        for copy in &self.copies {
+            let who = Who::copy(self.node, *copy);
+            world.begin(Effect::Leak { who, bytes_per_second }, LASTS, false);
+        }
+    }
+
+    fn skew(&self, world: &mut World) {
+        for copy in &self.copies {
+            let who = Who::copy(self.node, *copy);
+            // Whatever is signed by others has expired, or is not yet valid.
+            world.begin(Effect::Errors { who, share: self.magnitude }, LASTS, false);
+            let seconds = SKEW_SECONDS * (self.magnitude - 0.5);
+            world.begin(Effect::Skew { who, seconds }, LASTS, false);
         }
     }
 

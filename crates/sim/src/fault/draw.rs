@@ -1,9 +1,9 @@
-//! Draws a fault for a fleet as it is: whom it can strike, and how hard it has to, for users to feel
-//! it.
+//! Draws a fault for a fleet as it is: whom it can strike, and how hard it has to, for users to
+//! feel it.
 //!
 //! How hard is worked out from the fleet: what share of users' requests would fail, how long they
-//! would take, how much of what can be borne is asked for. It is an estimate; whether users were hurt
-//! is counted by `truth`.
+//! would take, how much of what can be borne is asked for. It is an estimate; whether users were
+//! hurt is counted by `truth`.
 
 use super::begin::{COLLAPSED_SHARE, in_zone};
 use super::{Family, Fault, Remedy, Size};

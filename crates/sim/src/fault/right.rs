@@ -1,8 +1,8 @@
 //! What would be right to say and to do about each family.
 //!
 //! Kinds of cause are named by the words of a fixed vocabulary, which is wider than what the loop
-//! knows today: what it has no word for it cannot say, and that counts against it. "Unknown" is right
-//! only where nothing that Immune is told of could show the cause.
+//! knows today: what it has no word for it cannot say, and that counts against it. "Unknown" is
+//! right only where nothing that Immune is told of could show the cause.
 
 use super::{Family, Fault, Remedy};
 use crate::fleet::Fleet;

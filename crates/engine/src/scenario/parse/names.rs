@@ -37,6 +37,21 @@ impl<'a> Names<'a> {
         }
     }
 
+    fn check_database(&self, name: &str) -> Result<(), String> {
+        match self.dependencies.contains(name) {
+            true => Ok(()),
+            false => Err(format!("there is no database `{name}` in the topology")),
+        }
+    }
+
+    /// Something that an agent may look at, or that may be called.
+    pub(super) fn check_callee(&self, name: &str) -> Result<(), String> {
+        match name.starts_with("db:") {
+            true => self.check_database(name),
+            false => self.check(name),
+        }
+    }
+
     fn check_service(&self, name: &str) -> Result<(), String> {
         match self.services.contains(name) {
             true => Ok(()),
@@ -52,25 +67,35 @@ impl<'a> Names<'a> {
             | Step::Mute(who)
             | Step::Unmute(who)
             | Step::Leak { who, .. }
+            | Step::Clock { who, .. }
+            | Step::Halt(who)
+            | Step::Unhalt(who)
+            | Step::Hang(who)
+            | Step::Unhang(who)
             | Step::Deploy { who, .. } => self.check(who),
+            Step::Slow { who, .. } if who.starts_with("db:") => self.check_database(who),
+            Step::DatabaseErrors { database: who, .. } | Step::Lock(who) | Step::Unlock(who) => {
+                self.check_database(who)
+            }
             Step::Errors { who, .. } | Step::Slow { who, .. } => match who.split_once('@') {
                 Some((service, _)) => self.check_service(service),
                 None => self.check(who),
             },
-            Step::Delay { from, to, .. } => {
+            Step::Delay { from, to, .. }
+            | Step::Cut { from, to }
+            | Step::Mend { from, to }
+            | Step::Retries { from, to, .. } => {
                 self.check_service(from)?;
-                self.check_service(to)
+                match to.starts_with("db:") {
+                    true => self.check_database(to),
+                    false => self.check_service(to),
+                }
             }
             Step::Traffic { service, .. }
             | Step::Capacity { service, .. }
-            | Step::Change { service, .. }
-            | Step::Hang(service)
-            | Step::Unhang(service) => self.check_service(service),
-            Step::Refuse(who) | Step::Accept(who) => {
-                match self.dependencies.contains(who.as_str()) {
-                    true => Ok(()),
-                    false => self.check(who),
-                }
+            | Step::Change { service, .. } => self.check_service(service),
+            Step::Refuse { who, .. } | Step::Accept(who) | Step::Disk { who, .. } => {
+                self.check_callee(who)
             }
             Step::Probe { name, .. } => match self.probes.contains(name.as_str()) {
                 true => Ok(()),

@@ -7,6 +7,12 @@ use model::{ByteSize, ChangeKind};
 use remediate::Paused;
 
 const RATE_MAX: f64 = 1_000.0;
+const RETRIES_MAX: u32 = 5;
+const CLOCK_MAX: Duration = Duration::from_secs(86_400);
+/// What a database on a full disk answers, as SQLSTATE.
+const DISK_FULL: &str = "53100";
+/// What a client says of a connection that nobody takes.
+const REFUSED: &str = "ECONNREFUSED";
 
 /// Something that is done to the system, or by a person.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,17 +44,55 @@ pub enum Step {
         who: String,
         bytes: u64,
     },
-    /// Answers take this much longer from one to the other.
+    /// Answers, or a share of them, take this much longer from one to the other.
     Delay {
         from: String,
         to: String,
         duration: Duration,
+        share: f64,
     },
     /// It answers 503 to what is more than this.
     Capacity {
         service: String,
         per_second: f64,
     },
+    /// A share of its statements ends with this SQLSTATE or name of an error.
+    DatabaseErrors {
+        database: String,
+        share: f64,
+        kind: String,
+    },
+    /// No packet passes from one to the other: calls end after a while, unanswered.
+    Cut {
+        from: String,
+        to: String,
+    },
+    Mend {
+        from: String,
+        to: String,
+    },
+    /// A call that fails is made again up to so many times.
+    Retries {
+        from: String,
+        to: String,
+        times: u32,
+    },
+    /// A transaction in the database blocks all others.
+    Lock(String),
+    Unlock(String),
+    /// So much of its disk is free from now on.
+    Disk {
+        who: String,
+        free: f64,
+    },
+    /// Its clock goes wrong by so many nanoseconds.
+    Clock {
+        who: String,
+        ahead: i64,
+    },
+    /// Its process is halted: it does nothing and tells nothing, and callers wait for it in vain.
+    Halt(String),
+    Unhalt(String),
     /// It takes requests and never answers.
     Hang(String),
     Unhang(String),
@@ -59,8 +103,11 @@ pub enum Step {
     Agent {
         looks: bool,
     },
-    /// Calls to it are refused.
-    Refuse(String),
+    /// Calls to it end at once with this `error.type`.
+    Refuse {
+        who: String,
+        error: String,
+    },
     Accept(String),
     /// Its instances, or one of them, are replaced one after another by a new version.
     Deploy {
@@ -127,9 +174,14 @@ pub(super) fn step(words: &[&str]) -> Result<Step, String> {
     let name = |name: &&str| (*name).to_owned();
     Ok(match words {
         ["traffic", rest @ ..] => traffic(rest)?,
-        ["crash", who] => Step::Crash(name(who)),
-        ["stop", who] => Step::Stop(name(who)),
-        ["start", who] => Step::Start(name(who)),
+        ["errors", who, share, kind @ ..] if who.starts_with("db:") && kind.len() <= 1 => {
+            let kind = kind.first().copied().unwrap_or(DISK_FULL);
+            Step::DatabaseErrors {
+                database: name(who),
+                share: self::share(share)?,
+                kind: kind.into(),
+            }
+        }
         ["errors", who, share] => errors(who, share, "500")?,
         ["errors", who, share, status] => errors(who, share, status)?,
         ["slow", who, by] => Step::Slow { who: name(who), duration: duration(by)?, share: 1.0 },
@@ -137,20 +189,48 @@ pub(super) fn step(words: &[&str]) -> Result<Step, String> {
             Step::Slow { who: name(who), duration: duration(by)?, share: share(of)? }
         }
         ["leak", who, size] => Step::Leak { who: name(who), bytes: ByteSize::parse(size)?.0 },
-        ["delay", from, to, by] => {
-            Step::Delay { from: name(from), to: name(to), duration: duration(by)? }
+        ["delay", from, to, by, of @ ..] if of.len() <= 1 => Step::Delay {
+            from: name(from),
+            to: name(to),
+            duration: duration(by)?,
+            share: share(of.first().copied().unwrap_or("100%"))?,
+        },
+        ["cut", from, to] => Step::Cut { from: name(from), to: name(to) },
+        ["mend", from, to] => Step::Mend { from: name(from), to: name(to) },
+        ["retries", from, to, times] => {
+            let times = times.parse().ok().filter(|times| *times <= RETRIES_MAX);
+            let times = times.ok_or_else(|| format!("0 to {RETRIES_MAX} retries"))?;
+            Step::Retries { from: name(from), to: name(to), times }
         }
+        ["lock", database] => Step::Lock(name(database)),
+        ["unlock", database] => Step::Unlock(name(database)),
+        ["disk", who, free] => Step::Disk { who: name(who), free: share(free)? },
+        ["clock", who, by] => Step::Clock { who: name(who), ahead: ahead(by)? },
         ["capacity", who, rate] => match traffic(&[who, rate])? {
             Step::Traffic { service, per_second } => Step::Capacity { service, per_second },
             other => other,
         },
+        _ => return life_or_people(words),
+    })
+}
+
+/// Processes, deploys and probes, and what people and executors do.
+fn life_or_people(words: &[&str]) -> Result<Step, String> {
+    let name = |name: &&str| (*name).to_owned();
+    Ok(match words {
+        ["crash", who] => Step::Crash(name(who)),
+        ["stop", who] => Step::Stop(name(who)),
+        ["start", who] => Step::Start(name(who)),
+        ["halt", who] => Step::Halt(name(who)),
+        ["unhalt", who] => Step::Unhalt(name(who)),
         ["hang", who] => Step::Hang(name(who)),
         ["unhang", who] => Step::Unhang(name(who)),
         ["mute", who] => Step::Mute(name(who)),
         ["unmute", who] => Step::Unmute(name(who)),
         ["agent", "blind"] => Step::Agent { looks: false },
         ["agent", "looks"] => Step::Agent { looks: true },
-        ["refuse", who] => Step::Refuse(name(who)),
+        ["refuse", who] => Step::Refuse { who: name(who), error: REFUSED.into() },
+        ["refuse", who, error] => Step::Refuse { who: name(who), error: name(error) },
         ["accept", who] => Step::Accept(name(who)),
         ["deploy", who, version] => Step::Deploy { who: name(who), version: name(version) },
         ["probe", which, "fail"] => Step::Probe { name: name(which), ok: false },
@@ -209,6 +289,19 @@ fn share(text: &str) -> Result<f64, String> {
     let percent = text.strip_suffix('%').and_then(|share| share.parse::<f64>().ok());
     let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
     percent.map(|percent| percent / 100.0).ok_or_else(|| format!("write `{text}` as `30%`"))
+}
+
+/// `+90s` or `-90s` in nanoseconds.
+fn ahead(text: &str) -> Result<i64, String> {
+    let usage = || format!("write `{text}` as `+90s` or `-90s`, at most a day");
+    let (sign, length) = match (text.strip_prefix('+'), text.strip_prefix('-')) {
+        (Some(length), _) => (1, length),
+        (_, Some(length)) => (-1, length),
+        _ => return Err(usage()),
+    };
+    let length = duration(length)?;
+    let nanos = i64::try_from(length.as_nanos()).ok().filter(|_| length <= CLOCK_MAX);
+    Ok(sign * nanos.ok_or_else(usage)?)
 }
 
 fn plan_number(text: &str) -> Result<u64, String> {

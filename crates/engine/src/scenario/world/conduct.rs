@@ -7,6 +7,7 @@ use super::World;
 
 /// What a request takes where nothing is slow.
 const USUAL: Duration = Duration::from_millis(5);
+const USUAL_STATEMENT: Duration = Duration::from_millis(1);
 /// What a leak leaves behind is looked through each time.
 const LOOK_THROUGH: Duration = Duration::from_millis(1);
 const LOOK_THROUGH_BYTES: u64 = 1 << 20;
@@ -19,19 +20,25 @@ pub(super) struct Conducts(BTreeMap<String, Conduct>);
 struct Conduct {
     errors: Share,
     status: u16,
+    /// What a database calls its error.
+    kind: String,
     slow: Share,
     duration: Duration,
 }
 
 /// Deals out a share evenly: of 10 at 30 %, exactly three.
 #[derive(Default)]
-struct Share {
+pub(super) struct Share {
     share: f64,
     owed: f64,
 }
 
 impl Share {
-    fn next(&mut self) -> bool {
+    pub(super) fn of(share: f64) -> Share {
+        Share { share, owed: 0.0 }
+    }
+
+    pub(super) fn next(&mut self) -> bool {
         self.owed += self.share;
         let hit = self.owed >= 1.0 - 1e-9;
         if hit {
@@ -50,6 +57,20 @@ impl Conducts {
     pub(super) fn slow(&mut self, who: &str, duration: Duration, share: f64) {
         let conduct = self.0.entry(who.to_owned()).or_default();
         (conduct.slow.share, conduct.duration) = (share, duration);
+    }
+
+    /// A share of the statements of a database ends with this error.
+    pub(super) fn refuse(&mut self, database: &str, share: f64, kind: &str) {
+        let conduct = self.0.entry(database.to_owned()).or_default();
+        (conduct.errors.share, conduct.kind) = (share, kind.to_owned());
+    }
+
+    /// The next statement of a database: its error, and how long it takes.
+    pub(super) fn statement(&mut self, database: &str) -> (Option<String>, Duration) {
+        let Some(conduct) = self.0.get_mut(database) else { return (None, USUAL_STATEMENT) };
+        let error = conduct.errors.next().then(|| conduct.kind.clone());
+        let is_slow = conduct.slow.next();
+        (error, if is_slow { conduct.duration } else { USUAL_STATEMENT })
     }
 
     /// What was wrong with a service as a whole is over.

@@ -8,9 +8,14 @@ use super::{State, World};
 /// What a scenario's targets allow.
 pub(in crate::scenario) const OFFERED: &[ActionKind] =
     &[ActionKind::Restart, ActionKind::Rollback, ActionKind::Eject, ActionKind::Return];
+/// And what a database does.
+pub(in crate::scenario) const OFFERED_BY_DATABASE: &[ActionKind] = &[ActionKind::TerminateBlocker];
 
 impl World {
     pub(in crate::scenario) fn remedy(&mut self, kind: &ActionKind, target: &str, now: Timestamp) {
+        if *kind == ActionKind::TerminateBlocker {
+            return self.looks.apply(&Step::Unlock(target.to_owned()), now);
+        }
         let Some((_, instance)) = self.target(target) else { return };
         match kind {
             ActionKind::Rollback => self.roll_back(&instance, now),
@@ -54,7 +59,7 @@ impl World {
         // The agent knows that what the command ends was to end.
         self.asked.insert(instance.to_owned());
         self.conducts.end(&service);
-        self.service(&service).hangs = false;
+        self.hanging.remove(&service);
         // Whoever rolls back ends the deploy that is under way.
         let (ended, others) = std::mem::take(&mut self.rollouts)
             .into_iter()

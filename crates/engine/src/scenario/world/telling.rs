@@ -24,7 +24,7 @@ impl World {
         let in_flight: BTreeMap<String, i64> =
             self.services.iter().map(|(name, s)| (name.clone(), s.in_flight)).collect();
         for (index, (name, instance)) in self.instances.iter_mut().enumerate() {
-            if instance.state == State::Crashed || instance.muted {
+            if instance.state == State::Crashed || instance.muted || instance.halted {
                 continue;
             }
             let phase = second + index as u64;
