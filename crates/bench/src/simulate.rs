@@ -42,6 +42,8 @@ impl Simulate {
             faults: self.faults as usize,
             sealed: self.sealed,
             services: self.services.map(|services| services as usize),
+            fidelity: sim::Fidelity::Ticks,
+            fleet: None,
         };
         let before = cpu_s(std::process::id())?;
         let (report, seconds) = tokio::task::spawn_blocking(move || {
@@ -54,7 +56,7 @@ impl Simulate {
                 Note::Fault { fleet, episode } => {
                     eprintln!("fault in fleet {fleet}: {}", episode.what);
                 }
-                Note::Page { .. } => {}
+                Note::Page { .. } | Note::Pair { .. } => {}
             });
             (report, seconds)
         })

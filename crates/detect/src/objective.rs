@@ -43,9 +43,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// The longest window that is kept.
 const BUDGET_WINDOW: Duration = Duration::from_secs(3 * 86_400);
 
-/// The level is kept at most so many times the alarm threshold.
-const LEVEL_CAP: f64 = 2.0;
-
 /// What is known about the entity's service as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings {
@@ -135,9 +132,9 @@ impl Tracker {
         let odds = Odds::of(self.definition.objective);
         let threshold = self.threshold(&odds, config);
         let was_calm = self.cusum.run().is_none();
-        self.cusum.take(&increment, &odds, threshold * LEVEL_CAP);
+        self.cusum.take(&increment, &odds, threshold);
         if let Some(hanging) = hanging {
-            self.hanging.take(&hanging, &odds, threshold * LEVEL_CAP);
+            self.hanging.take(&hanging, &odds, threshold);
         }
         if increment.bad > 0.0 {
             if was_calm && self.firing.is_none() {
@@ -196,6 +193,11 @@ impl Tracker {
             }
             return;
         }
+        // What is sudden and not yet known to last is not judged by what it takes of the budget.
+        let limit = self.threshold(&Odds::of(self.definition.objective), config);
+        if self.cusum.level() >= limit {
+            return;
+        }
         let budget = Budget {
             allowed: 1.0 - self.definition.objective,
             first_seen: self.first_seen,
@@ -226,10 +228,10 @@ impl Tracker {
         let per_second = self.rate.per_second();
         let limit = self.threshold(&Odds::of(self.definition.objective), config);
         let spread = match self.definition.kind {
-            SymptomKind::LatencyBurn => Spread::AtLeast(latency::SPREAD_MIN),
+            SymptomKind::LatencyBurn => Spread::OfBuckets(latency::SPREAD_MIN),
             _ => Spread::NoBurst,
         };
-        let alarm = |cusum: &Cusum| cusum.alarm(limit, &config.fast, per_second, spread).cloned();
+        let alarm = |cusum: &Cusum| cusum.alarm(limit, &config.fast, per_second, spread);
         let run = alarm(&self.cusum)?;
         let hangs = self.definition.learned && alarm(&self.hanging).is_some();
         Some((if hangs { Severity::Page } else { self.severity_max() }, run))

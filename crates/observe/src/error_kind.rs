@@ -10,6 +10,7 @@ use model::signal::{AnyValue, Span};
 use crate::normalise::{Facts, Field};
 
 const KIND_MAX: usize = 64;
+const SQLSTATE_CHARS: usize = 5;
 /// How much of a message is read; stack traces may be pasted into it.
 const MESSAGE_MAX: usize = 512;
 
@@ -144,6 +145,8 @@ impl<'a> Clues<'a> {
         match value {
             Some(AnyValue::Int(code)) => self.code = self.code.or(Some(*code)),
             Some(AnyValue::String(text)) => match text.parse() {
+                // Five digits are the state that a database tells, and a name as it is.
+                Ok(_) if text.len() == SQLSTATE_CHARS => self.kind = self.kind.or(Some(text)),
                 Ok(code) => self.code = self.code.or(Some(code)),
                 // `_OTHER` is the conventions' word for "unknown".
                 Err(_) if !text.is_empty() && text != "_OTHER" => {
@@ -251,6 +254,7 @@ mod tests {
         let closed = "server closed the connection unexpectedly\n\tThis probably means";
         check(AnyValue::Empty, ("psycopg2.OperationalError", closed), "", "connection_reset");
         check(text("OutOfStock"), ("", ""), "", "OutOfStock");
+        check(text("53100"), ("", ""), "could not extend file", "53100");
         check(text("_OTHER"), ("", ""), "", "error");
         check(AnyValue::Empty, ("", ""), "", "error");
     }

@@ -43,7 +43,7 @@ mod routes;
 
 mod series;
 
-mod services;
+pub(crate) mod services;
 
 mod settings;
 

@@ -51,6 +51,8 @@ mod toolkit;
 
 mod top;
 
+mod topology;
+
 mod traces;
 
 mod units;
@@ -139,13 +141,18 @@ enum Command {
     Test(scenarios::Test),
     /// Run the loop in simulated fleets: false pages, delays, causes and decisions, scored
     Simulate(simulate::Simulate),
+    /// Describe the system that a server has observed, as a file for `immune simulate --topology`
+    ///
+    /// immune topology > system.yaml, then: immune simulate --topology system.yaml
+    Topology(topology::Topology),
     /// Replay a data folder and compare it with its journal
     Replay(serve::Replay),
     /// Check a configuration file
     CheckConfig(configuration::CheckConfig),
     /// Print the configuration with all defaults filled in
     PrintConfig(configuration::PrintConfig),
-    /// Print the JSON schema of the configuration file, of experiment files, or of the API
+    /// Print the JSON schema of the configuration file, of experiments, of described systems, or of
+    /// the API
     Schema(configuration::Schema),
     /// Print a page of the reference in Markdown
     Reference(reference::Reference),
@@ -229,6 +236,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Proxy(proxy) => proxy.run(),
         Command::Test(test) => test.run(),
         Command::Simulate(simulate) => simulate.run(),
+        Command::Topology(topology) => topology.run(),
         Command::Replay(replay) => replay.run(),
         Command::CheckConfig(check) => check.check(),
         Command::PrintConfig(print) => print.run(),

@@ -18,7 +18,7 @@ use model::human::HumanDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use load::{LoadError, Problem, load, load_with_origins, parse};
+pub use load::{LoadError, Problem, load, load_checked, load_with_origins, parse};
 pub use origin::{Origin, Origins, Setting};
 pub use storage::{Objects, Queries, Storage};
 

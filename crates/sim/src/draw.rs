@@ -3,6 +3,10 @@
 //! Shapes are split into those that detection and diagnosis may be tuned on and those that stay
 //! sealed: nobody looks at single runs of a sealed shape.
 
+mod surroundings;
+
+use std::collections::BTreeMap;
+
 use model::{Entity, Scope};
 
 use crate::fleet::{Call, Entry, Fleet, Kind, Node, PATIENCE_SECONDS};
@@ -40,13 +44,15 @@ const WORDS: &[&str] = &[
 
 /// A fleet of any size.
 pub fn fleet(random: &Random, sealed: bool) -> Fleet {
-    let services = random.stream(1).magnitude(SERVICES_MIN, SERVICES_MAX).round() as usize;
-    fleet_of(random, sealed, services)
+    let services = random.stream(1).magnitude(SERVICES_MIN, SERVICES_MAX).round();
+    // One that takes messages from a broker may come on top.
+    fleet_of(random, sealed, services.min(SERVICES_MAX - 1.0) as usize)
 }
 
-/// A fleet of so many services.
+/// A fleet of so many services, and perhaps one more that takes messages from a broker.
 pub fn fleet_of(random: &Random, sealed: bool, services: usize) -> Fleet {
-    let mut random = random.stream(2);
+    let root = random;
+    let mut random = root.stream(2);
     let shapes = Shape::of(sealed);
     let shape = shapes[random.below(shapes.len())];
     let services = services.max(1);
@@ -54,8 +60,7 @@ pub fn fleet_of(random: &Random, sealed: bool, services: usize) -> Fleet {
     let mut nodes: Vec<Node> = (0..services).map(|at| service(&mut random, at)).collect();
     connect(&mut nodes, entries, shape, &mut random);
     add_stores(&mut nodes, &mut random);
-    let entries: Vec<Entry> =
-        (0..entries).map(|node| Entry { node, rate: random.magnitude(0.5, 120.0) }).collect();
+    let entries: Vec<Entry> = (0..entries).map(|node| entry(&mut random, node)).collect();
     let mut fleet = Fleet {
         nodes,
         entries,
@@ -64,9 +69,15 @@ pub fn fleet_of(random: &Random, sealed: bool, services: usize) -> Fleet {
         daily_swing: random.between(0.1, 0.6),
         weekend: random.between(0.4, 1.1),
         peak_at: random.between(9.0, 21.0) * 3600.0,
+        only: BTreeMap::new(),
     };
     provide(&mut fleet, &mut random);
+    surroundings::add(&mut fleet, &mut root.stream(3));
     fleet
+}
+
+fn entry(random: &mut Random, node: usize) -> Entry {
+    Entry { node, rate: random.magnitude(0.5, 120.0), probe: None }
 }
 
 fn service(random: &mut Random, at: usize) -> Node {
@@ -93,6 +104,8 @@ fn service(random: &mut Random, at: usize) -> Node {
         errors: if random.chance(0.5) { random.magnitude(1e-5, 4e-3) } else { 0.0 },
         told,
         agent: told && random.chance(0.6),
+        drops: 0.0,
+        consumes: None,
         operations: operations.collect(),
         usual_rate: 0.0,
         usual_seconds: 0.0,
@@ -136,7 +149,8 @@ fn call(nodes: &mut [Node], from: usize, to: usize, per_request: f64, random: &m
     let retries = [0, 0, 0, 1, 2][random.below(5)];
     let must = random.chance(0.8);
     // Set by `provide`, when it is known how long calls take.
-    nodes[from].calls.push(Call { to, per_request, must, timeout_seconds: 1.0, retries });
+    let pool = None;
+    nodes[from].calls.push(Call { to, per_request, must, timeout_seconds: 1.0, retries, pool });
 }
 
 /// Databases, caches and brokers, behind the services.
@@ -157,6 +171,8 @@ fn add_stores(nodes: &mut Vec<Node>, random: &mut Random) {
             errors: 0.0,
             told: false,
             agent: false,
+            drops: 0.0,
+            consumes: None,
             operations: Vec::new(),
             usual_rate: 0.0,
             usual_seconds: 0.0,
@@ -238,7 +254,8 @@ mod tests {
                 for (at, node) in fleet.nodes.iter().enumerate() {
                     assert!(node.calls.iter().all(|call| call.to > at), "seed {seed}");
                     let is_entry = fleet.entries.iter().any(|entry| entry.node == at);
-                    assert!(!node.is_service() || is_entry || fleet.callers(at).next().is_some());
+                    let is_asked = is_entry || fleet.callers(at).next().is_some();
+                    assert!(!node.is_service() || is_asked || node.consumes.is_some());
                 }
                 assert!((5..=200).contains(&fleet.services()), "seed {seed}");
             }

@@ -36,6 +36,14 @@ pub struct Episode {
     pub confident_wrong: bool,
     pub right_decision: bool,
     pub harmful_actions: usize,
+    /// Users were well at the end, a while after the page.
+    pub healed: bool,
+    /// Orders, in their order; and whether a person was called.
+    pub done: Vec<&'static str>,
+    pub called_human: bool,
+    /// Somebody was woken, and so many orders were given.
+    pub is_paged: bool,
+    pub orders: usize,
     /// First cause and orders, in words.
     pub said: String,
 }
@@ -50,16 +58,12 @@ pub fn run(mut session: Session, fault: &Fault, heal: bool) -> Episode {
         called.map(|(id, _)| *id).collect()
     };
     let called_before = called(&session);
-    let mut later = fault.begin(&mut session.world);
+    fault.begin(&mut session.world);
     let mut hurt_at = None;
     let mut read: Option<Seen> = None;
     loop {
         session.step();
         let now = session.second();
-        if later.is_some_and(|later| now >= later) {
-            fault.later(&mut session.world);
-            later = None;
-        }
         let waited = now - began;
         hurt_at = hurt_at.or_else(|| harmed(&session, began));
         let page = session.pages.get(pages_before);
@@ -72,7 +76,7 @@ pub fn run(mut session: Session, fault: &Fault, heal: bool) -> Episode {
         let is_told = page.is_some_and(|page| now >= page.second + patience);
         let is_over = match hurt_at {
             Some(hurt) => is_told || (page.is_none() && now > hurt + PAGED_WITHIN),
-            None => later.is_none() && waited > HURTS_WITHIN,
+            None => waited > HURTS_WITHIN,
         };
         if is_over {
             break;
@@ -92,12 +96,17 @@ pub fn run(mut session: Session, fault: &Fault, heal: bool) -> Episode {
         confident_wrong: false,
         right_decision: false,
         harmful_actions: 0,
+        healed: harmed(&session, began).is_none(),
+        done: session.orders[orders_before..].iter().map(|order| order.action).collect(),
+        called_human: called(&session).difference(&called_before).next().is_some(),
+        is_paged: page.is_some(),
+        orders: session.orders.len() - orders_before,
         said: String::new(),
     };
     let orders = &session.orders[orders_before..];
     if let Some(seen) = &read {
         episode.judge_causes(&session, fault, seen);
-        let is_called = called(&session).difference(&called_before).next().is_some();
+        let is_called = episode.called_human;
         episode.judge_orders(fault, orders, is_called);
     }
     episode.harmful_actions =
@@ -111,8 +120,8 @@ pub fn run(mut session: Session, fault: &Fault, heal: bool) -> Episode {
 
 /// When what users feel now began, if they are off target.
 fn harmed(session: &Session, not_before: u64) -> Option<u64> {
-    let entries = session.world.fleet.entries.iter();
-    let began = entries.filter_map(|entry| session.world.nodes[entry.node].truth.began_ago());
+    let felt = session.world.fleet.felt();
+    let began = felt.filter_map(|node| session.world.nodes[node].truth.began_ago());
     began.max().map(|ago| session.second().saturating_sub(ago).max(not_before))
 }
 
@@ -144,24 +153,5 @@ impl Episode {
             Remedy::Escalate => orders.is_empty() && called_human,
             Remedy::LeaveAlone => orders.is_empty(),
         };
-    }
-}
-
-impl Fault {
-    /// Is this cause the truth?
-    pub fn is_right(&self, session: &Session, cause: &model::Cause) -> bool {
-        let nodes = &session.world.fleet.nodes;
-        let blamed = cause.entity.owner().unwrap_or_else(|| cause.entity.clone());
-        let is_named = self.named.iter().any(|node| nodes[*node].entity == blamed);
-        let struck = self.family == Family::ZoneLoss;
-        self.family.causes().contains(&cause.kind) && (is_named || struck)
-    }
-
-    /// Does an order touch what the fault struck?
-    fn concerns(&self, session: &Session, order: &Order) -> bool {
-        let is_down = self.family == Family::ZoneLoss
-            && session.world.fleet.nodes[order.node].is_service()
-            && order.action == "restart";
-        order.node == self.node || is_down
     }
 }

@@ -1,16 +1,14 @@
 //! Faults: what breaks, how badly, what would be the right answer to it.
 //!
 //! Families are split into those that detection and diagnosis may be tuned on and those that stay
-//! sealed. A family whose cause Immune has no word for has no right first cause: "unknown" is then
-//! the honest answer, and counts as neither right nor wrong.
+//! sealed. Of nearly each kind of trouble in one set a relative is in the other: what was learned
+//! of the one is tried on it.
 
 mod begin;
 
-use model::CauseKind;
+mod draw;
 
-use crate::fleet::{Fleet, Kind};
-use crate::random::Random;
-use crate::world::World;
+mod right;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
@@ -25,6 +23,16 @@ pub enum Family {
     DatabaseDown,
     NetworkDelay,
     Surge,
+    Metastable,
+    Lock,
+    DiskFull,
+    BadConfiguration,
+    ClockSkew,
+    CpuPressure,
+    Partition,
+    PoolExhaustion,
+    ConsumerStall,
+    ProxyErrors,
     // Sealed.
     DelayedDeploy,
     CertificateExpiry,
@@ -36,6 +44,16 @@ pub enum Family {
     PoisonMessage,
     Saturation,
     Deadlock,
+    RetryStorm,
+    ThunderingHerd,
+    SlowDisk,
+    FlagFlip,
+    ReplicaLag,
+    MemoryPressure,
+    DatabaseRestart,
+    SlowConsumer,
+    Descriptors,
+    ConnectionResets,
 }
 
 impl Family {
@@ -50,6 +68,16 @@ impl Family {
         Family::DatabaseDown,
         Family::NetworkDelay,
         Family::Surge,
+        Family::Metastable,
+        Family::Lock,
+        Family::DiskFull,
+        Family::BadConfiguration,
+        Family::ClockSkew,
+        Family::CpuPressure,
+        Family::Partition,
+        Family::PoolExhaustion,
+        Family::ConsumerStall,
+        Family::ProxyErrors,
     ];
     pub const SEALED: &[Family] = &[
         Family::DelayedDeploy,
@@ -62,6 +90,16 @@ impl Family {
         Family::PoisonMessage,
         Family::Saturation,
         Family::Deadlock,
+        Family::RetryStorm,
+        Family::ThunderingHerd,
+        Family::SlowDisk,
+        Family::FlagFlip,
+        Family::ReplicaLag,
+        Family::MemoryPressure,
+        Family::DatabaseRestart,
+        Family::SlowConsumer,
+        Family::Descriptors,
+        Family::ConnectionResets,
     ];
 
     pub fn of(sealed: bool) -> &'static [Family] {
@@ -80,6 +118,16 @@ impl Family {
             Family::DatabaseDown => "database_down",
             Family::NetworkDelay => "network_delay",
             Family::Surge => "surge",
+            Family::Metastable => "metastable",
+            Family::Lock => "lock",
+            Family::DiskFull => "disk_full",
+            Family::BadConfiguration => "bad_configuration",
+            Family::ClockSkew => "clock_skew",
+            Family::CpuPressure => "cpu_pressure",
+            Family::Partition => "partition",
+            Family::PoolExhaustion => "pool_exhaustion",
+            Family::ConsumerStall => "consumer_stall",
+            Family::ProxyErrors => "proxy_errors",
             Family::DelayedDeploy => "delayed_deploy",
             Family::CertificateExpiry => "certificate_expiry",
             Family::NameResolution => "name_resolution",
@@ -90,39 +138,16 @@ impl Family {
             Family::PoisonMessage => "poison_message",
             Family::Saturation => "saturation",
             Family::Deadlock => "deadlock",
-        }
-    }
-
-    /// Kinds of cause that are right for it.
-    pub fn causes(self) -> &'static [CauseKind] {
-        match self {
-            Family::Crash | Family::CrashOfOne | Family::ZoneLoss => {
-                &[CauseKind::Crash, CauseKind::Silent]
-            }
-            Family::Hang | Family::Deadlock => {
-                &[CauseKind::Silent, CauseKind::Outlier, CauseKind::Saturation]
-            }
-            Family::SlowInstance | Family::NoisyNeighbour => &[CauseKind::Outlier],
-            Family::Leak => &[CauseKind::Leak],
-            Family::BadDeploy | Family::SlowDeploy | Family::DelayedDeploy => &[CauseKind::Change],
-            Family::DatabaseDown => &[CauseKind::DependencyDown],
-            Family::NetworkDelay | Family::PacketLoss => &[CauseKind::Network],
-            Family::Surge => &[CauseKind::Surge],
-            Family::CertificateExpiry | Family::NameResolution => {
-                &[CauseKind::DependencyDown, CauseKind::Silent, CauseKind::Network]
-            }
-            Family::CacheFlush | Family::PoisonMessage | Family::Saturation => &[],
-        }
-    }
-
-    /// What cures it, by the names of actions; empty: nothing that is offered does.
-    fn remedies(self) -> &'static [&'static str] {
-        match self {
-            Family::Crash | Family::CrashOfOne | Family::ZoneLoss | Family::Leak => &["restart"],
-            Family::Hang | Family::Deadlock => &["restart"],
-            Family::SlowInstance | Family::NoisyNeighbour => &["eject"],
-            Family::BadDeploy | Family::SlowDeploy | Family::DelayedDeploy => &["rollback"],
-            _ => &[],
+            Family::RetryStorm => "retry_storm",
+            Family::ThunderingHerd => "thundering_herd",
+            Family::SlowDisk => "slow_disk",
+            Family::FlagFlip => "flag_flip",
+            Family::ReplicaLag => "replica_lag",
+            Family::MemoryPressure => "memory_pressure",
+            Family::DatabaseRestart => "database_restart",
+            Family::SlowConsumer => "slow_consumer",
+            Family::Descriptors => "descriptors",
+            Family::ConnectionResets => "connection_resets",
         }
     }
 }
@@ -130,9 +155,9 @@ impl Family {
 /// How badly it hurts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
-    /// A fifth to a third of what it touches.
+    /// A fifth to a third of what it touches, or as much more as users feel.
     Small,
-    /// Up to all of it.
+    /// From that up to all of it.
     Any,
 }
 
@@ -150,6 +175,8 @@ pub struct Fault {
     pub magnitude: f64,
     /// Nodes that a right cause may name.
     pub named: Vec<usize>,
+    /// Somebody told Immune of the change that it is.
+    pub is_told: bool,
     pub remedy: Remedy,
 }
 
@@ -161,73 +188,6 @@ pub enum Remedy {
     Escalate,
     /// Nothing is broken: nothing may be touched.
     LeaveAlone,
-}
-
-impl Fault {
-    /// Draws one for the fleet as it is, of a kind that users are likely to feel. `None` where the
-    /// fleet has nothing that it could strike.
-    pub fn draw(world: &World, family: Family, size: Size, random: &mut Random) -> Option<Fault> {
-        let fleet = &world.fleet;
-        let needed = fleet.needed_by_users();
-        let nodes = victims(fleet, family, &needed);
-        let node = *nodes.get(random.below(nodes.len()))?;
-        let copies = world.rotation(node);
-        let one = copies.get(random.below(copies.len())).copied();
-        let callers: Vec<usize> = fleet
-            .callers(node)
-            .filter(|caller| fleet.nodes[*caller].told && needed[*caller] > 0.0)
-            .collect();
-        let between =
-            matches!(family, Family::NetworkDelay | Family::PacketLoss | Family::CacheFlush);
-        let caller = callers.get(random.below(callers.len())).copied().filter(|_| between);
-        if between && caller.is_none() {
-            return None;
-        }
-        let copies: Vec<usize> = match family {
-            Family::CrashOfOne | Family::SlowInstance | Family::NoisyNeighbour => {
-                if copies.len() < 2 {
-                    return None;
-                }
-                one.into_iter().collect()
-            }
-            _ => copies,
-        };
-        let magnitude = match size {
-            Size::Small => random.between(0.2, 0.35),
-            Size::Any => random.between(0.2, 1.0),
-        };
-        let named = match family {
-            Family::Surge => (0..fleet.nodes.len()).collect(),
-            Family::PacketLoss | Family::NetworkDelay => caller.into_iter().chain([node]).collect(),
-            _ => vec![node],
-        };
-        let offered = world.fleet.nodes[node].agent;
-        let remedy = match family {
-            Family::Surge => Remedy::LeaveAlone,
-            _ if family.remedies().is_empty() || !offered => Remedy::Escalate,
-            _ => Remedy::Act(family.remedies()),
-        };
-        Some(Fault { family, node, caller, copies, magnitude, named, remedy })
-    }
-}
-
-/// Nodes that a family can strike and that users need.
-fn victims(fleet: &Fleet, family: Family, needed: &[f64]) -> Vec<usize> {
-    const NEEDED_MIN: f64 = 0.25;
-    const RATE_MIN: f64 = 0.5;
-    let nodes = fleet.nodes.iter().enumerate().filter(|(at, node)| {
-        let kind = match family {
-            Family::DatabaseDown => node.kind == Kind::Database,
-            Family::CacheFlush => node.kind == Kind::Database,
-            Family::Surge => fleet.entries.iter().any(|entry| entry.node == *at),
-            Family::CertificateExpiry | Family::NameResolution => {
-                node.is_service() && fleet.callers(*at).next().is_some()
-            }
-            _ => node.is_service() && node.told,
-        };
-        kind && needed[*at] >= NEEDED_MIN && node.usual_rate >= RATE_MIN
-    });
-    nodes.map(|(at, _)| at).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //! Invariant: callers come before those they call, so one pass over `nodes` carries requests down
 //! and one pass back carries answers up.
 
-use model::{Entity, EntityKind, Scope};
+use std::collections::BTreeMap;
+
+use model::{ActionKind, Entity, EntityKind, Scope};
 
 /// Users lose patience after this long.
 pub const PATIENCE_SECONDS: f64 = 10.0;
@@ -33,6 +35,8 @@ pub struct Call {
     pub timeout_seconds: f64,
     /// Further attempts after one that failed.
     pub retries: i32,
+    /// Connections that one copy of the caller holds at most; `None`: as many as it wants.
+    pub pool: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,13 +57,26 @@ pub struct Node {
     pub errors: f64,
     /// Does telemetry tell of it from inside?
     pub told: bool,
-    /// Does an agent look after its processes?
+    /// Does an agent look after its processes, and into it where it is a database?
     pub agent: bool,
+    /// Share of what it sends that never reaches Immune.
+    pub drops: f64,
+    /// The broker whose messages it works on.
+    pub consumes: Option<Consumes>,
     /// Its operations, each with its share of the requests.
     pub operations: Vec<(Entity, f64)>,
     /// In peace: requests a second at the daily mean, and their mean duration.
     pub usual_rate: f64,
     pub usual_seconds: f64,
+}
+
+/// A service that takes messages from a broker instead of being called.
+#[derive(Clone, Copy, Debug)]
+pub struct Consumes {
+    /// Index of an earlier node.
+    pub broker: usize,
+    /// Users wait for what it does: a message that is older hurts one. `None`: nobody waits.
+    pub late_seconds: Option<u64>,
 }
 
 /// Where users come in.
@@ -68,6 +85,17 @@ pub struct Entry {
     pub node: usize,
     /// Requests a second, the mean of a day.
     pub rate: f64,
+    /// Immune asks it, too.
+    pub probe: Option<Probe>,
+}
+
+/// A probe of an entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    pub every_seconds: u64,
+    pub timeout_seconds: f64,
+    /// It asks for what users ask for; else only whether anybody is there.
+    pub deep: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -84,18 +112,27 @@ pub struct Fleet {
     pub weekend: f64,
     /// Second of the day at which traffic is highest.
     pub peak_at: f64,
+    /// Nodes to whose processes an agent may do this alone; to others that it looks after, all.
+    pub only: BTreeMap<usize, Vec<ActionKind>>,
 }
 
 impl Kind {
     pub fn entity(self, name: &str, told: bool) -> Entity {
         let kind = match self {
             Kind::Service if told => EntityKind::Service,
-            Kind::Service => EntityKind::Peer,
+            Kind::Service => {
+                return Entity::new(&Scope::default(), EntityKind::Peer, &address(name));
+            }
             Kind::Database | Kind::Cache => EntityKind::Database,
             Kind::Broker => EntityKind::Queue,
         };
         Entity::new(&Scope::default(), kind, name)
     }
+}
+
+/// Where a service is called: `name`, which may say its port, else at that of HTTP.
+pub(crate) fn address(name: &str) -> String {
+    if name.contains(':') { name.to_owned() } else { format!("{name}:80") }
 }
 
 impl Node {
@@ -111,6 +148,12 @@ impl Node {
 }
 
 impl Fleet {
+    /// May an agent do this to the processes of a node?
+    pub fn allows(&self, node: usize, action: &ActionKind) -> bool {
+        let only = self.only.get(&node);
+        self.nodes[node].agent && only.is_none_or(|only| only.contains(action))
+    }
+
     pub fn services(&self) -> usize {
         self.nodes.iter().filter(|node| node.is_service()).count()
     }
@@ -122,6 +165,8 @@ impl Fleet {
         for entry in &self.entries {
             needed[entry.node] += entry.rate / all.max(1e-9);
         }
+        // Those who wait for late work are users as well.
+        self.waited_for().for_each(|node| needed[node] = 1.0);
         for at in 0..self.nodes.len() {
             for call in self.nodes[at].calls.iter().filter(|call| call.must) {
                 let share: f64 = needed[at] * call.per_request.min(1.0);
@@ -129,6 +174,49 @@ impl Fleet {
             }
         }
         needed
+    }
+
+    /// Nodes at which it is counted how users fare: where they come in, and who does what they wait
+    /// for.
+    pub fn felt(&self) -> impl Iterator<Item = usize> {
+        self.entries.iter().map(|entry| entry.node).chain(self.waited_for())
+    }
+
+    fn waited_for(&self) -> impl Iterator<Item = usize> {
+        let matters = |node: &Node| node.consumes.is_some_and(|it| it.late_seconds.is_some());
+        self.nodes.iter().enumerate().filter(move |(_, node)| matters(node)).map(|(at, _)| at)
+    }
+
+    /// Indexes of services.
+    pub fn service_nodes(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|at| self.nodes[*at].is_service()).collect()
+    }
+
+    /// The largest share of requests that fails somewhere where it is felt, when those shares of
+    /// their own requests fail at nodes (`failing`, one for each; changed to what fails there in
+    /// all).
+    pub fn felt_share(&self, failing: &mut [f64]) -> f64 {
+        for at in (0..self.nodes.len()).rev() {
+            let mut well = 1.0 - failing[at];
+            for call in self.nodes[at].calls.iter().filter(|call| call.must) {
+                let fails = failing[call.to].powi(call.retries + 1);
+                well *= 1.0 - call.per_request.min(1.0) * fails;
+            }
+            failing[at] = 1.0 - well;
+        }
+        self.felt().map(|at| failing[at]).fold(0.0, f64::max)
+    }
+
+    /// Requests to each node for one request of an entry.
+    pub fn asked_by(&self, entry: usize) -> Vec<f64> {
+        let mut asked = vec![0.0; self.nodes.len()];
+        asked[entry] = 1.0;
+        for at in entry..self.nodes.len() {
+            for call in &self.nodes[at].calls {
+                asked[call.to] += asked[at] * call.per_request;
+            }
+        }
+        asked
     }
 
     /// Nodes that call `to`.

@@ -8,6 +8,9 @@
 use crate::fleet::Fleet;
 use crate::world::{Process, Replica, World};
 
+/// Who collapses under load does so while its queue is filled to this share.
+pub(crate) const OVERLOADED_SHARE: f64 = 0.05;
+
 impl World {
     pub(crate) fn flow(&mut self) {
         let fleet = std::sync::Arc::clone(&self.fleet);
@@ -20,6 +23,10 @@ impl World {
         }
         let mut rotation = std::mem::take(&mut self.sums.rotation);
         for node in 0..fleet.nodes.len() {
+            if let Some(consumes) = fleet.nodes[node].consumes {
+                self.keep(consumes.broker);
+                self.notice_late(node);
+            }
             let asked = self.nodes[node].asked;
             self.nodes[node].arrivals = asked;
             self.nodes[node].ledger.arrived += asked;
@@ -31,6 +38,15 @@ impl World {
             }
             if rotation.is_empty() {
                 self.nodes[node].ledger.refused += asked;
+                continue;
+            }
+            if fleet.nodes[node].consumes.is_some() {
+                for copy in &rotation {
+                    let taken = self.take_messages(node, *copy);
+                    self.nodes[node].arrivals += taken;
+                    self.nodes[node].ledger.arrived += taken;
+                    self.serve(&fleet, *copy, taken);
+                }
                 continue;
             }
             let (each, rest) = (asked / rotation.len() as u64, asked % rotation.len() as u64);
@@ -56,7 +72,8 @@ impl World {
         arrivals -= refused;
         replica.flow.refused = refused;
         let patience = self.nodes[node].patience;
-        work(replica, fleet, arrivals, patience, &mut self.random);
+        let pooled_seconds = self.nodes[node].pooled_seconds;
+        work(replica, fleet, arrivals, (patience, pooled_seconds), &mut self.random);
         let flow = &replica.flow;
         let (answered, shed, given_up) = (flow.answered, flow.shed, flow.given_up);
         let ledger = &mut self.nodes[node].ledger;
@@ -66,8 +83,7 @@ impl World {
         ledger.given_up += given_up;
         for (at, call) in fleet.nodes[node].calls.iter().enumerate() {
             let state = &self.nodes[node].calls[at];
-            let failing = state.failing;
-            let tries: f64 = (0..=call.retries).map(|retry| failing.powi(retry)).sum();
+            let tries = tries(state.failing, call.retries + state.more);
             let wanted = answered as f64 * call.per_request * state.times * tries;
             let loss = state.loss.map_or(0.0, |(share, _)| share);
             let attempts = self.random.whole(wanted);
@@ -83,7 +99,7 @@ fn work(
     replica: &mut Replica,
     fleet: &Fleet,
     arrivals: u64,
-    patience: f64,
+    (patience, pooled_seconds): (f64, f64),
     random: &mut crate::random::Random,
 ) {
     if replica.state != Process::Running {
@@ -102,8 +118,8 @@ fn work(
         replica.wait_seconds = 0.0;
         return;
     }
-    let slots = (of.slots * replica.conduct.slots_times).max(0.001);
-    let per_second = slots / replica.service_seconds.max(1e-6);
+    let per_second = replica.per_second(fleet, pooled_seconds);
+    let slots = per_second * replica.service_seconds.max(1e-6);
     let answered = waiting.min(random.whole(per_second));
     let mut backlog = waiting - answered;
     let shed = backlog.saturating_sub(of.queue as u64);
@@ -115,6 +131,30 @@ fn work(
     replica.load = 0.9 * replica.load + 0.1 * (waiting as f64 / per_second).min(1.0);
     replica.wait_seconds =
         replica.backlog as f64 / per_second + waits(replica.load, slots) * replica.service_seconds;
+}
+
+impl Replica {
+    /// What it can answer in a second. `pooled_seconds`: see `State`.
+    pub(crate) fn per_second(&self, fleet: &Fleet, pooled_seconds: f64) -> f64 {
+        let (of, conduct) = (&fleet.nodes[self.node], &self.conduct);
+        let is_overloaded = self.backlog as f64 > OVERLOADED_SHARE * of.queue;
+        let collapse = if is_overloaded { conduct.collapse } else { 1.0 };
+        let slots = (of.slots * conduct.slots_times / collapse).max(0.001);
+        let by_slots = slots / self.service_seconds.max(1e-6);
+        match pooled_seconds > 0.0 {
+            true => by_slots.min((conduct.pool_share / pooled_seconds).max(0.001)),
+            false => by_slots,
+        }
+    }
+}
+
+/// Mean attempts of a call of which so many fail, and that is tried so often again.
+pub(crate) fn tries(failing: f64, retries: i32) -> f64 {
+    match failing {
+        failing if failing <= 0.0 || retries == 0 => 1.0,
+        failing if failing >= 1.0 => f64::from(retries + 1),
+        failing => (1.0 - failing.powi(retries + 1)) / (1.0 - failing),
+    }
 }
 
 /// Mean wait of a queue with several servers, in service times (H. Sakasegawa, "An approximation

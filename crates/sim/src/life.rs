@@ -4,6 +4,8 @@
 //! Drawn beforehand for the whole length of a simulation, so that a twin with a fault lives the
 //! same ordinary life.
 
+use model::ChangeKind;
+
 use crate::effect::{Effect, Who};
 use crate::fleet::{Fleet, Kind};
 use crate::random::Random;
@@ -17,6 +19,7 @@ const BATCHES_PER_HOUR: f64 = 0.15;
 const CAMPAIGNS_PER_HOUR: f64 = 0.05;
 const PAUSES_PER_HOUR: f64 = 0.2;
 const BURSTS_PER_HOUR: f64 = 0.02;
+const CONFIGURES_PER_HOUR: f64 = 0.02;
 /// Nothing is begun in the first minutes.
 const QUIET_FIRST: f64 = 120.0;
 
@@ -39,6 +42,11 @@ pub enum Event {
     },
     ScaleIn {
         node: usize,
+    },
+    /// A good one, that Immune is told of; a flag is no part of what is deployed.
+    Configure {
+        node: usize,
+        is_flag: bool,
     },
     /// A database, or a service, is busy with something else for a while.
     Batch {
@@ -74,7 +82,7 @@ impl Life {
         let mut draw = random.stream(31);
         let mut events = Vec::new();
         let hours = seconds as f64 / 3600.0;
-        let services = fleet.services();
+        let services = fleet.service_nodes();
         let stores: Vec<usize> = fleet
             .nodes
             .iter()
@@ -88,15 +96,15 @@ impl Life {
                 events.push((at, make(draw)));
             }
         };
-        let each = services as f64;
-        add(&mut draw, DEPLOYS_PER_HOUR * each, &|draw| Event::Deploy {
-            node: draw.below(services),
-        });
+        let any = |draw: &mut Random| services[draw.below(services.len())];
+        let each = services.len() as f64;
+        add(&mut draw, DEPLOYS_PER_HOUR * each, &|draw| Event::Deploy { node: any(draw) });
         add(&mut draw, SCALES_PER_HOUR * each, &|draw| {
-            let node = draw.below(services);
+            let node = any(draw);
             if draw.chance(0.5) { Event::ScaleOut { node } } else { Event::ScaleIn { node } }
         });
-        add(&mut draw, BATCHES_PER_HOUR, &|draw| Event::Batch {
+        let batches = if stores.is_empty() { 0.0 } else { BATCHES_PER_HOUR };
+        add(&mut draw, batches, &|draw| Event::Batch {
             node: stores[draw.below(stores.len())],
             times: draw.between(1.1, 1.6),
             seconds: draw.between(300.0, 2_400.0) as u64,
@@ -107,12 +115,16 @@ impl Life {
             seconds: draw.between(600.0, 3_600.0) as u64,
         });
         add(&mut draw, PAUSES_PER_HOUR * each, &|draw| Event::Pause {
-            node: draw.below(services),
+            node: any(draw),
             seconds: draw.magnitude(0.05, 0.8),
         });
         add(&mut draw, BURSTS_PER_HOUR * each, &|draw| Event::Burst {
-            node: draw.below(services),
+            node: any(draw),
             share: draw.between(0.2, 1.0),
+        });
+        add(&mut draw, CONFIGURES_PER_HOUR * each, &|draw| Event::Configure {
+            node: any(draw),
+            is_flag: draw.chance(0.5),
         });
         events.sort_by_key(|(at, _)| *at);
         Life { events, next: 0, random: random.stream(32) }
@@ -146,6 +158,11 @@ impl World {
             }
             Event::ScaleOut { node } => self.scale_out(node),
             Event::ScaleIn { node } => self.scale_in(node),
+            Event::Configure { node, is_flag: true } => self.tell_change(node, ChangeKind::Flag),
+            Event::Configure { node, is_flag: false } => {
+                self.configure(node);
+                self.tell_change(node, ChangeKind::Configuration);
+            }
             Event::Batch { node, times, seconds } => {
                 let who = Who::all(node);
                 self.begin(Effect::Slow { who, times, plus_seconds: 0.0 }, seconds, false);

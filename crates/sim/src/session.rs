@@ -1,7 +1,8 @@
 //! The real loop in a simulated fleet: ticks in, incidents and orders out, orders carried out.
 //!
 //! The engine runs with its shipped settings. Targets and policies are those that a user would
-//! declare: every process that an agent looks after may be restarted, rolled back, ejected.
+//! declare: every process that an agent looks after may be restarted, rolled back, ejected; stores
+//! and probes are in `permit`.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use model::{Action, ActionKind, Cause, CauseKind, Incident, IncidentId, Mode, Ou
 use remediate::{Causes, Policy, Remedy, Target};
 
 use crate::fleet::Fleet;
+use crate::permit;
 use crate::random::Random;
 use crate::world::{Process, World};
 
@@ -80,7 +82,7 @@ impl Session {
     pub fn step(&mut self) {
         self.world.step();
         if self.world.second.is_multiple_of(LIMITS_EVERY) {
-            self.world.limits(&self.core);
+            self.world.limits(&mut self.core);
         }
         self.execute();
         let tick = self.world.tell(&mut self.core);
@@ -96,15 +98,14 @@ impl Session {
     /// Are users well, and is nobody awake?
     pub fn is_calm(&self) -> bool {
         let world = &self.world;
-        let was_off =
-            |entry: &crate::fleet::Entry| world.nodes[entry.node].truth.was_off_within(BEFORE_PAGE);
+        let was_off = |node: usize| world.nodes[node].truth.was_off_within(BEFORE_PAGE);
         let pages = |incident: &Incident| {
             incident.symptoms.iter().any(|symptom| symptom.severity == Severity::Page)
         };
-        !world.fleet.entries.iter().any(was_off) && !self.core.engine.open_incidents().any(pages)
+        !world.fleet.felt().any(was_off) && !self.core.engine.open_incidents().any(pages)
     }
 
-    fn take(&mut self, effects: Effects) {
+    pub(crate) fn take(&mut self, effects: Effects) {
         for event in effects.events {
             if let EventKind::Incident { incident, .. } = event.kind {
                 self.take_incident(*incident);
@@ -196,6 +197,9 @@ impl Session {
             ActionKind::Rollback => world.roll_back(node),
             ActionKind::Eject => world.copies[copy].ejected = true,
             ActionKind::Return => world.copies[copy].ejected = false,
+            ActionKind::TerminateBlocker if !world.unlock(node) => return false,
+            ActionKind::ClearPath { .. } if !world.clear_disk(node) => return false,
+            ActionKind::TerminateBlocker | ActionKind::ClearPath { .. } => {}
             _ => return false,
         }
         let now = world.now();
@@ -209,13 +213,22 @@ impl Session {
 fn config(world: &World) -> Config {
     let mut config = Config::default();
     config.remediate.mode = Mode::Auto;
+    config.detect.probes = permit::probes(&world.fleet);
     let agents = world.copies.iter().filter(|copy| world.fleet.nodes[copy.node].agent);
     for copy in agents {
+        if !world.fleet.nodes[copy.node].is_service() {
+            permit::store(&mut config, copy);
+            continue;
+        }
         let is_one_of_many = copies_of(&world.fleet, copy.node) > 1;
         let mut actions = vec![ActionKind::Restart, ActionKind::Rollback];
         if is_one_of_many {
             actions.extend([ActionKind::Eject, ActionKind::Return]);
         }
+        actions.retain(|action| world.fleet.allows(copy.node, action));
+        let (can_restart, can_roll_back) =
+            (actions.contains(&ActionKind::Restart), actions.contains(&ActionKind::Rollback));
+        let can_eject = actions.contains(&ActionKind::Eject);
         config.targets.push(Target {
             name: copy.name.clone(),
             entity: copy.entity.clone(),
@@ -226,14 +239,13 @@ fn config(world: &World) -> Config {
             stateful: false,
         });
         let gone = [CauseKind::Crash, CauseKind::Silent, CauseKind::Leak, CauseKind::Saturation];
-        let mut policies = vec![
-            policy("restart", &copy.name, &gone, Remedy::Restart),
-            policy("rollback", &copy.name, &[CauseKind::Change], Remedy::Rollback),
+        let policies = [
+            (can_restart, policy("restart", &copy.name, &gone, Remedy::Restart)),
+            (can_roll_back, policy("rollback", &copy.name, &[CauseKind::Change], Remedy::Rollback)),
+            (can_eject, policy("eject", &copy.name, &[CauseKind::Outlier], Remedy::Eject)),
         ];
-        if is_one_of_many {
-            policies.push(policy("eject", &copy.name, &[CauseKind::Outlier], Remedy::Eject));
-        }
-        config.remediate.policies.extend(policies);
+        let allowed = policies.into_iter().filter(|(is_allowed, _)| *is_allowed);
+        config.remediate.policies.extend(allowed.map(|(_, policy)| policy));
     }
     config
 }
@@ -242,7 +254,7 @@ fn copies_of(fleet: &Fleet, node: usize) -> usize {
     fleet.nodes[node].copies
 }
 
-fn policy(name: &str, target: &str, causes: &[CauseKind], action: Remedy) -> Policy {
+pub(crate) fn policy(name: &str, target: &str, causes: &[CauseKind], action: Remedy) -> Policy {
     Policy {
         name: format!("{name}-{target}"),
         cause: Causes(causes.to_vec()),

@@ -1,5 +1,6 @@
 //! A whole simulation: healthy hours of many fleets, a harmful twin of each hour, and faults.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::draw;
@@ -7,6 +8,7 @@ use crate::episode::{self, Episode};
 use crate::fault::{Family, Fault, Size};
 use crate::fleet::Fleet;
 use crate::life::Life;
+use crate::pairs::{self, Pair};
 use crate::random::Random;
 use crate::score::Report;
 use crate::session::Session;
@@ -17,13 +19,14 @@ const HOUR: u64 = 3_600;
 const HOURS_PER_FLEET: u64 = 4;
 /// Faults of one fleet, after so many seconds in which latency limits are learned.
 const FAULTS_PER_FLEET: usize = 5;
-const WARM_UP: u64 = 2_700;
+pub(crate) const WARM_UP: u64 = 2_700;
 const BETWEEN_FAULTS: (f64, f64) = (30.0, 600.0);
-/// Families that are tried where one finds nothing to strike.
-const TRIES: usize = 12;
+
+/// How often each family was drawn.
+type Drawn = BTreeMap<Family, usize>;
 
 /// What is to be simulated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub seed: u64,
     /// Healthy hours, each with a harmful twin.
@@ -33,6 +36,19 @@ pub struct Plan {
     pub sealed: bool,
     /// Services of every fleet; `None`: drawn, 5 to 200.
     pub services: Option<usize>,
+    pub fidelity: Fidelity,
+    /// This fleet, instead of those that are drawn.
+    pub fleet: Option<Arc<Fleet>>,
+}
+
+/// How what a fleet tells comes to the loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fidelity {
+    /// As points of ticks: fast.
+    #[default]
+    Ticks,
+    /// As spans, metrics and logs, through the real observer.
+    Spans,
 }
 
 /// What happened and is worth a line while a simulation runs.
@@ -53,6 +69,11 @@ pub enum Note {
         fleet: usize,
         episode: Episode,
     },
+    /// A fault without what makes healing right.
+    Pair {
+        fleet: usize,
+        pair: Pair,
+    },
     /// So many seconds of fleets were simulated.
     Simulated {
         seconds: u64,
@@ -64,24 +85,29 @@ pub fn simulate(plan: &Plan, mut note: impl FnMut(Note)) -> Report {
     let mut report = Report { seed: plan.seed, sealed: plan.sealed, ..Report::default() };
     let root = Random::new(plan.seed);
     let mut left = plan.hours;
+    let mut drawn = Drawn::new();
     let mut fleet = 0;
     while left > 0 {
         let hours = left.min(HOURS_PER_FLEET);
-        healthy(plan, &root.stream(1_000 + fleet as u64), (fleet, hours), &mut report, &mut note);
+        let random = root.stream(1_000 + fleet as u64);
+        let into = (&mut report, &mut drawn);
+        healthy(plan, &random, (fleet, hours), into, &mut note);
         left -= hours;
         fleet += 1;
     }
     report.bound_pages();
-    let mut episodes = Vec::new();
-    let mut fleets = 0;
+    let (mut episodes, mut pairs) = (Vec::new(), Vec::new());
+    let (mut fleets, mut drawn) = (0, Drawn::new());
     while episodes.len() < plan.faults && fleets < 4 * plan.faults {
         let random = root.stream(1_000_000 + fleets as u64);
         let wanted = (plan.faults - episodes.len()).min(FAULTS_PER_FLEET);
-        faults(plan, &random, (fleets, wanted), &mut episodes, &mut note);
+        let into = (&mut episodes, &mut pairs, &mut drawn);
+        faults(plan, &random, (fleets, wanted), into, &mut note);
         fleets += 1;
     }
     report.fleets = fleet + fleets;
     report.take_faults(&episodes, Family::of(plan.sealed));
+    report.take_pairs(&pairs);
     report
 }
 
@@ -90,7 +116,7 @@ fn healthy(
     plan: &Plan,
     random: &Random,
     (fleet, hours): (usize, u64),
-    report: &mut Report,
+    (report, drawn): (&mut Report, &mut Drawn),
     note: &mut impl FnMut(Note),
 ) {
     let mut session = session(plan, random, hours * HOUR);
@@ -102,7 +128,8 @@ fn healthy(
             if session.second() != twin_at || !session.is_calm() {
                 continue;
             }
-            if let Some(fault) = draw_fault(&session, plan.sealed, Size::Small, &mut draw) {
+            if let Some(fault) = draw_fault(&session, (plan.sealed, Size::Small), drawn, &mut draw)
+            {
                 let episode = episode::run(session.clone(), &fault, false);
                 if episode.hurt_after.is_some() {
                     report.twins += 1;
@@ -131,7 +158,7 @@ fn faults(
     plan: &Plan,
     random: &Random,
     (fleet, wanted): (usize, usize),
-    episodes: &mut Vec<Episode>,
+    (episodes, pairs, drawn): (&mut Vec<Episode>, &mut Vec<Pair>, &mut Drawn),
     note: &mut impl FnMut(Note),
 ) {
     let (_, longest) = BETWEEN_FAULTS;
@@ -146,29 +173,49 @@ fn faults(
         if !session.is_calm() {
             continue;
         }
-        if let Some(fault) = draw_fault(&session, plan.sealed, Size::Any, &mut draw) {
+        if let Some(fault) = draw_fault(&session, (plan.sealed, Size::Any), drawn, &mut draw) {
             let episode = episode::run(session.clone(), &fault, true);
             note(Note::Fault { fleet, episode: episode.clone() });
+            for pair in pairs::run(&session, &fault, &episode) {
+                note(Note::Pair { fleet, pair: pair.clone() });
+                pairs.push(pair);
+            }
             episodes.push(episode);
         }
     }
     note(Note::Simulated { seconds: session.second() });
 }
 
-fn session(plan: &Plan, random: &Random, seconds: u64) -> Session {
-    let fleet: Fleet = match plan.services {
-        Some(services) => draw::fleet_of(random, plan.sealed, services),
-        None => draw::fleet(random, plan.sealed),
+pub(crate) fn session(plan: &Plan, random: &Random, seconds: u64) -> Session {
+    let fleet = match (&plan.fleet, plan.services) {
+        (Some(fleet), _) => Arc::clone(fleet),
+        (None, Some(services)) => Arc::new(draw::fleet_of(random, plan.sealed, services)),
+        (None, None) => Arc::new(draw::fleet(random, plan.sealed)),
     };
     let life = Life::new(&fleet, random, seconds);
-    let world = World::new(Arc::new(fleet), random, life);
+    let mut world = World::new(fleet, random, life);
+    if plan.fidelity == Fidelity::Spans {
+        world.tell_in_spans();
+    }
     Session::new(world, random)
 }
 
-fn draw_fault(session: &Session, sealed: bool, size: Size, draw: &mut Random) -> Option<Fault> {
-    let families = Family::of(sealed);
-    (0..TRIES).find_map(|_| {
-        let family = families[draw.below(families.len())];
-        Fault::draw(&session.world, family, size, draw)
-    })
+/// A fault of one of the families that were drawn least often so far: how many fleets have a victim
+/// differs much from family to family.
+fn draw_fault(
+    session: &Session,
+    (sealed, size): (bool, Size),
+    drawn: &mut Drawn,
+    draw: &mut Random,
+) -> Option<Fault> {
+    let mut families: Vec<(usize, f64, Family)> = Family::of(sealed)
+        .iter()
+        .map(|family| (drawn.get(family).copied().unwrap_or(0), draw.uniform(), *family))
+        .collect();
+    families.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let fault = families
+        .into_iter()
+        .find_map(|(_, _, family)| Fault::draw(&session.world, family, size, draw))?;
+    *drawn.entry(fault.family).or_default() += 1;
+    Some(fault)
 }

@@ -4,24 +4,29 @@
 //! This is the fidelity of ticks: no span is ever made. Whole histograms are made of services
 //! alone, of which latency limits are learned; of instances and calls only mean durations, which is
 //! all that the loop reads of them. Sampling thins what is seen, and what is left is
-//! scaled up as `observe` does.
+//! scaled up as `observe` does. That it equals what the observer makes of real spans is tested in
+//! `spans`.
+
+use std::time::Duration;
 
 use model::signal::{Attributes, Resource};
 use model::tick::{BUCKET, RequestPoint, SeriesKey};
-use model::{Histogram, Timestamp};
+use model::{Entity, Histogram, Timestamp};
 
 use crate::random::{Random, quantile};
 
 /// Stock SDKs send spans so often, and metrics so often.
 pub const SPANS_EVERY: u64 = 5;
 pub const METRICS_EVERY: u64 = 60;
+/// The shipped `observe.late_after`.
+const LATE_AFTER: Duration = Duration::from_secs(300);
 /// Durations that are drawn of a copy in a second, however many its requests.
 const DRAWS: u64 = 8;
 /// Latency limits of a service that requests are counted by.
 pub(crate) const LIMITS: usize = 2;
 
 /// How a request or call failed, by the words that `observe` has for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
     Internal,
     BadGateway,
@@ -33,9 +38,11 @@ pub enum Failure {
     Certificate,
     Full,
     Locked,
+    /// A store that takes no more connections.
+    Crowded,
 }
 
-const FAILURES: usize = 10;
+pub(crate) const FAILURES: usize = 11;
 const WORDS: [&str; FAILURES] = [
     "http_500",
     "http_502",
@@ -44,10 +51,27 @@ const WORDS: [&str; FAILURES] = [
     "timeout",
     "connection_reset",
     "dns",
-    "certificate_expired",
+    "tls",
     "53100",
     "55P03",
+    "pool_exhausted",
 ];
+
+impl Failure {
+    pub const ALL: [Failure; FAILURES] = [
+        Failure::Internal,
+        Failure::BadGateway,
+        Failure::Busy,
+        Failure::Refused,
+        Failure::Timeout,
+        Failure::Reset,
+        Failure::Dns,
+        Failure::Certificate,
+        Failure::Full,
+        Failure::Locked,
+        Failure::Crowded,
+    ];
+}
 
 /// Requests or calls in one bucket of time.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +126,13 @@ impl Counts {
         }
     }
 
+    /// `count` requests that took equally long.
+    pub fn took(&mut self, count: u64, seconds: f64) {
+        if count > 0 {
+            self.durations.record(seconds, count as f64);
+        }
+    }
+
     fn merge(&mut self, other: &Counts) {
         self.total += other.total;
         self.failed += other.failed;
@@ -118,6 +149,16 @@ impl Counts {
         };
         self.without_limits |= other.without_limits;
         self.durations.merge(&other.durations);
+    }
+
+    /// As `observe` takes the times of a clock that is wrong: none is later than `now`, and what is
+    /// too old is not counted.
+    pub fn arrive(&mut self, now: Timestamp) {
+        if now.since(self.bucket) > LATE_AFTER {
+            *self = Counts::default();
+        }
+        self.bucket = self.bucket.min(now.floor_to(BUCKET));
+        self.first_error = self.first_error.map(|first| first.min(now));
     }
 
     /// What a sampler leaves of it, as raw counts.
@@ -159,10 +200,6 @@ impl Gathered {
         present
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(Counts::is_empty)
-    }
-
     /// What was gathered, as a sampler leaves it.
     pub fn take(&mut self, sampling: f64, random: &mut Random) -> [Counts; 2] {
         let bucket = self.0[0].bucket;
@@ -198,12 +235,9 @@ impl Sums {
 }
 
 impl Counts {
-    pub fn total(&self) -> u64 {
-        self.total
-    }
-
-    pub fn failed(&self) -> u64 {
-        self.failed
+    /// Start of the bucket of time that it counts.
+    pub fn bucket(&self) -> Timestamp {
+        self.bucket
     }
 
     /// The point of a service, with its latency limits.
@@ -211,26 +245,27 @@ impl Counts {
         let good = |(at, limit): (usize, &f64)| (*limit, self.within[at] as f64 / sampling);
         let known = if self.without_limits { &[] } else { limits };
         let within = known.iter().take(LIMITS).enumerate().map(good).collect();
-        let mut durations = Histogram::default();
-        durations.merge(&self.durations);
-        RequestPoint { within, durations, ..self.point(series, sampling) }
+        let point = self.point(series, sampling);
+        // A sampler took some of them, and what it left is scaled up.
+        let durations = scaled(&self.durations, point.total / self.durations.count().max(1e-9));
+        RequestPoint { within, durations, ..point }
     }
 
     /// The point of anything else.
     pub fn point(&self, series: SeriesKey, sampling: f64) -> RequestPoint {
-        let scaled = |count: u64| count as f64 / sampling;
+        let as_told = |count: u64| count as f64 / sampling;
         let mut durations = Histogram::default();
         let mean = self.seconds / (self.total.max(1) as f64);
-        durations.record_bucket(mean, scaled(self.total), self.seconds / sampling);
+        durations.record_bucket(mean, as_told(self.total), self.seconds / sampling);
         let kinds = self.errors.iter().enumerate().filter(|(_, count)| **count > 0);
         let mut error_kinds: Vec<(String, f64)> =
-            kinds.map(|(at, count)| (WORDS[at].to_owned(), scaled(*count))).collect();
-        error_kinds.sort_by(|a, b| b.1.total_cmp(&a.1));
+            kinds.map(|(at, count)| (WORDS[at].to_owned(), as_told(*count))).collect();
+        error_kinds.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         RequestPoint {
             series,
             bucket: self.bucket,
-            total: scaled(self.total),
-            errors: scaled(self.failed),
+            total: as_told(self.total),
+            errors: as_told(self.failed),
             total_raw: self.total,
             errors_raw: self.failed,
             durations,
@@ -241,16 +276,63 @@ impl Counts {
         }
     }
 
-    /// The same with other counts: one operation's share.
-    pub fn part_point(&self, series: SeriesKey, total: u64, failed: u64, s: f64) -> RequestPoint {
-        RequestPoint {
-            total: total as f64 / s,
-            errors: failed as f64 / s,
-            total_raw: total,
-            errors_raw: failed,
-            ..self.point(series, s)
-        }
+    /// One operation's share of it, whose requests take as long as the others'.
+    pub fn part_point(&self, series: SeriesKey, part: Outcomes, sampling: f64) -> RequestPoint {
+        let (good, errors) = part;
+        let failed: u64 = errors.iter().sum();
+        let total = good + failed;
+        let part = Counts {
+            bucket: self.bucket,
+            total,
+            errors,
+            failed,
+            seconds: self.seconds * total as f64 / self.total.max(1) as f64,
+            first_error: self.first_error.filter(|_| failed > 0),
+            ..Counts::default()
+        };
+        part.point(series, sampling)
     }
+
+    /// What became of its requests.
+    pub fn outcomes(&self) -> Outcomes {
+        (self.total - self.failed, self.errors)
+    }
+}
+
+fn scaled(durations: &Histogram, times: f64) -> Histogram {
+    let mut scaled = Histogram::default();
+    if times == 1.0 {
+        scaled.merge(durations);
+        return scaled;
+    }
+    let mut sum_seconds = durations.sum_seconds() * times;
+    for (bound, weight) in durations.buckets() {
+        scaled.record_bucket(bound, weight * times, std::mem::take(&mut sum_seconds));
+    }
+    scaled
+}
+
+/// Requests that went well, and those that failed by kind.
+pub(crate) type Outcomes = (u64, [u64; FAILURES]);
+
+/// The share of each operation in what became of all requests together.
+pub(crate) fn split(
+    operations: &[(Entity, f64)],
+    (mut good, mut failed): Outcomes,
+    random: &mut Random,
+) -> Vec<Outcomes> {
+    let mut left = 1.0;
+    let part = |(_, share): &(Entity, f64)| {
+        let of_left = share / left;
+        let mut take = |all: &mut u64| {
+            let taken = random.binomial(*all, of_left);
+            *all -= taken;
+            taken
+        };
+        left = (left - share).max(1e-9);
+        (take(&mut good), failed.each_mut().map(take))
+    };
+    operations.iter().map(part).collect()
 }
 
 /// What an SDK says of the process that it runs in.

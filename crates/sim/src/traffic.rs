@@ -25,6 +25,11 @@ impl Traffic {
         Traffic { drift: vec![0.0; fleet.entries.len()], random, begins_at }
     }
 
+    /// Share of the mean of a week that is to be expected at `second`.
+    pub(crate) fn share(&self, fleet: &Fleet, second: u64) -> f64 {
+        of_week(fleet, self.begins_at + second)
+    }
+
     /// Users who come to entry `at` in this second, `times` as many as usual.
     pub fn users(&mut self, fleet: &Fleet, at: usize, second: u64, times: f64) -> u64 {
         let keep = 1.0 - 1.0 / DRIFT_SECONDS;

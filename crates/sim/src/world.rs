@@ -6,28 +6,25 @@
 //! own. Invariants: the same seed gives the same second; of every request that comes to a node it
 //! is known that it was answered, refused, shed, given up, or waits (`Ledger`).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::signal::Resource;
 use model::tick::TopologyChange;
-use model::{Entity, Scope, Timestamp};
+use model::{Change, ConditionReport, Entity, Scope, Timestamp};
 
-use crate::effect::{Active, Conduct, Effect, Who};
+use crate::effect::{Active, Conduct, Effect};
 use crate::fleet::{Fleet, PATIENCE_SECONDS};
 use crate::life::Life;
+use crate::processes::Rollout;
 use crate::random::Random;
+use crate::spans::Weaver;
 use crate::telemetry::{Failure, Gathered, Sums, resource};
 use crate::traffic::Traffic;
 use crate::truth::Truth;
 
 /// 2026-01-05T00:00:00Z, a Monday.
 pub const START: Timestamp = Timestamp::from_secs(1_767_571_200);
-/// A rolling deploy: how long a copy is away, and the pause before the next.
-const REPLACE_TAKES: u64 = 4;
-const REPLACE_EVERY: u64 = 12;
-/// A new process is slower for this long.
-pub(crate) const COLD_FOR: u64 = 15;
-pub(crate) const COLD_TIMES: f64 = 1.6;
 const FIRST_PID: u32 = 4_000;
 const USUAL_BYTES: f64 = 96.0 * 1_048_576.0;
 
@@ -44,7 +41,16 @@ pub struct World {
     pub(crate) effects: Vec<Active>,
     pub(crate) rollouts: Vec<Rollout>,
     pub(crate) sums: Scratch,
-    next_pid: u32,
+    /// Changes that somebody told of and that were not yet handed on.
+    pub(crate) changes: Vec<Change>,
+    /// How probes fare, and how wrong clocks are.
+    pub(crate) probes: Random,
+    pub(crate) clocks: Random,
+    /// What is told of the world, and not the world, hangs on it; it never moves.
+    pub(crate) telling: Random,
+    /// Makes spans, in their fidelity.
+    pub(crate) weaver: Option<Box<Weaver>>,
+    pub(crate) next_pid: u32,
 }
 
 /// One running copy of a node.
@@ -54,6 +60,7 @@ pub struct Replica {
     pub name: String,
     pub entity: Entity,
     pub version: u32,
+    pub configuration: u32,
     pub pid: u32,
     pub started: Timestamp,
     pub state: Process,
@@ -64,6 +71,8 @@ pub struct Replica {
     pub(crate) conduct: Conduct,
     pub(crate) backlog: u64,
     pub(crate) leaked: f64,
+    /// Its clock is ahead by so many seconds.
+    pub(crate) skew: f64,
     /// Mean time that it works on a request, and that a request takes, waiting included.
     pub(crate) service_seconds: f64,
     pub(crate) wait_seconds: f64,
@@ -103,6 +112,9 @@ pub struct State {
     pub ledger: Ledger,
     pub version: u32,
     pub previous_version: u32,
+    pub(crate) configuration: u32,
+    pub(crate) previous_configuration: u32,
+    pub(crate) newest_configuration: u32,
     /// Latency limits that the engine counts by.
     pub(crate) limits: Vec<f64>,
     pub(crate) patience: f64,
@@ -115,6 +127,20 @@ pub struct State {
     pub(crate) refuse: Option<(f64, Failure)>,
     pub(crate) surge: f64,
     pub(crate) slow_seconds: f64,
+    /// Share of its answers that are of the past.
+    pub(crate) stale: f64,
+    /// Seconds for which a request holds all connections that a copy has to one database: the
+    /// largest of them.
+    pub(crate) pooled_seconds: f64,
+    /// What an agent would see of a database, and what was last told of it.
+    pub(crate) is_locked: bool,
+    pub(crate) locked_since: Option<Timestamp>,
+    pub(crate) is_full: bool,
+    pub(crate) looked: [Option<ConditionReport>; 2],
+    /// Of a broker: seconds and messages of each that nobody took yet, oldest first.
+    pub(crate) messages: VecDeque<(u64, u64)>,
+    /// Of who takes them: messages that became too late in this second.
+    pub(crate) late: u64,
 }
 
 /// Every request that ever came to a node.
@@ -136,6 +162,7 @@ pub(crate) struct Outcome {
     pub refusal: Failure,
     pub errors: f64,
     pub given_up: f64,
+    pub stale: f64,
     pub seconds: f64,
     pub mu: f64,
     pub sigma: f64,
@@ -146,19 +173,12 @@ pub(crate) struct CallState {
     pub times: f64,
     pub delay: f64,
     pub loss: Option<(f64, Failure)>,
+    /// Further attempts than its caller makes in peace.
+    pub more: i32,
     /// Share of attempts that failed in the last second.
     pub failing: f64,
     /// Telemetry has told that it exists.
     pub known: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Rollout {
-    node: usize,
-    waiting: Vec<usize>,
-    replacing: Option<usize>,
-    version: u32,
-    next_at: u64,
 }
 
 /// Reused between ticks; holds nothing then.
@@ -183,6 +203,11 @@ impl World {
             effects: Vec::new(),
             rollouts: Vec::new(),
             sums: Scratch::default(),
+            changes: Vec::new(),
+            probes: random.stream(12),
+            clocks: random.stream(13),
+            telling: random.stream(14),
+            weaver: None,
             next_pid: FIRST_PID,
             fleet,
         };
@@ -206,80 +231,19 @@ impl World {
         self.conduct();
         self.flow();
         self.answer();
+        self.weave();
     }
 
     /// Brings an effect into force for so many seconds.
     pub fn begin(&mut self, effect: Effect, seconds: u64, in_process: bool) {
-        self.effects.push(Active { effect, until: self.second + seconds, in_process });
+        let from = self.second;
+        self.effects.push(Active { effect, from, until: from + seconds, in_process });
     }
 
-    pub fn crash(&mut self, copy: usize) {
-        let second = self.second;
-        let replica = &mut self.copies[copy];
-        if replica.state == Process::Running {
-            replica.state = Process::Crashed(second);
-            replica.served.clear();
-            replica.called.iter_mut().for_each(Gathered::clear);
-            self.lose_backlog(copy);
-        }
-    }
-
-    /// Ends the process of a copy, if it runs, and begins another.
-    pub fn restart(&mut self, copy: usize) {
-        self.lose_backlog(copy);
-        let (node, version) = (self.copies[copy].node, self.copies[copy].version);
-        self.effects.retain(|active| {
-            let of_copy = active.effect.who().is_some_and(|who| who.copy == Some(copy));
-            !(active.in_process && of_copy)
-        });
-        // What every process of a node has, the others keep: bind it to them.
-        let others: Vec<usize> =
-            self.nodes[node].copies.iter().copied().filter(|other| *other != copy).collect();
-        let whole =
-            |active: &Active| active.in_process && active.effect.who() == Some(Who::all(node));
-        let (shared, rest): (Vec<Active>, Vec<Active>) =
-            self.effects.iter().copied().partition(whole);
-        self.effects = rest;
-        for active in shared {
-            for other in &others {
-                let effect = active.effect.on(Who::copy(node, *other));
-                self.effects.push(Active { effect, ..active });
-            }
-        }
-        self.start(copy, version);
-    }
-
-    /// Replaces the copies of a node by a version, one after another.
-    pub fn deploy(&mut self, node: usize, version: u32) {
-        let of_node = self.rollouts.iter().filter(|rollout| rollout.node == node);
-        let away: Vec<usize> = of_node.filter_map(|rollout| rollout.replacing).collect();
-        away.into_iter().for_each(|copy| self.start(copy, version));
-        let state = &mut self.nodes[node];
-        state.previous_version = state.version;
-        state.version = version;
-        self.rollouts.retain(|rollout| rollout.node != node);
-        let running = |copy: &usize| self.copies[*copy].state == Process::Running;
-        let waiting = self.nodes[node].copies.iter().copied().filter(running).collect();
-        let next_at = self.second;
-        self.rollouts.push(Rollout { node, waiting, replacing: None, version, next_at });
-    }
-
-    pub fn roll_back(&mut self, node: usize) {
-        self.deploy(node, self.nodes[node].previous_version);
-    }
-
-    pub fn scale_out(&mut self, node: usize) {
-        let copy = self.add_copy(node);
-        let version = self.nodes[node].version;
-        self.start(copy, version);
-    }
-
-    /// Stops the newest copy in good order, where another one is left.
-    pub fn scale_in(&mut self, node: usize) {
-        let running: Vec<usize> = self.rotation(node);
-        if let (true, Some(last)) = (running.len() > 1, running.last()) {
-            self.stop(*last);
-        }
+    /// The same, `after` seconds from now, of something that lives in no process.
+    pub fn begin_in(&mut self, after: u64, effect: Effect, seconds: u64) {
+        let from = self.second + after;
+        self.effects.push(Active { effect, from, until: from + seconds, in_process: false });
     }
 
     /// Requests that wait at a node.
@@ -321,7 +285,7 @@ impl World {
         self.rollouts.iter().any(|rollout| rollout.node == node)
     }
 
-    fn add_copy(&mut self, node: usize) -> usize {
+    pub(crate) fn add_copy(&mut self, node: usize) -> usize {
         let index = self.copies.len();
         let number = self.nodes[node].copies.len() + 1;
         self.next_pid += 1;
@@ -330,10 +294,15 @@ impl World {
         let name = format!("{}-{number}", of.name);
         let version = self.nodes[node].version;
         let started = self.now();
+        let entity = match of.is_service() {
+            true => Entity::instance(&Scope::default(), &of.name, &name),
+            false => of.entity.clone(),
+        };
         self.copies.push(Replica {
             node,
-            entity: Entity::instance(&Scope::default(), &of.name, &name),
+            entity,
             version,
+            configuration: self.nodes[node].configuration,
             pid: self.next_pid,
             started,
             state: Process::Running,
@@ -343,6 +312,7 @@ impl World {
             conduct: Conduct::default(),
             backlog: 0,
             leaked: 0.0,
+            skew: usual_skew(&mut self.clocks),
             service_seconds: of.usual_seconds,
             wait_seconds: 0.0,
             load: 0.0,
@@ -354,58 +324,13 @@ impl World {
         self.nodes[node].copies.push(index);
         index
     }
+}
 
-    fn start(&mut self, copy: usize, version: u32) {
-        self.next_pid += 1;
-        let (pid, started) = (self.next_pid, self.now());
-        let replica = &mut self.copies[copy];
-        replica.version = version;
-        replica.pid = pid;
-        replica.started = started;
-        replica.state = Process::Running;
-        replica.leaked = 0.0;
-        let name = &self.fleet.nodes[replica.node].name;
-        replica.resource = Arc::new(resource(name, &replica.name, version, pid));
-        let who = Who::copy(replica.node, copy);
-        let cold = Effect::Slow { who, times: COLD_TIMES, plus_seconds: 0.0 };
-        self.begin(cold, COLD_FOR, true);
-    }
-
-    fn stop(&mut self, copy: usize) {
-        self.lose_backlog(copy);
-        self.copies[copy].state = Process::Stopped;
-    }
-
-    fn lose_backlog(&mut self, copy: usize) {
-        let lost = std::mem::take(&mut self.copies[copy].backlog);
-        self.nodes[self.copies[copy].node].ledger.lost += lost;
-    }
-
-    fn roll_out(&mut self) {
-        let mut rollouts = std::mem::take(&mut self.rollouts);
-        for rollout in &mut rollouts {
-            if self.second < rollout.next_at {
-                continue;
-            }
-            if let Some(copy) = rollout.replacing.take() {
-                self.start(copy, rollout.version);
-                rollout.next_at = self.second + REPLACE_EVERY;
-            } else if !rollout.waiting.is_empty() {
-                let copy = rollout.waiting.remove(0);
-                let is_alone = self.rotation(rollout.node).len() < 2;
-                if is_alone {
-                    // Whoever has one copy starts the new one before the old one goes.
-                    self.start(copy, rollout.version);
-                    rollout.next_at = self.second + REPLACE_EVERY;
-                } else {
-                    self.stop(copy);
-                    rollout.replacing = Some(copy);
-                    rollout.next_at = self.second + REPLACE_TAKES;
-                }
-            }
-        }
-        rollouts.retain(|rollout| rollout.replacing.is_some() || !rollout.waiting.is_empty());
-        self.rollouts = rollouts;
+/// How wrong a clock is: hosts that ask for the time are off by milliseconds, the others by more.
+fn usual_skew(random: &mut Random) -> f64 {
+    match random.chance(0.97) {
+        true => 0.005 * random.normal(),
+        false => random.between(-3.0, 3.0),
     }
 }
 
@@ -418,15 +343,23 @@ impl State {
         };
         let is_entry = fleet.entries.iter().any(|entry| entry.node == at);
         let patience = fleet.nodes.iter().map(to_it).fold(0.0, f64::max);
-        let call = CallState { times: 1.0, delay: 0.0, loss: None, failing: 0.0, known: false };
+        let call =
+            CallState { times: 1.0, delay: 0.0, loss: None, more: 0, failing: 0.0, known: false };
         State {
             copies: Vec::new(),
             truth: Truth::default(),
             ledger: Ledger::default(),
             version: 1,
             previous_version: 1,
+            configuration: 1,
+            previous_configuration: 1,
+            newest_configuration: 1,
             limits: Vec::new(),
-            patience: if is_entry { PATIENCE_SECONDS } else { patience.max(0.1) },
+            patience: if is_entry || node.consumes.is_some() {
+                PATIENCE_SECONDS
+            } else {
+                patience.max(0.1)
+            },
             arrivals: 0,
             asked: 0,
             outcome: Outcome {
@@ -434,6 +367,7 @@ impl State {
                 refusal: Failure::Refused,
                 errors: node.errors,
                 given_up: 0.0,
+                stale: 0.0,
                 seconds: node.usual_seconds,
                 mu: node.usual_seconds.ln() - node.sigma * node.sigma / 2.0,
                 sigma: node.sigma,
@@ -442,6 +376,14 @@ impl State {
             refuse: None,
             surge: 1.0,
             slow_seconds: node.slow_seconds(),
+            stale: 0.0,
+            pooled_seconds: 0.0,
+            is_locked: false,
+            locked_since: None,
+            is_full: false,
+            looked: [None, None],
+            messages: VecDeque::new(),
+            late: 0,
         }
     }
 }

@@ -16,7 +16,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("remediate", &["model"]),
     ("chaos", &["model"]),
     ("engine", &["model", "observe", "detect", "diagnose", "remediate"]),
-    ("sim", &["model", "remediate", "engine"]),
+    ("sim", &["model", "detect", "remediate", "engine"]),
     ("storage", &["model"]),
     ("receivers", &["model"]),
     ("proxy", &[]),

@@ -45,10 +45,18 @@ pub const HARM_FACTOR: f64 = 14.4;
 /// Bad requests that cannot all be of one short burst, although no span of them is seen: so many
 /// times the minimum, and all requests of so many seconds.
 const OVERWHELMING: f64 = 3.0;
-const OVERWHELMING_SECONDS: f64 = 1.5;
+const OVERWHELMING_SECONDS: f64 = 4.0;
 
-/// Bad requests within less time than this are a burst.
-const BURST: Duration = Duration::from_secs(1);
+/// Bad requests within less time than this are a burst: a pause, a connection made anew, a leader
+/// elected. It is over before anybody could look.
+const BURST: Duration = Duration::from_secs(4);
+
+/// The level is kept at most so many times the limit.
+const LEVEL_CAP: f64 = 1.25;
+
+/// Bad requests at the limit that came longer ago are of another trouble: two batches of telemetry,
+/// and the bucket that they are known by.
+const HIGH_KEPT: Duration = Duration::from_secs(20);
 
 /// Assumed rate of requests at least; keeps the threshold sane where there is hardly any traffic.
 const REQUESTS_PER_SECOND_MIN: f64 = 0.1;
@@ -123,12 +131,16 @@ pub struct Run {
     last_bad: Timestamp,
 }
 
-/// Time that bad requests must span, whatever their number.
+/// Time that bad requests must span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {
     /// More than one short burst can.
     NoBurst,
+    /// Whatever their number, and without a moment in which all was well.
     AtLeast(Duration),
+    /// Of requests that are known by their bucket only: a burst at the border of two spans a bucket,
+    /// so they must be more than a burst can hold, or span twice as much.
+    OfBuckets(Duration),
 }
 
 /// The state of the test.
@@ -136,16 +148,24 @@ pub enum Spread {
 pub struct Cusum {
     level: f64,
     run: Option<Run>,
+    /// Onset of the run that first reached the limit, and last bad request at the limit. Instances
+    /// tell of themselves in turn, so that one that is ill among many is told of between others
+    /// that take the level back to zero.
+    high: Option<(Timestamp, Timestamp)>,
     /// Bad requests really seen per bad request counted, last known (see `evidence`).
     seen_share: Option<f64>,
 }
 
 impl Cusum {
-    /// Takes requests; the level never exceeds `cap`, so that a long outage is not remembered for
-    /// long.
-    pub fn take(&mut self, increment: &Increment, odds: &Odds, cap: f64) {
+    /// Takes requests. The level hardly exceeds `limit`: the latest requests decide whether it is
+    /// still reached, and a long outage is not remembered for long.
+    pub fn take(&mut self, increment: &Increment, odds: &Odds, limit: f64) {
         let (bad, good) = self.evidence(increment);
+        let cap = limit * LEVEL_CAP;
         self.level = (self.level + bad * odds.bad + good * odds.good).clamp(0.0, cap);
+        if self.high.is_some_and(|(_, last)| increment.bucket_end() > last + HIGH_KEPT) {
+            self.high = None;
+        }
         if self.level <= 0.0 {
             self.run = None;
             return;
@@ -163,6 +183,10 @@ impl Cusum {
             run.bad_seen += increment.bad_raw;
             run.onset = run.onset.min(increment.bad_at);
             run.last_bad = run.last_bad.max(increment.bad_at);
+            if self.level >= limit {
+                let (first, last) = self.high.unwrap_or((run.onset, run.last_bad));
+                self.high = Some((first.min(run.onset), last.max(run.last_bad)));
+            }
         }
     }
 
@@ -184,8 +208,11 @@ impl Cusum {
     }
 
     /// The run, when it is an alarm at the entity's usual rate of requests.
-    pub fn alarm(&self, limit: f64, fast: &Fast, per_second: f64, spread: Spread) -> Option<&Run> {
-        let run = self.run.as_ref()?;
+    pub fn alarm(&self, limit: f64, fast: &Fast, per_second: f64, spread: Spread) -> Option<Run> {
+        let mut run = self.run.clone()?;
+        if let Some((first, _)) = self.high.filter(|_| !matches!(spread, Spread::AtLeast(_))) {
+            run.onset = run.onset.min(first);
+        }
         let bad_min = fast.bad_requests_min as f64;
         let overwhelming =
             (OVERWHELMING * bad_min).max(OVERWHELMING_SECONDS * per_second) <= run.bad_seen;
@@ -193,6 +220,7 @@ impl Cusum {
         let spread_enough = match spread {
             Spread::NoBurst => seen >= BURST || overwhelming,
             Spread::AtLeast(least) => seen >= least,
+            Spread::OfBuckets(least) => seen >= 2 * least || (seen >= least && overwhelming),
         };
         (self.level >= limit && run.bad_seen >= bad_min && spread_enough).then_some(run)
     }
@@ -209,6 +237,7 @@ impl Cusum {
     pub fn reset(&mut self) {
         self.level = 0.0;
         self.run = None;
+        self.high = None;
     }
 }
 

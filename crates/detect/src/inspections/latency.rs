@@ -10,8 +10,8 @@
 //!
 //! Judged by the same two tiers as availability. Only requests that did not fail count, so that an
 //! outage is told of once; a request is good when the observer counted it within the threshold.
-//! Slow requests of one pause all end together, so bad ones must also span `SPREAD_MIN` before the
-//! fast tier fires.
+//! Slow requests of one pause all end together, so bad ones must also span `SPREAD_MIN` (and where
+//! they are few, twice that) before the fast tier fires.
 
 use std::time::Duration;
 

@@ -33,9 +33,6 @@ const CALM: Duration = Duration::from_secs(600);
 /// Standard errors that the measured share may be too low by.
 const DOUBT: f64 = 2.0;
 
-/// Level at which more is not remembered, in thresholds.
-const LEVEL_CAP: f64 = 2.0;
-
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Worsening {
     /// The share is measured, or was last taken, from here on.
@@ -66,7 +63,7 @@ impl Worsening {
             Some(known) if known <= NOTHING_WORSE => {
                 let odds = odds(known);
                 let limit = odds.threshold(per_second, fast.false_pages_per_year);
-                self.cusum.take(increment, &odds, limit * LEVEL_CAP);
+                self.cusum.take(increment, &odds, limit);
             }
             Some(_) => {}
             None => {

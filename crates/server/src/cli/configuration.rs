@@ -78,7 +78,7 @@ impl PrintConfig {
 #[derive(Args)]
 pub(super) struct Schema {
     /// Of which kind of file; `api` is the OpenAPI document of the server
-    #[arg(value_parser = ["config", "experiment", "api"], default_value = "config")]
+    #[arg(value_parser = ["config", "experiment", "system", "api"], default_value = "config")]
     kind: String,
 }
 
@@ -86,6 +86,7 @@ impl Schema {
     pub(super) fn run(self) -> Result<ExitCode> {
         let schema = match self.kind.as_str() {
             "experiment" => schemars::schema_for!(model::experiment::Experiment).to_value(),
+            "system" => schemars::schema_for!(sim::System).to_value(),
             "api" => crate::api::document(),
             _ => config::schema(),
         };

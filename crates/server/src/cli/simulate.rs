@@ -1,14 +1,21 @@
 //! `immune simulate`: the real loop in simulated fleets, scored.
 
+mod what_if;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
-use clap::Args;
-use sim::{FamilyScore, Note, Plan, Report};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use sim::fleet::Fleet;
+use sim::{FamilyScore, Note, Plan, Report, System, Tally, WhatIf};
 
 use super::progress::Progress;
 use super::text;
 use crate::clock;
+use crate::config::{self, Problem};
 
 /// Runs the loop in simulated fleets.
 #[derive(Args)]
@@ -20,11 +27,26 @@ pub(super) struct Simulate {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
     hours: u64,
     /// Faults to simulate, with healing
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    #[arg(
+        long,
+        default_value_t = 0,
+        conflicts_with = "topology",
+        value_parser = clap::value_parser!(u64).range(0..=100_000)
+    )]
     faults: u64,
     /// Services of every fleet; without it, 5 to 200
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
     services: Option<u64>,
+    /// Simulate the system that a file describes, and each fault that could strike it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["services", "sealed"])]
+    topology: Option<PathBuf>,
+    /// Moments at which each fault of a described system is tried
+    #[arg(long, default_value_t = 3, value_name = "N", requires = "topology",
+        value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    moments: u64,
+    /// How telemetry comes to the loop: as counted points, or as spans, metrics and logs
+    #[arg(long, value_enum, default_value = "ticks")]
+    fidelity: Fidelity,
     /// Take shapes of fleets and families of faults that nothing was tuned on
     #[arg(long)]
     sealed: bool,
@@ -36,25 +58,45 @@ pub(super) struct Simulate {
     json: bool,
 }
 
+/// How closely telemetry is simulated.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Fidelity {
+    /// Fast: what the observer would count of spans
+    Ticks,
+    /// Real spans, which the observer counts and reads as traces; two to three times as slow
+    Spans,
+}
+
+impl From<Fidelity> for sim::Fidelity {
+    fn from(fidelity: Fidelity) -> Self {
+        match fidelity {
+            Fidelity::Ticks => sim::Fidelity::Ticks,
+            Fidelity::Spans => sim::Fidelity::Spans,
+        }
+    }
+}
+
 impl Simulate {
     pub(super) fn run(self) -> Result<ExitCode> {
+        let fleet = self.topology.as_deref().map(fleet).transpose()?;
         let plan = Plan {
             seed: self.seed,
             hours: self.hours,
             faults: self.faults as usize,
             sealed: self.sealed,
             services: self.services.map(|services| services as usize),
+            fidelity: self.fidelity.into(),
+            fleet,
         };
         let started = clock::now();
         let progress = Progress::of(0, "simulating");
         let all = self.hours + self.faults;
         let (mut done, mut seconds) = (0, 0);
-        let report = sim::simulate(&plan, |note| {
+        let mut tell = |note: Note| {
             match &note {
                 Note::Simulated { seconds: more } => seconds += more,
-                Note::Fault { .. } => done += 1,
-                Note::Twin { .. } => done += 1,
-                Note::Page { .. } => {}
+                Note::Fault { .. } | Note::Twin { .. } => done += 1,
+                Note::Page { .. } | Note::Pair { .. } => {}
             }
             progress.reaches(done.min(all), all);
             if self.verbose
@@ -62,7 +104,10 @@ impl Simulate {
             {
                 progress.aside(|| text::line(&line));
             }
-        });
+        };
+        let report = sim::simulate(&plan, &mut tell);
+        let moments = self.moments as usize;
+        let found = plan.fleet.as_ref().map(|_| sim::what_if(&plan, moments, &mut tell));
         drop(progress);
         let took = clock::now().since(started).as_secs_f64().max(1e-3);
         eprintln!(
@@ -70,12 +115,32 @@ impl Simulate {
              fast as life",
             seconds as f64 / took
         );
-        match self.json {
-            true => text::json(&report)?,
-            false => lines(&report).iter().for_each(|line| text::line(line)),
+        match (self.json, &found) {
+            (true, None) => text::json(&report)?,
+            (true, Some(found)) => text::json(&Told { healthy: &report, what_if: found })?,
+            (false, found) => {
+                lines(&report).iter().for_each(|line| text::line(line));
+                let table = found.as_ref().map(what_if::table).unwrap_or_default();
+                table.iter().for_each(|line| text::line(line));
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What is told of a described system, as JSON.
+#[derive(Serialize)]
+struct Told<'a> {
+    healthy: &'a Report,
+    what_if: &'a WhatIf,
+}
+
+fn fleet(file: &Path) -> Result<Arc<Fleet>> {
+    let problems = |system: &System| {
+        let problems = system.problems().into_iter();
+        problems.map(|it| Problem { path: it.path, message: it.message }).collect()
+    };
+    Ok(Arc::new(config::load_checked(file, problems)?.fleet()))
 }
 
 fn words(note: &Note) -> Option<String> {
@@ -94,14 +159,16 @@ fn words(note: &Note) -> Option<String> {
         }
         Note::Twin { fleet, episode } => Some(of("twin", fleet, episode)),
         Note::Fault { fleet, episode } => Some(of("fault", fleet, episode)),
+        Note::Pair { fleet, pair } => {
+            let right = if pair.is_right { "both decisions right" } else { "NOT both right" };
+            let kind = format!("{} twin", pair.contrary.as_str());
+            Some(format!("{}; {right}", of(&kind, fleet, &pair.twin)))
+        }
         Note::Simulated { .. } => None,
     }
 }
 
 fn lines(report: &Report) -> Vec<String> {
-    let share = |value: Option<f64>| {
-        value.map_or("-".to_owned(), |value| format!("{:.0} %", 100.0 * value))
-    };
     let seconds =
         |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.0} s"));
     let bound = report.pages_per_1000h_upper95;
@@ -120,29 +187,36 @@ fn lines(report: &Report) -> Vec<String> {
     if report.faults > 0 {
         lines.extend([
             format!(
-                "faults       {}, {} hurt users, {} of them paged within {} (median), {} (95 %)",
+                "faults       {}, {} hurt users, paged {} within {} (median), {} (95 %)",
                 report.faults,
                 report.hurting_faults,
-                report.detected,
+                within(&report.bounds.detected),
                 seconds(report.detect_p50_s),
                 seconds(report.detect_p95_s)
             ),
             format!(
-                "causes       right first {}, among three {}, named {}, wrong and confident {}",
-                share(report.top1),
-                share(report.top3),
-                share(report.coverage),
-                share(report.confident_wrong)
+                "causes       right first {}, among three {}, wrong and confident {}",
+                within(&report.bounds.top1),
+                within(&report.bounds.top3),
+                within(&report.bounds.confident_wrong)
+            ),
+            format!(
+                "             named {}, rightly unknown {}",
+                within(&report.bounds.named),
+                within(&report.bounds.rightly_unknown)
             ),
             format!(
                 "decisions    right {}, harmful actions {}",
-                share(report.right_decision),
+                within(&report.bounds.right_decision),
                 report.harmful_actions
             ),
         ]);
+        lines.extend(report.decision_pairs.iter().map(|pair| {
+            format!("             with their {} twin {}", pair.contrary, within(&pair.right))
+        }));
         lines.push(format!(
-            "{:<20}{:>8}{:>9}{:>7}{:>17}{:>10}",
-            "family", "hurting", "detected", "cause", "confident wrong", "decision"
+            "{:<20}{:>8}{:>15}{:>15}{:>15}{:>15}{:>15}",
+            "family", "hurting", "detected", "cause", "of three", "conf. wrong", "decision"
         ));
         lines.extend(report.families.iter().filter(|family| family.hurting > 0).map(of_family));
     }
@@ -150,13 +224,28 @@ fn lines(report: &Report) -> Vec<String> {
 }
 
 fn of_family(family: &FamilyScore) -> String {
-    format!(
-        "{:<20}{:>8}{:>9}{:>7}{:>17}{:>10}",
-        family.family,
-        family.hurting,
-        family.detected,
-        family.first_right,
-        family.confident_wrong,
-        family.right_decision
-    )
+    let of = &family.bounds;
+    let mut line = format!("{:<20}{:>8}", family.family, family.hurting);
+    for tally in [of.detected, of.top1, of.top3, of.confident_wrong, of.right_decision] {
+        line += &format!("{:>15}", short(&tally));
+    }
+    line
+}
+
+/// `12 of 15 (55 to 93 %)`: 95 % bounds of the share.
+fn within(tally: &Tally) -> String {
+    let (low, high) = (100.0 * tally.low, 100.0 * tally.high);
+    match tally.of {
+        0 => "- of 0".to_owned(),
+        of => format!("{} of {of} ({low:.0} to {high:.0} %)", tally.count),
+    }
+}
+
+/// `12 (55-93 %)`, in a table that says elsewhere of how many.
+fn short(tally: &Tally) -> String {
+    let (low, high) = (100.0 * tally.low, 100.0 * tally.high);
+    match tally.of {
+        0 => "-".to_owned(),
+        _ => format!("{} ({low:.0}-{high:.0} %)", tally.count),
+    }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 use super::Config;
 use super::locate::Places;
 use super::origin::Origins;
@@ -62,6 +64,20 @@ pub fn load(path: Option<&Path>) -> Result<Config, LoadError> {
 /// The same, with where each value comes from.
 pub fn load_with_origins(path: Option<&Path>) -> Result<(Config, Origins), LoadError> {
     let Some(path) = path else { return Ok((Config::default(), Origins::default())) };
+    let text = read_text(path)?;
+    read(path, &text, |name| std::env::var(name).ok())
+}
+
+/// Reads and checks another file that is written as the configuration is. `problems` says what
+/// types cannot check.
+pub fn load_checked<T: DeserializeOwned>(
+    file: &Path,
+    problems: impl FnOnce(&T) -> Vec<Problem>,
+) -> Result<T, LoadError> {
+    checked(file, &read_text(file)?, problems)
+}
+
+fn read_text(path: &Path) -> Result<String, LoadError> {
     let fail =
         |message: String| LoadError { file: path.to_owned(), complaints: vec![(None, message)] };
     let mut bytes = Vec::new();
@@ -72,7 +88,7 @@ pub fn load_with_origins(path: Option<&Path>) -> Result<(Config, Origins), LoadE
     if bytes.len() > FILE_BYTES_MAX {
         return Err(fail("is larger than the 4 MiB allowed".to_owned()));
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let good = String::from_utf8_lossy(good);
         let line = good.matches('\n').count() + 1;
@@ -80,8 +96,7 @@ pub fn load_with_origins(path: Option<&Path>) -> Result<(Config, Origins), LoadE
         let message = "is not UTF-8 text; save the file as UTF-8".to_owned();
         let complaints = vec![(Some((line as u32, column as u32)), message)];
         LoadError { file: path.to_owned(), complaints }
-    })?;
-    read(path, &text, |name| std::env::var(name).ok())
+    })
 }
 
 /// Reads and checks the text of a file; `environment` answers `${env:NAME}`.
@@ -104,15 +119,25 @@ pub(super) fn read(
     if text.trim().is_empty() {
         return Ok((Config::default(), Origins::of(file, String::new(), Vec::new())));
     }
-    let config: Config = serde_saphyr::from_str(&text).map_err(|error| {
+    let config = checked(file, &text, Config::problems)?;
+    Ok((config, Origins::of(file, text, filled)))
+}
+
+fn checked<T: DeserializeOwned>(
+    file: &Path,
+    text: &str,
+    problems: impl FnOnce(&T) -> Vec<Problem>,
+) -> Result<T, LoadError> {
+    let fail = |complaints| LoadError { file: file.to_owned(), complaints };
+    let value: T = serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location().map(|at| (at.line() as u32, at.column() as u32));
         fail(vec![(place, plain(&error))])
     })?;
-    let problems = config.problems();
+    let problems = problems(&value);
     if problems.is_empty() {
-        return Ok((config, Origins::of(file, text, filled)));
+        return Ok(value);
     }
-    let places = Places::of(&text);
+    let places = Places::of(text);
     let complaint = |p: Problem| (places.find(&p.path), format!("{}: {}", p.path, p.message));
     Err(fail(problems.into_iter().map(complaint).collect()))
 }

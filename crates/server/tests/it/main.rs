@@ -35,6 +35,8 @@ mod description;
 
 mod live;
 
+mod simulated;
+
 mod views;
 
 mod full_disk;

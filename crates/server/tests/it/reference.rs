@@ -31,6 +31,11 @@ fn the_experiment_schema_is_fresh() {
 }
 
 #[test]
+fn the_schema_of_described_systems_is_fresh() {
+    fresh("system.schema.json", &["schema", "system"]);
+}
+
+#[test]
 fn the_page_of_every_field_of_the_configuration_is_fresh() {
     fresh("configuration.md", &["reference", "configuration"]);
 }
