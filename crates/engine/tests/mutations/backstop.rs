@@ -14,12 +14,19 @@ use remediate::{Healer, StepInput, Target};
 
 const NOW: Timestamp = Timestamp::from_secs(1_767_571_200);
 
-/// A part, what it is tried with, and whether anything is ordered then.
-pub const ALL: &[(Part, &str, fn(&Config) -> bool)] = &[(
-    Part::Guardrail("G-9"),
-    "an incident of staging that blames a process of production",
-    staging_blames_production,
-)];
+/// A part, and what it is tried with.
+pub struct Case {
+    pub part: Part,
+    pub words: &'static str,
+    /// Is anything ordered?
+    pub orders: fn(&Config) -> bool,
+}
+
+pub const ALL: &[Case] = &[Case {
+    part: Part::Guardrail("G-9"),
+    words: "an incident of staging that blames a process of production",
+    orders: staging_blames_production,
+}];
 
 /// Diagnosis makes no such incident: scopes never mix there.
 fn staging_blames_production(config: &Config) -> bool {
