@@ -29,8 +29,6 @@ pub mod saturation;
 
 pub mod certificate;
 
-mod used_up;
-
 pub mod unknown;
 
 use std::time::Duration;

@@ -138,8 +138,8 @@ pub enum Spread {
     NoBurst,
     /// Whatever their number, and without a moment in which all was well.
     AtLeast(Duration),
-    /// Of requests that are known by their bucket only: a burst at the border of two spans a bucket,
-    /// so they must be more than a burst can hold, or span twice as much.
+    /// Of requests that are known by their bucket only: a burst at the border of two spans a
+    /// bucket, so they must be more than a burst can hold, or span twice as much.
     OfBuckets(Duration),
 }
 

@@ -8,13 +8,15 @@
 //! requests than before wait in it while few are completed. Where telemetry tells what is used up
 //! (`used_up`), that says why, and is a sign by itself.
 
+mod used_up;
+
 use std::collections::BTreeSet;
 
 use model::incident::EvidenceKind;
 use model::tick::{BUCKET, SeriesKey};
 use model::{CauseKind, Entity, EntityKind, SymptomKind};
 
-use super::{Spec, add_answers, add_leads, surge, used_up};
+use super::{Spec, add_answers, add_leads, surge};
 use crate::figures::Sum;
 use crate::score::{Candidate, Part};
 use crate::walk::{Reached, Trouble};

@@ -11,7 +11,7 @@ use model::incident::EvidenceKind;
 use model::level::Resource;
 use model::{CauseKind, Entity, EntityKind, Timestamp};
 
-use super::{add_leads, change, surge};
+use super::super::{add_leads, change, surge};
 use crate::levels::Known;
 use crate::score::{Candidate, Part};
 use crate::walk::{Reached, Trouble};
