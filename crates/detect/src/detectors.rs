@@ -15,7 +15,7 @@ use model::{Entity, EntityKind, Tick, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::inspections::{absent_traffic, alert, exhaustion, probe, stalled};
+use crate::inspections::{absent_traffic, alert, blind, exhaustion, probe, stalled};
 use crate::objective::{Surroundings, Tracker, amount, definitions_for};
 use crate::service::Service;
 use crate::standing::Standing;
@@ -90,8 +90,10 @@ impl Detectors {
             }
         }
         self.take_probes(tick);
-        self.take_alerts(tick);
-        if self.config.exhaustion.enabled {
+        if self.config.inspects(&alert::SPEC) {
+            self.take_alerts(tick);
+        }
+        if self.config.exhaustion.enabled && self.config.inspects(&exhaustion::SPEC) {
             self.levels.take(tick, &self.config.exhaustion);
         }
         for report in &tick.processes {
@@ -293,7 +295,7 @@ impl Detectors {
                 let hurt = self.hurt(&entity);
                 absent_traffic::judge(&entity, &mut service, config, self.now, hurt);
             }
-            if self.config.blind.enabled {
+            if self.config.blind.enabled && self.config.inspects(&blind::SPEC) {
                 service.blind.judge(&entity, &self.config.blind, self.now);
             }
             self.services.insert(entity, service);

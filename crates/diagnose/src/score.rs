@@ -61,7 +61,6 @@
 //! | itself well | −30 | its own requests go as before |
 //! | leads on | −30 | what it calls got worse as well, so it grows beside the trouble |
 //! | needed gone | −30 | a process that the changed one needs went away, unasked |
-//! | changed before | −30 | a change of the service came before it was used up |
 //! | all slow | −30 | all that the caller calls is slower: it is the caller |
 //! | back in vain | −50 | the process runs again for 60 s and users are still hurt |
 //!
@@ -89,7 +88,6 @@ pub enum Part {
     DiskLow,
     UsedUp,
     CertificateRefused,
-    ChangedBefore,
     MemoryGrows,
     WorseAsItGrows,
     ItselfWell,
@@ -151,7 +149,6 @@ impl Part {
         Part::DiskLow,
         Part::UsedUp,
         Part::CertificateRefused,
-        Part::ChangedBefore,
         Part::MemoryGrows,
         Part::WorseAsItGrows,
         Part::ItselfWell,
@@ -220,7 +217,6 @@ impl Part {
             Part::MeantToKeep | Part::CallsSucceed => -15,
             Part::ExplainsLittle | Part::ProbeAnswers | Part::Surged => -20,
             Part::Answers => -25,
-            Part::ChangedBefore => -30,
             Part::UnchangedToo | Part::ChangedWell | Part::OtherVersion => -30,
             Part::ItselfWell | Part::LeadsOn | Part::AllSlow | Part::NeededGone => -30,
             Part::BackInVain => -50,
@@ -362,7 +358,6 @@ mod tests {
         check(&[CertificateRefused, HurtItself, Deepest], 0.85);
         check(&[UsedUp, WithTrouble, HurtItself, Deepest], 0.90);
         check(&[UsedUp, WithTrouble, HurtItself, LeadsOn], 0.55);
-        check(&[UsedUp, WithTrouble, HurtItself, Deepest, ChangedBefore], 0.60);
         check(&[Refuses, CallsNobody, HurtItself, Deepest], 0.75);
         check(&[Refuses, PilesUp, CallsFail, NoAnswer, Deepest], 0.90);
         check(&[Refuses, PilesUp, HurtItself, Deepest, Surged], 0.60);

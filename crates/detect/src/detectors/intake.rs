@@ -6,7 +6,8 @@ use model::tick::{BUCKET, RequestPoint, SeriesKey, TopologyChange};
 use model::{Entity, Tick, Timestamp};
 
 use super::{Detectors, OBJECTIVES_MAX, SERVICES_MAX, end};
-use crate::inspections::probe;
+
+use crate::inspections::{certificate, probe};
 use crate::objective::{Tracker, amount, definitions_for};
 use crate::service::Service;
 
@@ -148,7 +149,9 @@ impl Detectors {
             }
             let watch = self.probes.entry(key).or_default();
             watch.take(result, probe, self.now);
-            watch.certificate.take(result, self.config.certificate_within.0, self.now);
+            if self.config.inspects(&certificate::SPEC) {
+                watch.certificate.take(result, self.config.certificate_within.0, self.now);
+            }
         }
     }
 

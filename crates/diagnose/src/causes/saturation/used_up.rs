@@ -2,8 +2,8 @@
 //!
 //! Telemetry tells of it: a pool of connections, processors, memory, a file system. What is always
 //! used up did no harm until then, so it must have become so with the trouble. And much uses it up
-//! that is not the matter itself: what is called got slow, users ask for more, or a change asks for
-//! more; each of these speaks against it.
+//! that is not the matter itself: what is called got slow, or users ask for more; each of these
+//! speaks against it. A change that asks for more is named in its place (`assess`).
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use model::incident::EvidenceKind;
 use model::level::Resource;
 use model::{CauseKind, Entity, EntityKind, Timestamp};
 
-use super::super::{add_leads, change, surge};
+use super::super::{add_leads, surge};
 use crate::levels::Known;
 use crate::score::{Candidate, Part};
 use crate::walk::{Reached, Trouble};
@@ -47,7 +47,7 @@ pub fn candidates(trouble: &Trouble) -> Vec<Candidate> {
 
 /// Puts what is used up beside what piles up for it.
 pub fn explain(piled: &mut Candidate, used_up: Candidate) {
-    let own = [Part::UsedUp, Part::WithTrouble, Part::ChangedBefore];
+    let own = [Part::UsedUp, Part::WithTrouble];
     piled.lines.extend(used_up.lines.into_iter().filter(|(part, _)| own.contains(part)));
     piled.summary = format!("{}; {}", used_up.summary, piled.summary);
 }
@@ -105,13 +105,5 @@ fn speak_against(candidate: &mut Candidate, trouble: &Trouble, node: &Entity, re
     if node.kind == EntityKind::Service && surge::rise(trouble, node).is_some() {
         let words = format!("{node} is asked for at least twice as much as before");
         candidate.line(Part::Surged, EvidenceKind::Calls, now, words);
-    }
-    let changes = trouble.known.changes.iter().filter(|change| {
-        change::in_time(trouble, change) && trouble.known.topology.node(&change.entity) == *node
-    });
-    if let Some(change) = changes.max_by_key(|change| change.at) {
-        let kind = change.kind.as_str();
-        let words = format!("a {kind} of {node} at {} came before it", change.at.clock());
-        candidate.line(Part::ChangedBefore, EvidenceKind::Change, change.at, words);
     }
 }
