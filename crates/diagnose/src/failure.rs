@@ -85,6 +85,10 @@ const SQLSTATE_CHARS: usize = 5;
 const REFUSALS: &[&str] = &["unavailable", "exhausted", "overload"];
 const REFUSAL_CODES: &[&str] = &["503", "429"];
 
+/// Failures of calls that were given up: HTTP 504, gRPC's `DEADLINE_EXCEEDED`, and by name.
+const TIMEOUTS: &[&str] = &["timeout", "timed_out", "timedout", "timed out", "deadline"];
+const TIMEOUT_CODES: &[&str] = &["504", "4"];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Most failures are of calls that nobody answered.
@@ -135,6 +139,21 @@ pub fn refusals(served: &Sum) -> f64 {
 /// Did a server refuse most of what it was asked?
 pub fn is_refused(served: &Sum) -> bool {
     2.0 * refusals(served) >= served.total && served.total > 0.0
+}
+
+/// Did most of the failed calls wait for an answer in vain? Who refuses a connection, or has no
+/// name, does not hang.
+pub fn is_waited_for(calls: &Sum) -> bool {
+    let is_timeout = |kind: &str| {
+        let kind = kind.to_ascii_lowercase();
+        TIMEOUTS.iter().any(|part| kind.contains(part)) || has_code(&kind, TIMEOUT_CODES)
+    };
+    let (mut waited, mut all) = (0.0, 0.0);
+    for (kind, count) in &calls.kinds {
+        all += count;
+        waited += if is_timeout(kind) { *count } else { 0.0 };
+    }
+    2.0 * waited >= all && all > 0.0
 }
 
 fn has_code(kind: &str, codes: &[&str]) -> bool {

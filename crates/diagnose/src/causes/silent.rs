@@ -12,6 +12,7 @@ use model::incident::EvidenceKind;
 use model::{CauseKind, Entity, Timestamp};
 
 use super::{Spec, add_answers, add_leads};
+use crate::failure;
 use crate::leads::{Harm, Lead};
 use crate::processes::Target;
 use crate::score::{Candidate, Part};
@@ -107,11 +108,13 @@ fn candidate(
     }
     add_answers(&mut candidate, trouble, node, reached, true);
     let is_unanswered = candidate.has(Part::NoAnswer);
+    let failing = reached.leads.iter().filter(|lead| lead.harm == Harm::Fails);
+    let hangs = is_unanswered && failing.clone().any(|it| failure::is_waited_for(&it.during));
     for target in targets {
         if let Some(process) = &target.running {
             let words = format!("agent: process {} of target {} runs", process.pid, target.name);
-            // What runs, is asked, and neither answers nor tells of it, hangs.
-            let part = if is_unanswered { Part::Remark } else { Part::Runs };
+            // What runs, is waited for, and neither answers nor tells of it, hangs.
+            let part = if hangs { Part::Remark } else { Part::Runs };
             candidate.line(part, EvidenceKind::Process, target.reported, words);
         }
     }

@@ -233,7 +233,8 @@ fn a_silent_instance_stays_the_cause_for_a_minute_after_it_is_back() {
     scene.instance_event(&first, InstanceEventKind::Back).seconds(55);
     scene.check_first(CauseKind::Silent, &first);
     scene.seconds(15);
-    assert_eq!(scene.first_cause(1).kind, CauseKind::Unknown);
+    // All of payment is heard of and serves what reaches it, and calls still end in timeouts.
+    assert_eq!(scene.first_cause(1).kind, CauseKind::Network);
 }
 
 #[test]
