@@ -27,6 +27,8 @@ const HOLD: Duration = Duration::from_secs(30);
 const BACK_IN_VAIN: Duration = Duration::from_secs(60);
 /// A recovery that began within this of the return is its doing: starting takes time.
 const HELPED_WITHIN: Duration = Duration::from_secs(120);
+/// A transaction that is blamed this surely began with the trouble.
+const SURE_OF_LOCK: f64 = 0.65;
 const CAUSES_SHOWN: usize = 8;
 const HELD_MAX: usize = 64;
 
@@ -176,6 +178,11 @@ pub fn rank(
         .filter(|one| one.cause.kind != CauseKind::Saturation && is_named(one))
         .map(|one| one.node.clone())
         .collect();
+    // Requests that wait for a transaction have not ended: those that did look well, and the time of
+    // the others seems lost on the way to who waits.
+    let is_locked =
+        |one: &&Held| one.cause.kind == CauseKind::Lock && one.cause.confidence >= SURE_OF_LOCK;
+    let locked: Vec<Entity> = ranked.iter().filter(is_locked).map(|one| one.node.clone()).collect();
     let something_named = ranked.iter().any(is_named);
     ranked
         .into_iter()
@@ -198,6 +205,13 @@ pub fn rank(
             let is_saturation = one.cause.kind == CauseKind::Saturation;
             let is_explained = is_saturation && explained.contains(&one.node);
             !(is_explained && known.follows(Rule::ExplainedIsNoSaturation))
+        })
+        .filter(|one| {
+            let waits = || {
+                let needed = known.topology.depends_on(&one.node);
+                locked.iter().any(|database| needed.contains(database))
+            };
+            !(one.cause.kind == CauseKind::Network && !locked.is_empty() && waits())
         })
         .map(|one| one.cause)
         .take(CAUSES_SHOWN)

@@ -52,6 +52,21 @@ fn a_transaction_that_blocks_since_the_trouble_began_is_blamed_and_sure_once_ove
 }
 
 #[test]
+fn beside_a_transaction_that_blocks_nothing_is_lost_on_the_way_to_who_waits_for_it() {
+    let mut scene = polyglot(300);
+    scene.looks_at(&database("orders"), flows());
+    let began = scene.now;
+    // What hangs has not ended: orders serves the rest as ever, while its caller waits.
+    let waits = Flow { seconds: 3.0, ..failing(10, 6, "timeout") };
+    scene.calls(&service("storefront"), &service("orders"), waits);
+    scene.serves(&service("storefront"), failing(10, 6, "http_504"));
+    scene.seconds(15).fires(&service("storefront"), 0.6, began).second();
+    scene.check_first(CauseKind::Network, &service("orders"));
+    scene.looks_at(&database("orders"), blocked(8, began, true)).second();
+    scene.check_first(CauseKind::Lock, &database("orders"));
+}
+
+#[test]
 fn a_transaction_that_was_ended_stays_the_cause_while_users_recover() {
     let mut scene = polyglot(300);
     let began = orders_waits_for_its_database(&mut scene);
