@@ -178,11 +178,7 @@ pub fn rank(
         .filter(|one| one.cause.kind != CauseKind::Saturation && is_named(one))
         .map(|one| one.node.clone())
         .collect();
-    // Requests that wait for a transaction have not ended: those that did look well, and the time of
-    // the others seems lost on the way to who waits.
-    let is_locked =
-        |one: &&Held| one.cause.kind == CauseKind::Lock && one.cause.confidence >= SURE_OF_LOCK;
-    let locked: Vec<Entity> = ranked.iter().filter(is_locked).map(|one| one.node.clone()).collect();
+    let locked = locked(&ranked);
     let something_named = ranked.iter().any(is_named);
     ranked
         .into_iter()
@@ -206,16 +202,26 @@ pub fn rank(
             let is_explained = is_saturation && explained.contains(&one.node);
             !(is_explained && known.follows(Rule::ExplainedIsNoSaturation))
         })
-        .filter(|one| {
-            let waits = || {
-                let needed = known.topology.depends_on(&one.node);
-                locked.iter().any(|database| needed.contains(database))
-            };
-            !(one.cause.kind == CauseKind::Network && !locked.is_empty() && waits())
-        })
+        .filter(|one| !(one.cause.kind == CauseKind::Network && needs(known, one, &locked)))
         .map(|one| one.cause)
         .take(CAUSES_SHOWN)
         .collect()
+}
+
+/// Databases in which a transaction surely blocks. Requests that wait for it have not ended: those
+/// that did look well, and the time of the others seems lost on the way to who waits.
+fn locked(ranked: &[Held]) -> Vec<Entity> {
+    let locks = ranked.iter().filter(|one| one.cause.kind == CauseKind::Lock);
+    let sure = locks.filter(|one| one.cause.confidence >= SURE_OF_LOCK);
+    sure.map(|one| one.node.clone()).collect()
+}
+
+fn needs(known: &Known, held: &Held, databases: &[Entity]) -> bool {
+    if databases.is_empty() {
+        return false;
+    }
+    let needed = known.topology.depends_on(&held.node);
+    databases.iter().any(|database| needed.contains(database))
 }
 
 /// Puts "unknown" where it belongs: first while nothing else is sure enough, else last.
