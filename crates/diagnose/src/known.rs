@@ -253,12 +253,18 @@ impl Known {
         if let Some(known) = self.in_flight.get_mut(entity) {
             known.usual += USUAL_WEIGHT * (known.last - known.usual);
             (known.last, known.at) = (value, now);
-        } else if self.in_flight.len() < INSTANCES_MAX {
+        } else if self.in_flight.len() < INSTANCES_MAX || self.forget_in_flight(now) {
             let known = InFlight { last: value, at: now, usual: value };
             self.in_flight.insert(entity.clone(), known);
         } else {
             self.left_out += 1;
         }
+    }
+
+    /// Makes room by forgetting what is no longer read; false when all of it is.
+    fn forget_in_flight(&mut self, now: Timestamp) -> bool {
+        self.in_flight.retain(|_, reading| now.since(reading.at) < VANISHED_KEPT);
+        self.in_flight.len() < INSTANCES_MAX
     }
 
     /// Requests in flight in a service by readings since `since`, and what is usual for those that

@@ -14,7 +14,7 @@
 //! | disk full | +45 | an agent saw that less than 1 % and 16 MiB of a file system are free |
 //! | unlike | +45 | an instance is much slower, or fails more, than it did and than its siblings |
 //! | memory grows | +45 | an agent saw the memory of the process grow at every look |
-//! | lost between | +40 | a caller waits longer than the callee works, and than before |
+//! | lost between | +40 | a caller waits longer than the callee works, or its calls are lost |
 //! | traffic rose | +40 | users ask for at least twice as much as before |
 //! | refuses | +20 | most of its own failures are refusals (503, 429), and none of a call it made |
 //! | piles up | +20 | far more requests wait in it than before |
